@@ -1,0 +1,243 @@
+//! The ports to the repositories: worktrees of attempts, and landing.
+
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+use thiserror::Error;
+
+use crate::action::MergeStrategy;
+use crate::id::{IntentId, PlanId};
+use crate::lock::FencingToken;
+use crate::name::Name;
+use crate::oid::Oid;
+
+/// A git repository registered under a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Project {
+    /// Its name.
+    pub name: Name,
+    /// The root of the user's checkout.
+    pub path: PathBuf,
+    /// The common git directory; one project each.
+    pub common_dir: PathBuf,
+    /// The branch that plans land on, without `refs/heads/`.
+    pub branch: String,
+}
+
+impl Project {
+    /// The full ref of the branch that plans land on.
+    pub fn target_ref(&self) -> String {
+        format!("refs/heads/{}", self.branch)
+    }
+}
+
+/// One attempt of one plan in one project; it has a directory of its own, never reused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Slot {
+    /// The plan.
+    pub plan: PlanId,
+    /// The attempt.
+    pub attempt: u32,
+    /// The project.
+    pub project: Project,
+}
+
+/// Where a branch is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// Its commit.
+    pub commit: Oid,
+    /// Whether the user's checkout has uncommitted changes, which plans do not see.
+    pub dirty: bool,
+}
+
+/// What an attempt left behind, safe in a git ref.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The commit with everything tracked and untracked; its parent is the worktree's HEAD.
+    pub commit: Oid,
+    /// The ref that keeps it, created and never overwritten.
+    pub reference: String,
+    /// The paths that differ from where the attempt started.
+    pub changed: Vec<String>,
+    /// Why the directory must stay although the snapshot was made; `None`: it may go.
+    pub keep_directory: Option<String>,
+}
+
+/// What a merge is asked to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MergeRequest {
+    /// The plan that lands.
+    pub plan: PlanId,
+    /// The project.
+    pub project: Project,
+    /// The tip of the plan's work.
+    pub tip: Oid,
+    /// Merge commit or squash.
+    pub strategy: MergeStrategy,
+    /// The commit message.
+    pub message: String,
+}
+
+/// What came of a merge. Nothing but objects was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Merged {
+    /// `new` holds the result on top of `old`, where the target is now.
+    Clean {
+        /// Where the target branch is.
+        old: Oid,
+        /// The commit that would land.
+        new: Oid,
+    },
+    /// The plan changes nothing on the target.
+    Empty {
+        /// Where the target branch is.
+        old: Oid,
+    },
+    /// Both sides changed the same places.
+    Conflict {
+        /// Where the target branch is.
+        old: Oid,
+        /// The paths in conflict.
+        files: Vec<String>,
+    },
+}
+
+/// The recorded decision to move one branch once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Intent {
+    /// Names the marker ref `refs/agents/landed/<id>`.
+    pub id: IntentId,
+    /// The project.
+    pub project: Name,
+    /// The full name of the ref to move.
+    pub reference: String,
+    /// Where it must be.
+    pub old: Oid,
+    /// Where it goes.
+    pub new: Oid,
+}
+
+impl Intent {
+    /// The ref whose existence says that this landing has happened.
+    pub fn marker(&self) -> String {
+        format!("refs/agents/landed/{}", self.id)
+    }
+}
+
+/// What came of carrying out an intent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Landing {
+    /// The branch moved, now or at an earlier try.
+    Landed,
+    /// The branch is neither at `old` nor marked: somebody moved it. Nothing was changed.
+    MovedAway {
+        /// Where it is now; `None`: it is gone.
+        found: Option<Oid>,
+    },
+}
+
+/// What git could not do. Nothing was changed unless a variant says so.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum WorkspaceError {
+    /// The git program is missing or too old.
+    #[error("{reason}")]
+    GitUnusable {
+        /// What was found and what is needed.
+        reason: String,
+    },
+    /// A repository that cannot be worked with.
+    #[error("{path} cannot be used: {reason}")]
+    Unsuitable {
+        /// The path as given.
+        path: String,
+        /// Why.
+        reason: String,
+    },
+    /// The branch is not there.
+    #[error("{project} has no branch `{branch}`")]
+    NoBranch {
+        /// The project.
+        project: Name,
+        /// The branch.
+        branch: String,
+    },
+    /// A compare-and-swap found the ref elsewhere.
+    #[error("{reference} is not where it should be: expected {expected}, found {found}")]
+    RefMoved {
+        /// The ref.
+        reference: String,
+        /// What it should have been.
+        expected: String,
+        /// What it is.
+        found: String,
+    },
+    /// The user's checkout has changes where the landing would write.
+    #[error("uncommitted changes in {path} are in the way: {}", files.join(", "))]
+    DirtyCheckout {
+        /// The checkout.
+        path: String,
+        /// The files in the way.
+        files: Vec<String>,
+    },
+    /// A git command failed.
+    #[error("`git {command}` failed in {path}: {message}")]
+    Git {
+        /// Its first words.
+        command: String,
+        /// Where.
+        path: String,
+        /// What it said on stderr.
+        message: String,
+    },
+}
+
+/// Directories of attempts. Each method makes one attempt and is safe to repeat after a crash.
+#[cfg_attr(feature = "mock", mockall::automock)]
+#[async_trait]
+pub trait Worktrees: Send + Sync {
+    /// Where the project's branch is now. Changes nothing.
+    async fn head(&self, project: &Project) -> Result<Head, WorkspaceError>;
+    /// Makes the attempt's directory, detached at `start`, and copies `copy` into it from the
+    /// user's checkout. If the process dies right after, the directory is found and kept.
+    async fn open(&self, slot: &Slot, start: &Oid, copy: &[String]) -> Result<PathBuf, WorkspaceError>;
+    /// Puts everything tracked and untracked in the attempt's directory, less ignored and copied
+    /// files, into a ref of its own. Nothing is removed. Repeating it with the same token returns
+    /// the first snapshot if the directory has not changed, else an error naming the ref.
+    async fn snapshot(
+        &self,
+        slot: &Slot,
+        start: &Oid,
+        token: FencingToken,
+        copied: &[String],
+    ) -> Result<Snapshot, WorkspaceError>;
+    /// Removes the attempt's directory, if we made it. Call it only once its snapshot is safe.
+    async fn close(&self, slot: &Slot) -> Result<(), WorkspaceError>;
+    /// Moves the plan branch `agents/plan-<ULID>` from `old` (`None`: absent) to `new` by
+    /// compare-and-swap. Already at `new`: done before.
+    async fn advance(
+        &self,
+        project: &Project,
+        plan: PlanId,
+        old: Option<&'_ Oid>,
+        new: &Oid,
+    ) -> Result<(), WorkspaceError>;
+}
+
+/// Landing a plan's work on a branch: once, whoever does it, however often it is tried.
+#[cfg_attr(feature = "mock", mockall::automock)]
+#[async_trait]
+pub trait Landings: Send + Sync {
+    /// Merges onto where the target is now. Writes objects only.
+    async fn merge(&self, request: &MergeRequest) -> Result<Merged, WorkspaceError>;
+    /// Whether checkouts of the ref could follow it from `old` to `new`. Changes nothing.
+    async fn check_checkout(&self, project: &Project, intent: &Intent) -> Result<(), WorkspaceError>;
+    /// Moves the ref and creates the marker in one ref transaction, unless the marker is there.
+    async fn land(&self, project: &Project, intent: &Intent) -> Result<Landing, WorkspaceError>;
+    /// Moves checkouts of the landed ref along, keeping unrelated changes. Idempotent.
+    async fn follow(&self, project: &Project, intent: &Intent) -> Result<(), WorkspaceError>;
+    /// A throwaway directory with that commit checked out, for validations.
+    async fn preview(&self, slot: &Slot, commit: &Oid) -> Result<PathBuf, WorkspaceError>;
+    /// Removes the throwaway directory again.
+    async fn close_preview(&self, slot: &Slot) -> Result<(), WorkspaceError>;
+}
