@@ -259,7 +259,13 @@ mod tests {
         assert_eq!(ArgumentValue::Integer(-3).to_string(), "-3");
         assert_eq!(ArgumentValue::Boolean(true).to_string(), "true");
         assert_eq!(ArgumentValue::String("x".into()).to_string(), "x");
-        let kinds = [ArgumentType::String, ArgumentType::Integer, ArgumentType::Float, ArgumentType::Boolean, ArgumentType::List];
+        let kinds = [
+            ArgumentType::String,
+            ArgumentType::Integer,
+            ArgumentType::Float,
+            ArgumentType::Boolean,
+            ArgumentType::List,
+        ];
         assert_eq!(kinds.map(ArgumentType::as_str), ["string", "integer", "float", "boolean", "list"]);
     }
 }

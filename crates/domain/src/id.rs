@@ -5,6 +5,7 @@
 //! adapter does, and hands in the text.
 
 use std::fmt;
+use std::time::Duration;
 
 use thiserror::Error;
 
@@ -93,6 +94,15 @@ identity! {
     EventId;
     /// The recorded decision to move one branch.
     IntentId;
+}
+
+/// Draws identities and chance. The only way randomness enters.
+#[cfg_attr(feature = "mock", mockall::automock)]
+pub trait Ids: Send + Sync {
+    /// A fresh ULID, greater than every earlier one of this process.
+    fn ulid(&self) -> Ulid;
+    /// A random length of time from zero up to `max`.
+    fn jitter(&self, max: Duration) -> Duration;
 }
 
 #[cfg(test)]

@@ -10,10 +10,13 @@
 //! 3. Whether a lock is granted is decided by [`lock::LockRecord`] and nothing else.
 
 pub mod action;
+pub mod catalogue;
 pub mod id;
 pub mod lock;
 pub mod name;
 pub mod oid;
+pub mod plan;
+pub mod reads;
 pub mod runner;
 pub mod time;
 pub mod workspace;

@@ -9,9 +9,7 @@ mod record;
 pub use fence::{Fence, FencingToken, Lease};
 pub use holder::{Holder, Liveness, Processes};
 pub use key::{InvalidKey, LockKey};
-pub use port::{
-    AcquireRequest, Conflict, HeldLock, LockError, LockFilter, LockPort, Release, Renewal, Term,
-};
+pub use port::{AcquireRequest, Conflict, HeldLock, LockError, LockFilter, LockPort, Release, Renewal, Term};
 pub use record::{Grant, LockRecord, Occupied, Tenure};
 
 #[cfg(feature = "mock")]

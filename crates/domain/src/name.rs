@@ -13,7 +13,9 @@ const RESERVED: [&str; 4] = ["system", "internal", "admin", "root"];
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum InvalidName {
     /// A part breaks the pattern, or there are too many parts.
-    #[error("`{text}` is not a name: use [namespace/]name, each part up to {MAX_PART} of a-z, 0-9, `.`, `_`, `-`, starting with a letter or digit, without `..`")]
+    #[error(
+        "`{text}` is not a name: use [namespace/]name, each part up to {MAX_PART} of a-z, 0-9, `.`, `_`, `-`, starting with a letter or digit, without `..`"
+    )]
     Malformed {
         /// What was given, cut to 80 characters, control characters escaped.
         text: String,

@@ -75,7 +75,7 @@ impl Ttl {
     /// The shortest lease.
     pub const MIN: Duration = Duration::from_secs(5);
     /// The longest lease.
-    pub const MAX: Duration = Duration::from_secs(3600);
+    pub const MAX: Duration = Duration::from_hours(1);
 
     /// A lease length within the bounds.
     pub fn new(length: Duration) -> Result<Self, TtlOutOfBounds> {
@@ -94,7 +94,7 @@ impl Ttl {
 
 impl Default for Ttl {
     fn default() -> Self {
-        Self(Duration::from_secs(300))
+        Self(Duration::from_mins(5))
     }
 }
 

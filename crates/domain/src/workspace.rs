@@ -219,7 +219,7 @@ pub trait Worktrees: Send + Sync {
         &self,
         project: &Project,
         plan: PlanId,
-        old: Option<&'_ Oid>,
+        old: Option<Oid>,
         new: &Oid,
     ) -> Result<(), WorkspaceError>;
 }

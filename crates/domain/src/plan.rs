@@ -1,0 +1,20 @@
+//! Plans: where they are, what changes them, and the port to whoever stores them.
+
+mod change;
+mod landing;
+mod record;
+mod replay;
+mod stage;
+mod store;
+mod transition;
+
+pub use change::{Change, Event, Failure, InterruptCause, Origin, Saved, Validation, Verb, Work};
+pub use landing::PlanLanding;
+pub use record::{Attempt, InvalidPlan, Parked, Plan, PlanProject, PlanRecord};
+pub use replay::{ReplayError, replay};
+pub use stage::{Phase, Stage, State};
+pub use store::{CommitOutcome, Definition, NewPlan, Opening, PlanStore, PlanWrite, StoreError};
+pub use transition::{MAX_REVERSIONS, Refusal, Step, next, target};
+
+#[cfg(feature = "mock")]
+pub use store::MockPlanStore;

@@ -1,0 +1,358 @@
+//! What can happen to a plan: the typed payloads of its event log.
+//!
+//! A change is proposed by a service, decided by [`super::next`], and stored as the payload of
+//! exactly one event. Replaying the stored changes yields the plan.
+
+use std::collections::BTreeMap;
+
+use crate::action::Automation;
+use crate::id::{EventId, IntentId, OwnerId, PlanId};
+use crate::lock::{FencingToken, Holder};
+use crate::name::Name;
+use crate::oid::Oid;
+use crate::plan::Phase;
+use crate::time::Timestamp;
+use crate::workspace::Intent;
+
+/// What a plan was made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// A name for people.
+    pub name: Option<String>,
+    /// The action it uses.
+    pub action: Name,
+    /// How far it goes by itself.
+    pub automation: Automation,
+    /// The projects it works on, in the order of their names.
+    pub projects: Vec<Name>,
+    /// The plan it is a part of.
+    pub parent: Option<PlanId>,
+}
+
+/// Why a plan is errored or constrained.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// A stable word: `exit_code`, `signal`, `timeout`, `conflict`, `validation`, `empty`, ….
+    pub code: String,
+    /// What happened, for people.
+    pub message: String,
+    /// What helps: words and, where one helps, a command that works.
+    pub hint: Option<String>,
+    /// Whether the same command may well succeed later, with nothing changed.
+    pub retryable: bool,
+}
+
+/// What became of the work of an attempt in one project.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Work {
+    /// The project.
+    pub project: Name,
+    /// Where the work is.
+    pub saved: Saved,
+}
+
+/// Where the work of an attempt is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Saved {
+    /// In a git ref.
+    Snapshot {
+        /// The ref.
+        reference: String,
+        /// Its commit.
+        commit: Oid,
+        /// Why the directory was kept as well.
+        kept: Option<String>,
+    },
+    /// Only in the attempt's directory, which was kept.
+    Directory {
+        /// Why no snapshot could be made.
+        reason: String,
+    },
+}
+
+/// The outcome of one check on the merged tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Validation {
+    /// Its name in the action.
+    pub name: String,
+    /// The project it ran in.
+    pub project: Name,
+    /// Whether it had to pass.
+    pub required: bool,
+    /// Whether it passed.
+    pub passed: bool,
+    /// What it said, if it failed.
+    pub message: Option<String>,
+}
+
+/// Why a phase was cut short.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum InterruptCause {
+    /// The process that drove it is gone.
+    OwnerDied,
+    /// Its driver lost the lock.
+    LeaseLost,
+    /// Its driver was asked to end.
+    Shutdown,
+}
+
+impl InterruptCause {
+    /// All causes.
+    pub const ALL: [Self; 3] = [Self::OwnerDied, Self::LeaseLost, Self::Shutdown];
+
+    /// The word used in rows and output.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::OwnerDied => "owner_died",
+            Self::LeaseLost => "lease_lost",
+            Self::Shutdown => "shutdown",
+        }
+    }
+
+    /// The cause of that name.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|cause| cause.as_str() == word)
+    }
+
+    /// The sentence a person reads.
+    pub const fn message(self) -> &'static str {
+        match self {
+            Self::OwnerDied => "the process that drove this phase ended without finishing it",
+            Self::LeaseLost => "the process that drove this phase lost the plan's lock",
+            Self::Shutdown => "the process that drove this phase was asked to stop",
+        }
+    }
+}
+
+/// One change of one plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// The plan was made.
+    Created(Origin),
+    /// A driver began the phase.
+    PhaseStarted {
+        /// Who drives it.
+        driver: Holder,
+        /// The base commit of each project; given whenever none is sealed.
+        bases: BTreeMap<Name, Oid>,
+        /// Whether a command of the plan's own runs (a scheduling parent runs none).
+        commanded: bool,
+    },
+    /// Strategize or execute succeeded.
+    PhaseCompleted {
+        /// Where the plan branch of each project now is.
+        tips: BTreeMap<Name, Oid>,
+        /// What strategize wrote.
+        strategy: Option<String>,
+        /// Where the attempt's work is.
+        work: Vec<Work>,
+    },
+    /// The phase failed.
+    PhaseFailed {
+        /// Why.
+        failure: Failure,
+        /// Where the attempt's work is.
+        work: Vec<Work>,
+    },
+    /// The command asked to be run again later.
+    Parked {
+        /// Not before then.
+        until: Option<Timestamp>,
+        /// The question that a person must answer first.
+        input: Option<String>,
+        /// What the command said.
+        cause: String,
+        /// Where the attempt's work is.
+        work: Vec<Work>,
+    },
+    /// The next phase was ordered.
+    PhaseAdvanced {
+        /// Which.
+        to: Phase,
+    },
+    /// Everything landed.
+    Applied,
+    /// The work cannot land as things are.
+    Constrained {
+        /// Why.
+        failure: Failure,
+        /// What the checks said.
+        validations: Vec<Validation>,
+    },
+    /// Another attempt was ordered.
+    Retried,
+    /// Back to the start.
+    Reverted {
+        /// Why; becomes guidance.
+        reason: Option<String>,
+    },
+    /// The phase was cut short.
+    Interrupted {
+        /// By what.
+        cause: InterruptCause,
+        /// Where the attempt's work is.
+        work: Vec<Work>,
+    },
+    /// A new driver carries on the same attempt.
+    Adopted {
+        /// Who drives it now.
+        driver: Holder,
+    },
+    /// Given up for good.
+    Cancelled {
+        /// Why.
+        reason: Option<String>,
+        /// Whether what has landed stays, knowingly.
+        keep_landed: bool,
+        /// Where the work of a stopped attempt is.
+        work: Vec<Work>,
+    },
+    /// Guidance for the next attempt.
+    Prompted {
+        /// The text.
+        text: String,
+    },
+    /// The point of no return: these branches are to move, once each.
+    LandingIntended {
+        /// One for each project; none if the plan branch is the result.
+        intents: Vec<Intent>,
+        /// What the checks said.
+        validations: Vec<Validation>,
+    },
+    /// One branch has moved.
+    Landed {
+        /// By which decision.
+        intent: IntentId,
+    },
+}
+
+/// The commands of the lifecycle table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "each is a row of the table in docs/lifecycle.md")]
+pub enum Verb {
+    Use,
+    Start,
+    Complete,
+    Fail,
+    Park,
+    Execute,
+    Apply,
+    Constrain,
+    Retry,
+    Revert,
+    Interrupt,
+    Adopt,
+    Cancel,
+    Prompt,
+    Intend,
+    Land,
+}
+
+impl Verb {
+    /// All commands, in the order of the table.
+    pub const ALL: [Self; 16] = [
+        Self::Use,
+        Self::Start,
+        Self::Complete,
+        Self::Fail,
+        Self::Park,
+        Self::Execute,
+        Self::Apply,
+        Self::Constrain,
+        Self::Retry,
+        Self::Revert,
+        Self::Interrupt,
+        Self::Adopt,
+        Self::Cancel,
+        Self::Prompt,
+        Self::Intend,
+        Self::Land,
+    ];
+
+    /// The word in the table and in messages.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Use => "use",
+            Self::Start => "start",
+            Self::Complete => "complete",
+            Self::Fail => "fail",
+            Self::Park => "park",
+            Self::Execute => "execute",
+            Self::Apply => "apply",
+            Self::Constrain => "constrain",
+            Self::Retry => "retry",
+            Self::Revert => "revert",
+            Self::Interrupt => "interrupt",
+            Self::Adopt => "adopt",
+            Self::Cancel => "cancel",
+            Self::Prompt => "prompt",
+            Self::Intend => "intend",
+            Self::Land => "land",
+        }
+    }
+}
+
+impl Change {
+    /// Which command of the table this is.
+    pub const fn verb(&self) -> Verb {
+        match self {
+            Self::Created(_) => Verb::Use,
+            Self::PhaseStarted { .. } => Verb::Start,
+            Self::PhaseCompleted { .. } | Self::Applied => Verb::Complete,
+            Self::PhaseFailed { .. } => Verb::Fail,
+            Self::Parked { .. } => Verb::Park,
+            Self::PhaseAdvanced { to: Phase::Apply } => Verb::Apply,
+            Self::PhaseAdvanced { .. } => Verb::Execute,
+            Self::Constrained { .. } => Verb::Constrain,
+            Self::Retried => Verb::Retry,
+            Self::Reverted { .. } => Verb::Revert,
+            Self::Interrupted { .. } => Verb::Interrupt,
+            Self::Adopted { .. } => Verb::Adopt,
+            Self::Cancelled { .. } => Verb::Cancel,
+            Self::Prompted { .. } => Verb::Prompt,
+            Self::LandingIntended { .. } => Verb::Intend,
+            Self::Landed { .. } => Verb::Land,
+        }
+    }
+
+    /// The name of the event that stores it.
+    pub const fn event_name(&self) -> &'static str {
+        match self {
+            Self::Created(_) => "plan.created",
+            Self::PhaseStarted { .. } => "plan.phase_started",
+            Self::PhaseCompleted { .. } => "plan.phase_completed",
+            Self::PhaseFailed { .. } => "plan.phase_failed",
+            Self::Parked { .. } => "plan.parked",
+            Self::PhaseAdvanced { .. } => "plan.phase_advanced",
+            Self::Applied => "plan.applied",
+            Self::Constrained { .. } => "plan.constrained",
+            Self::Retried => "plan.retried",
+            Self::Reverted { .. } => "plan.reverted",
+            Self::Interrupted { .. } => "plan.interrupted",
+            Self::Adopted { .. } => "plan.adopted",
+            Self::Cancelled { .. } => "plan.cancelled",
+            Self::Prompted { .. } => "plan.prompted",
+            Self::LandingIntended { .. } => "plan.landing_intended",
+            Self::Landed { .. } => "plan.landed",
+        }
+    }
+}
+
+/// One change as it is stored: append-only, exactly one for each version of a plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// Its identity, and the idempotency key of the commit that carries it.
+    pub id: EventId,
+    /// The plan.
+    pub plan: PlanId,
+    /// Its place in the plan's log, from 1; equals the plan's version after it.
+    pub seq: u64,
+    /// When, wall time.
+    pub at: Timestamp,
+    /// Who held the lock.
+    pub owner: Option<OwnerId>,
+    /// At which token.
+    pub token: Option<FencingToken>,
+    /// What happened.
+    pub change: Change,
+}

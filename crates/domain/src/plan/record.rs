@@ -1,0 +1,200 @@
+//! A plan: data that anyone may read and only the transition function may change.
+
+use std::ops::Deref;
+
+use thiserror::Error;
+
+use crate::action::Automation;
+use crate::id::PlanId;
+use crate::lock::Holder;
+use crate::name::Name;
+use crate::oid::Oid;
+use crate::plan::{Failure, Origin, Phase, PlanLanding, Stage, State, Validation};
+use crate::time::Timestamp;
+
+/// Who began the current or last attempt, and when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    /// The process.
+    pub driver: Holder,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// Whether a command of the plan's own runs in it.
+    pub commanded: bool,
+}
+
+/// A plan that waits by its own wish.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parked {
+    /// Not before then.
+    pub until: Option<Timestamp>,
+    /// The question that a person must answer first.
+    pub input: Option<String>,
+    /// What the command said.
+    pub cause: String,
+}
+
+/// A plan's facts about one of its projects.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlanProject {
+    /// The project.
+    pub name: Name,
+    /// The commit the plan starts from; sealed at the first start.
+    pub base: Option<Oid>,
+    /// Where the plan branch is; `None` while it does not exist.
+    pub tip: Option<Oid>,
+    /// How far its landing is.
+    pub landing: Option<PlanLanding>,
+}
+
+/// All that is known of a plan: a field of its own for each fact.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlanRecord {
+    /// Its identity.
+    pub id: PlanId,
+    /// A name for people.
+    pub name: Option<String>,
+    /// The action it uses.
+    pub action: Name,
+    /// How far it goes by itself.
+    pub automation: Automation,
+    /// The plan it is a part of.
+    pub parent: Option<PlanId>,
+    /// Phase and state.
+    pub stage: Stage,
+    /// How often a phase was started; each start has its own directory and refs.
+    pub attempt: u32,
+    /// One for each event.
+    pub version: u64,
+    /// How often the plan went back to its start.
+    pub reversion_count: u32,
+    /// Its projects, in the order of their names.
+    pub projects: Vec<PlanProject>,
+    /// The current or last attempt.
+    pub last_attempt: Option<Attempt>,
+    /// Why it is errored or constrained.
+    pub failure: Option<Failure>,
+    /// What it waits for by its own wish.
+    pub parked: Option<Parked>,
+    /// What strategize wrote.
+    pub strategy: Option<String>,
+    /// What people added for the next attempt, oldest first.
+    pub guidance: Vec<String>,
+    /// What the checks said last.
+    pub validations: Vec<Validation>,
+    /// Why it was cancelled.
+    pub cancel_reason: Option<String>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+}
+
+/// A row that the domain cannot express.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("the plan {plan} makes no sense: {reason}")]
+pub struct InvalidPlan {
+    /// The plan.
+    pub plan: PlanId,
+    /// What is wrong.
+    pub reason: String,
+}
+
+/// A plan. Reads like its [`PlanRecord`]; changes only through [`super::next`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan(PlanRecord);
+
+impl Plan {
+    /// A new plan, at strategize/queued, version 1.
+    pub fn create(id: PlanId, origin: &Origin, at: Timestamp) -> Self {
+        let project = |name: &Name| PlanProject { name: name.clone(), base: None, tip: None, landing: None };
+        Self(PlanRecord {
+            id,
+            name: origin.name.clone(),
+            action: origin.action.clone(),
+            automation: origin.automation,
+            parent: origin.parent,
+            stage: Stage::FIRST,
+            attempt: 0,
+            version: 1,
+            reversion_count: 0,
+            projects: origin.projects.iter().map(project).collect(),
+            last_attempt: None,
+            failure: None,
+            parked: None,
+            strategy: None,
+            guidance: Vec::new(),
+            validations: Vec::new(),
+            cancel_reason: None,
+            created_at: at,
+            updated_at: at,
+        })
+    }
+
+    /// A plan as a store holds it, if it can exist.
+    pub fn from_storage(record: PlanRecord) -> Result<Self, InvalidPlan> {
+        let state = record.stage.state();
+        let wrong = if record.version == 0 {
+            "its version is 0"
+        } else if state == State::Processing && record.last_attempt.is_none() {
+            "it is processing, and nobody drives it"
+        } else if matches!(state, State::Errored | State::Constrained) && record.failure.is_none() {
+            "it failed for no reason"
+        } else if state == State::Applied && record.landing_is_open() {
+            "it is applied, and a landing is open"
+        } else {
+            return Ok(Self(record));
+        };
+        Err(InvalidPlan { plan: record.id, reason: wrong.to_owned() })
+    }
+
+    /// What the transition function made.
+    pub(super) const fn from_transition(record: PlanRecord) -> Self {
+        Self(record)
+    }
+
+    /// The record, to store it.
+    pub fn into_record(self) -> PlanRecord {
+        self.0
+    }
+}
+
+impl Deref for Plan {
+    type Target = PlanRecord;
+
+    fn deref(&self) -> &PlanRecord {
+        &self.0
+    }
+}
+
+impl PlanRecord {
+    /// The phase.
+    pub const fn phase(&self) -> Phase {
+        self.stage.phase()
+    }
+
+    /// The state.
+    pub const fn state(&self) -> State {
+        self.stage.state()
+    }
+
+    /// The branch that collects the results of successful phases, without `refs/heads/`.
+    pub fn branch(&self) -> String {
+        format!("agents/plan-{}", self.id)
+    }
+
+    /// Whether a landing was decided and is not known to have happened.
+    pub fn landing_is_open(&self) -> bool {
+        self.landings().any(|landing| !landing.landed)
+    }
+
+    /// Whether anything has landed.
+    pub fn has_landed(&self) -> bool {
+        self.landings().any(|landing| landing.landed)
+    }
+
+    /// The landings decided on so far.
+    pub fn landings(&self) -> impl Iterator<Item = &PlanLanding> {
+        self.projects.iter().filter_map(|project| project.landing.as_ref())
+    }
+}
