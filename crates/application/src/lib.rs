@@ -1,1 +1,23 @@
-//! Skeleton.
+//! What happens: the lifecycle of plans under enforced, fenced locks.
+//!
+//! [`PlanLifecycleService`] makes every transition: it takes the plan's lock through
+//! [`LockService`], reads the plan again, lets the domain decide, writes under the fence, and
+//! releases. [`PhaseDriver`] drives a plan's commands between those transitions and lands its
+//! work.
+//!
+//! This crate names no adapter, prints nothing, reads neither environment nor clock, and installs
+//! no signal handler: whoever composes it hands all of that in.
+
+pub mod driver;
+pub mod lifecycle;
+pub mod lock_service;
+pub mod observer;
+pub mod order;
+pub mod stop;
+
+pub use driver::{DriveError, PhaseDriver};
+pub use lifecycle::{LifecycleError, PlanLifecycleService};
+pub use lock_service::{LockGuard, LockService, Wait};
+pub use observer::Observer;
+pub use order::{Order, OrderError, OrderRequest};
+pub use stop::StopHub;

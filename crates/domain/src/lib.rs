@@ -11,6 +11,7 @@
 
 pub mod action;
 pub mod catalogue;
+pub mod files;
 pub mod id;
 pub mod lock;
 pub mod name;

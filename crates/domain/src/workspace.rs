@@ -208,11 +208,20 @@ pub trait Worktrees: Send + Sync {
         &self,
         slot: &Slot,
         start: &Oid,
-        token: FencingToken,
+        token: Option<FencingToken>,
         copied: &[String],
     ) -> Result<Snapshot, WorkspaceError>;
     /// Removes the attempt's directory, if we made it. Call it only once its snapshot is safe.
     async fn close(&self, slot: &Slot) -> Result<(), WorkspaceError>;
+    /// The tip to work from: the plan branch `agents/plan-<ULID>`, brought up to `recorded` first
+    /// if a crash left it behind or it is gone. Ahead of it (a person added commits): the branch
+    /// wins. Neither: [`WorkspaceError::RefMoved`]. With nothing recorded: where the branch is.
+    async fn settle(
+        &self,
+        project: &Project,
+        plan: PlanId,
+        recorded: Option<Oid>,
+    ) -> Result<Option<Oid>, WorkspaceError>;
     /// Moves the plan branch `agents/plan-<ULID>` from `old` (`None`: absent) to `new` by
     /// compare-and-swap. Already at `new`: done before.
     async fn advance(

@@ -220,7 +220,9 @@ fn go_back(record: &mut PlanRecord, reason: Option<&str>) {
     record.strategy = None;
     record.parked = None;
     record.validations.clear();
-    record.projects.iter_mut().for_each(|project| project.base = None);
+    for project in &mut record.projects {
+        (project.base, project.tip) = (None, None);
+    }
 }
 
 fn interruption(record: &PlanRecord, cause: InterruptCause) -> Failure {

@@ -1,0 +1,257 @@
+//! Drives plans: runs the commands of their phases and lands their work, under one hold of the
+//! plan's lock from the first transition of a command to its last.
+//!
+//! What each step leaves behind is decided by transitions; this module only does what lies
+//! between them. After a crash at any point the next holder finds a plan whose state says what
+//! is known to have happened, and goes on from there (see [`recovery`]).
+
+mod attempt;
+mod context;
+mod failures;
+mod landing;
+mod phase;
+mod recovery;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use agents_domain::files::AttemptFiles;
+use agents_domain::id::{Ids, PlanId};
+use agents_domain::lock::LockError;
+use agents_domain::plan::{Phase, Plan, State};
+use agents_domain::runner::{PhaseRunner, StopCause, StopSignal};
+use agents_domain::workspace::{Landings, WorkspaceError, Worktrees};
+use thiserror::Error;
+
+use crate::lifecycle::{LifecycleError, PlanLifecycleService};
+use crate::lock_service::{LockGuard, Wait};
+use crate::order::Order;
+use crate::stop::StopHub;
+
+/// What a [`PhaseDriver`] is made of.
+#[derive(Clone)]
+pub struct DriverParts {
+    /// Makes the transitions.
+    pub lifecycle: PlanLifecycleService,
+    /// Directories of attempts.
+    pub worktrees: Arc<dyn Worktrees>,
+    /// Merging and landing.
+    pub landings: Arc<dyn Landings>,
+    /// Runs commands.
+    pub runner: Arc<dyn PhaseRunner>,
+    /// Files beside the worktrees.
+    pub files: Arc<dyn AttemptFiles>,
+    /// Names intents.
+    pub ids: Arc<dyn Ids>,
+    /// The request to end.
+    pub stop: StopHub,
+    /// Between TERM and KILL.
+    pub grace: Duration,
+    /// What to do about a plan that another holds.
+    pub wait_for_plan: Wait,
+    /// What to do about a project that another holds.
+    pub wait_for_projects: Wait,
+}
+
+/// How to apply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ApplyOptions {
+    /// Whether a plan that changed nothing counts as applied.
+    pub allow_empty: bool,
+}
+
+/// Why a command could not go on. A phase that fails is no error of the driver: the plan says so.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum DriveError {
+    /// A transition did not happen.
+    #[error(transparent)]
+    Lifecycle(#[from] LifecycleError),
+    /// A project's lock is held by another, or out of reach.
+    #[error("waiting for the projects of plan {plan}: {source}")]
+    Projects {
+        /// The plan.
+        plan: PlanId,
+        /// What the locks say.
+        source: LockError,
+    },
+    /// Git could not do what was needed before anything was changed.
+    #[error(transparent)]
+    Workspace(#[from] WorkspaceError),
+    /// This process was asked to end, or lost the plan.
+    #[error("plan {plan} was stopped")]
+    Stopped {
+        /// The plan.
+        plan: PlanId,
+        /// Why.
+        cause: StopCause,
+    },
+}
+
+/// Drives plans through their phases.
+#[derive(Clone)]
+pub struct PhaseDriver {
+    parts: DriverParts,
+}
+
+impl PhaseDriver {
+    /// A driver of these parts.
+    pub fn new(parts: DriverParts) -> Self {
+        Self { parts }
+    }
+
+    /// The service that makes the transitions.
+    pub fn lifecycle(&self) -> &PlanLifecycleService {
+        &self.parts.lifecycle
+    }
+
+    /// Makes a plan and drives it through strategize and execute, and through apply with `apply`
+    /// or if its level says so; all under one hold.
+    pub async fn run(&self, order: Order, apply: bool, options: ApplyOptions) -> Result<Plan, DriveError> {
+        let (plan, hold) = self.parts.lifecycle.create(order).await?;
+        let outcome = async {
+            let plan = self.drive_to_executed(plan, &hold, true).await?;
+            let on = apply || plan.automation == agents_domain::action::Automation::Auto;
+            if on && is_at(&plan, Phase::Execute, State::Complete) {
+                self.drive_to_applied(plan, &hold, options).await
+            } else {
+                Ok(plan)
+            }
+        };
+        let outcome = outcome.await;
+        self.end(hold, outcome).await
+    }
+
+    /// `plan execute`: strategize, then, unless the level is `manual`, execute.
+    pub async fn execute(&self, plan: PlanId) -> Result<Plan, DriveError> {
+        let hold = self.hold(plan, "plan execute").await?;
+        let outcome = async {
+            let plan = self.recovered(plan, &hold).await?;
+            self.drive_to_executed(plan, &hold, false).await
+        };
+        let outcome = outcome.await;
+        self.end(hold, outcome).await
+    }
+
+    /// `plan apply`: lands what execute made.
+    pub async fn apply(&self, plan: PlanId, options: ApplyOptions) -> Result<Plan, DriveError> {
+        let hold = self.hold(plan, "plan apply").await?;
+        let outcome = async {
+            let plan = self.recovered(plan, &hold).await?;
+            self.drive_to_applied(plan, &hold, options).await
+        };
+        let outcome = outcome.await;
+        self.end(hold, outcome).await
+    }
+
+    /// `plan retry`: orders another attempt and drives it.
+    pub async fn retry(&self, plan: PlanId, options: ApplyOptions) -> Result<Plan, DriveError> {
+        let hold = self.hold(plan, "plan retry").await?;
+        let outcome = async {
+            let plan = self.recovered(plan, &hold).await?;
+            if plan.state() == State::Applied {
+                return Ok(plan);
+            }
+            let plan = self.parts.lifecycle.retry(plan.id).await?;
+            if plan.phase() == Phase::Apply {
+                self.drive_to_applied(plan, &hold, options).await
+            } else {
+                self.drive_to_executed(plan, &hold, false).await
+            }
+        };
+        let outcome = outcome.await;
+        self.end(hold, outcome).await
+    }
+
+    /// `plan cancel`: gives up a plan that nobody drives; what a dead driver left is kept.
+    pub async fn cancel(&self, plan: PlanId, reason: Option<String>) -> Result<Plan, DriveError> {
+        let hold = self.hold(plan, "plan cancel").await?;
+        let outcome = async {
+            self.recovered(plan, &hold).await?;
+            Ok(self.parts.lifecycle.cancel(plan, reason, false, Vec::new()).await?)
+        };
+        let outcome = outcome.await;
+        self.end(hold, outcome).await
+    }
+
+    /// `recover`: ends what a dead driver left of a plan. Untouched if it is not processing.
+    pub async fn recover(&self, plan: PlanId) -> Result<Plan, DriveError> {
+        let hold = self.hold(plan, "recover").await?;
+        let outcome = self.recovered(plan, &hold).await;
+        self.end(hold, outcome).await
+    }
+
+    async fn hold(&self, plan: PlanId, operation: &str) -> Result<LockGuard, DriveError> {
+        Ok(self.parts.lifecycle.hold(plan, operation, self.parts.wait_for_plan).await?)
+    }
+
+    /// Gives the hold back, whatever came of the command.
+    async fn end(&self, hold: LockGuard, outcome: Result<Plan, DriveError>) -> Result<Plan, DriveError> {
+        if let Err(error) = hold.release().await {
+            self.warn(&format!("the lock could not be released and ends with its lease: {error}"));
+        }
+        outcome
+    }
+
+    /// Strategize and execute, as far as the level lets it; stops where the plan fails or waits.
+    async fn drive_to_executed(
+        &self,
+        mut plan: Plan,
+        hold: &LockGuard,
+        whole_way: bool,
+    ) -> Result<Plan, DriveError> {
+        let definition = self.parts.lifecycle.definition(plan.id).await?;
+        let stop_after_strategize =
+            !whole_way && plan.automation == agents_domain::action::Automation::Manual;
+        loop {
+            let began_in = plan.phase();
+            plan = match (plan.phase(), plan.state()) {
+                (Phase::Strategize | Phase::Execute, State::Queued) => {
+                    self.run_phase(plan, &definition, hold).await?
+                }
+                (Phase::Execute, State::Complete) => return Ok(plan),
+                // Orders execute; refuses, with the way on, wherever that is not legal.
+                _ => self.parts.lifecycle.execute(plan.id).await?,
+            };
+            let stays = plan.state() != State::Complete && plan.state() != State::Queued;
+            let waits = plan.parked.is_some();
+            let paused = stop_after_strategize && began_in == Phase::Strategize && plan.phase() == began_in;
+            if stays || waits || paused {
+                return Ok(plan);
+            }
+        }
+    }
+
+    async fn drive_to_applied(
+        &self,
+        plan: Plan,
+        hold: &LockGuard,
+        options: ApplyOptions,
+    ) -> Result<Plan, DriveError> {
+        let definition = self.parts.lifecycle.definition(plan.id).await?;
+        let plan = self.parts.lifecycle.apply(plan.id).await?;
+        if plan.state() == State::Applied {
+            return Ok(plan);
+        }
+        self.land(plan, &definition, hold, options).await
+    }
+
+    /// Resolves when whatever runs for this plan must stop.
+    fn stop_signal(&self, hold: &LockGuard) -> StopSignal {
+        let (lost, stop) = (hold.lost(), self.parts.stop.clone());
+        Box::pin(async move {
+            tokio::select! {
+                () = lost => StopCause::LeaseLost,
+                cause = stop.stopped() => cause,
+            }
+        })
+    }
+
+    fn warn(&self, text: &str) {
+        tracing::warn!("{text}");
+        self.parts.lifecycle.observer().warning(text);
+    }
+}
+
+fn is_at(plan: &Plan, phase: Phase, state: State) -> bool {
+    plan.phase() == phase && plan.state() == state
+}

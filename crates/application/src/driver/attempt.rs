@@ -1,0 +1,272 @@
+//! One attempt of one phase: directories, preparation, the command, and what it left behind.
+//!
+//! ```text
+//! open worktrees → files → setup → command → snapshot each worktree → remove what is safe
+//! ```
+//!
+//! Whatever fails on the way, what was opened is put into a snapshot; a snapshot that cannot be
+//! made keeps the directory. Only a lost lease skips this: the next holder does it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use agents_domain::action::{PhaseSpec, Program};
+use agents_domain::files::AttemptPaths;
+use agents_domain::name::Name;
+use agents_domain::oid::Oid;
+use agents_domain::plan::{Definition, Failure, Phase, Plan, Saved, Work};
+use agents_domain::runner::{Ended, Invocation, RunError, RunReport, StopCause};
+use agents_domain::workspace::{Slot, Snapshot};
+
+use super::{PhaseDriver, context, failures};
+use crate::lock_service::LockGuard;
+
+/// The child's wish to be run again later (`execution.md`, "The child"; `EX_TEMPFAIL`).
+const PARK: i32 = 75;
+
+/// How the command of an attempt ended.
+#[derive(Debug)]
+pub(super) enum End {
+    /// Well; what strategize wrote.
+    Succeeded(Option<String>),
+    /// Badly, with its exit code if it had one.
+    Failed(Failure, Option<i32>),
+    /// It wants to be run again later.
+    Parked(String),
+    /// By us.
+    Stopped(StopCause),
+}
+
+/// An attempt that is over.
+#[derive(Debug)]
+pub(super) struct Finished {
+    pub(super) end: End,
+    /// Where the work is.
+    pub(super) work: Vec<Work>,
+    /// By project: where the plan branch was, and where it goes.
+    pub(super) moves: BTreeMap<Name, (Option<Oid>, Oid)>,
+}
+
+/// The attempt's directory in one project.
+struct Tree {
+    slot: Slot,
+    directory: PathBuf,
+    start: Oid,
+    /// Where the plan branch is, if there is one.
+    branch: Option<Oid>,
+}
+
+impl PhaseDriver {
+    pub(super) async fn attempt(
+        &self,
+        plan: &Plan,
+        definition: &Definition,
+        spec: &PhaseSpec,
+        hold: &LockGuard,
+    ) -> Finished {
+        let mut trees = Vec::new();
+        let end = match self.work(plan, definition, spec, hold, &mut trees).await {
+            Ok(end) => end,
+            Err(failure) => End::Failed(failure, None),
+        };
+        let mut finished = Finished { end, work: Vec::new(), moves: BTreeMap::new() };
+        if matches!(finished.end, End::Stopped(StopCause::LeaseLost)) {
+            return finished;
+        }
+        for tree in &trees {
+            self.save(tree, plan, definition, hold, &mut finished).await;
+        }
+        finished
+    }
+
+    async fn work(
+        &self,
+        plan: &Plan,
+        definition: &Definition,
+        spec: &PhaseSpec,
+        hold: &LockGuard,
+        trees: &mut Vec<Tree>,
+    ) -> Result<End, Failure> {
+        for slot in slots(plan, definition) {
+            trees.push(self.open(plan, definition, slot).await?);
+        }
+        let guidance = plan.guidance.join("\n\n");
+        let strategy = match plan.phase() {
+            Phase::Strategize => "",
+            _ => plan.strategy.as_deref().unwrap_or_default(),
+        };
+        let prepared = self.parts.files.prepare(plan.id, plan.attempt, strategy, &guidance).await;
+        let paths = prepared.map_err(|error| failures::of_files(plan.id, &error))?;
+        if let Some(setup) = &definition.action.worktree.setup {
+            for index in 0..trees.len() {
+                let command = Command { purpose: "setup", program: setup, timeout: spec.timeout };
+                let report = self.run_in(plan, definition, &paths, trees, index, command, hold).await?;
+                if let Some(end) = ended_badly(plan, "setup", &report) {
+                    return Ok(end);
+                }
+            }
+        }
+        let purpose = plan.phase().as_str();
+        let command = Command { purpose, program: &spec.program, timeout: spec.timeout };
+        let report = self.run_in(plan, definition, &paths, trees, 0, command, hold).await?;
+        if let Some(end) = ended_badly(plan, purpose, &report) {
+            return Ok(end);
+        }
+        if plan.phase() != Phase::Strategize {
+            return Ok(End::Succeeded(None));
+        }
+        let strategy = self.parts.files.strategy(&paths).await;
+        Ok(End::Succeeded(Some(strategy.map_err(|error| failures::of_files(plan.id, &error))?)))
+    }
+
+    async fn open(&self, plan: &Plan, definition: &Definition, slot: Slot) -> Result<Tree, Failure> {
+        let opened = async {
+            let facts = plan.projects.iter().find(|project| project.name == slot.project.name);
+            let recorded = facts.and_then(|project| project.tip.clone());
+            let branch = self.parts.worktrees.settle(&slot.project, plan.id, recorded.clone()).await?;
+            let start = match (recorded.and(branch.clone()), facts.and_then(|project| project.base.clone())) {
+                (Some(tip), _) => tip,
+                (None, Some(base)) => base,
+                (None, None) => self.parts.worktrees.head(&slot.project).await?.commit,
+            };
+            let copy = &definition.action.worktree.copy;
+            let directory = self.parts.worktrees.open(&slot, &start, copy).await?;
+            Ok(Tree { slot, directory, start, branch })
+        };
+        opened.await.map_err(|error| failures::of_workspace(plan.id, &error))
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the facts of one command; a struct would be used once")]
+    async fn run_in(
+        &self,
+        plan: &Plan,
+        definition: &Definition,
+        paths: &AttemptPaths,
+        trees: &[Tree],
+        index: usize,
+        command: Command<'_>,
+        hold: &LockGuard,
+    ) -> Result<RunReport, Failure> {
+        let directory = &trees[index].directory;
+        let all: Vec<_> = trees.iter().map(|t| (&t.slot.project.name, t.directory.as_path())).collect();
+        let invocation = Invocation {
+            plan: plan.id,
+            attempt: plan.attempt,
+            purpose: command.purpose.to_owned(),
+            program: command.program.clone(),
+            context: context::context(plan, definition, paths, directory, &all),
+            directory: directory.clone(),
+            log: paths.log.clone(),
+            timeout: command.timeout,
+            grace: self.parts.grace,
+        };
+        let report = self.run_stoppable(invocation, hold).await;
+        report.map_err(|error| failures::of_run_error(plan.id, command.purpose, &error))
+    }
+
+    /// Runs a command; a second request to stop drops it, which ends its tree at once.
+    pub(super) async fn run_stoppable(
+        &self,
+        invocation: Invocation,
+        hold: &LockGuard,
+    ) -> Result<RunReport, RunError> {
+        let escalated = self.parts.stop.escalated();
+        tokio::select! {
+            report = self.parts.runner.run(invocation, self.stop_signal(hold)) => report,
+            cause = escalated => Ok(RunReport { ended: Ended::Stopped(cause), tail: String::new() }),
+        }
+    }
+
+    /// Puts what an attempt left in one project where it cannot be lost.
+    async fn save(
+        &self,
+        tree: &Tree,
+        plan: &Plan,
+        definition: &Definition,
+        hold: &LockGuard,
+        finished: &mut Finished,
+    ) {
+        let project = tree.slot.project.name.clone();
+        let copied = &definition.action.worktree.copy;
+        let token = hold.fence().token();
+        match self.parts.worktrees.snapshot(&tree.slot, &tree.start, token, copied).await {
+            Ok(snapshot) => {
+                if plan.phase() == Phase::Strategize && !snapshot.changed.is_empty() {
+                    forbid_changes(plan, &snapshot, &mut finished.end);
+                }
+                if snapshot.commit != tree.start {
+                    let moved = (tree.branch.clone(), snapshot.commit.clone());
+                    finished.moves.insert(project, moved);
+                }
+                finished.work.push(self.put_away(&tree.slot, snapshot).await);
+            }
+            Err(error) => {
+                self.warn(&format!("{project}: no snapshot; its directory is kept: {error}"));
+                let reason = error.to_string();
+                if let End::Succeeded(_) = finished.end {
+                    finished.end = End::Failed(failures::of_workspace(plan.id, &error), None);
+                }
+                finished.work.push(Work { project, saved: Saved::Directory { reason } });
+            }
+        }
+    }
+
+    /// Removes the directory of a safe snapshot, unless something in it is nowhere else.
+    pub(super) async fn put_away(&self, slot: &Slot, snapshot: Snapshot) -> Work {
+        let kept = match snapshot.keep_directory {
+            Some(reason) => Some(reason),
+            None => self.parts.worktrees.close(slot).await.err().map(|error| error.to_string()),
+        };
+        if let Some(reason) = &kept {
+            self.warn(&format!("{}: the attempt's directory is kept: {reason}", slot.project.name));
+        }
+        let saved = Saved::Snapshot { reference: snapshot.reference, commit: snapshot.commit, kept };
+        Work { project: slot.project.name.clone(), saved }
+    }
+}
+
+struct Command<'a> {
+    purpose: &'a str,
+    program: &'a Program,
+    timeout: Option<Duration>,
+}
+
+/// The attempt's place in each project of the plan.
+pub(super) fn slots(plan: &Plan, definition: &Definition) -> Vec<Slot> {
+    let slot = |project: &agents_domain::workspace::Project| Slot {
+        plan: plan.id,
+        attempt: plan.attempt,
+        project: project.clone(),
+    };
+    definition.projects.iter().map(slot).collect()
+}
+
+fn ended_badly(plan: &Plan, purpose: &str, report: &RunReport) -> Option<End> {
+    match report.ended {
+        Ended::Exited(0) => None,
+        Ended::Stopped(cause) => Some(End::Stopped(cause)),
+        Ended::Exited(PARK) => {
+            Some(End::Parked(format!("{purpose} asked to be run again later (exit {PARK})")))
+        }
+        ended => {
+            let code = if let Ended::Exited(code) = ended { Some(code) } else { None };
+            failures::of_report(plan.id, purpose, report).map(|failure| End::Failed(failure, code))
+        }
+    }
+}
+
+/// Strategize reads only; what it changed is in its snapshot.
+fn forbid_changes(plan: &Plan, snapshot: &Snapshot, end: &mut End) {
+    if let End::Succeeded(_) = end {
+        let files = snapshot.changed.iter().take(5).cloned().collect::<Vec<_>>().join(", ");
+        let message = format!(
+            "strategize must not change files, but it changed {files}; they are in {}",
+            snapshot.reference
+        );
+        *end = End::Failed(
+            failures::failure("strategize_wrote", message, failures::retry_hint(plan.id), false),
+            None,
+        );
+    }
+}

@@ -1,0 +1,60 @@
+//! What went wrong with the plan's own work, in the words that are stored with it.
+
+use agents_domain::files::FilesError;
+use agents_domain::id::PlanId;
+use agents_domain::plan::Failure;
+use agents_domain::runner::{Ended, RunError, RunReport};
+use agents_domain::workspace::WorkspaceError;
+
+/// A failure with a stable code. `hint` is a command or a sentence that helps.
+pub(super) fn failure(code: &str, message: String, hint: String, retryable: bool) -> Failure {
+    Failure { code: code.to_owned(), message, hint: Some(hint), retryable }
+}
+
+pub(super) fn retry_hint(plan: PlanId) -> String {
+    format!("agents plan retry {plan}")
+}
+
+/// How a command ended, if it did not end well. Stops are no failures of the command.
+pub(super) fn of_report(plan: PlanId, purpose: &str, report: &RunReport) -> Option<Failure> {
+    let (code, what) = match report.ended {
+        Ended::Exited(0) | Ended::Stopped(_) => return None,
+        Ended::Exited(code) => ("exit_code", format!("{purpose} exited with code {code}")),
+        Ended::Signalled(signal) => ("signal", format!("{purpose} was killed by signal {signal}")),
+        Ended::TimedOut => ("timeout", format!("{purpose} ran out of time and was stopped")),
+    };
+    let tail = report.tail.trim_end();
+    let message = if tail.is_empty() { what } else { format!("{what}; its last output:\n{tail}") };
+    let hint = format!("agents plan log {plan}");
+    Some(Failure { code: code.to_owned(), message, hint: Some(hint), retryable: true })
+}
+
+/// Why a command did not run.
+pub(super) fn of_run_error(plan: PlanId, purpose: &str, error: &RunError) -> Failure {
+    let code = match error {
+        RunError::NotFound { .. } => "command_not_found",
+        RunError::NotExecutable { .. } => "command_not_executable",
+        RunError::Template { .. } => "template",
+        RunError::MissingVariable { .. } => "missing_variable",
+        RunError::Failed { .. } => "not_run",
+    };
+    failure(code, format!("{purpose}: {error}"), retry_hint(plan), true)
+}
+
+/// What git could not do.
+pub(super) fn of_workspace(plan: PlanId, error: &WorkspaceError) -> Failure {
+    let code = match error {
+        WorkspaceError::GitUnusable { .. } => "git_unusable",
+        WorkspaceError::Unsuitable { .. } => "repository",
+        WorkspaceError::NoBranch { .. } => "no_branch",
+        WorkspaceError::RefMoved { .. } => "ref_moved",
+        WorkspaceError::DirtyCheckout { .. } => "dirty_checkout",
+        WorkspaceError::Git { .. } => "git",
+    };
+    failure(code, error.to_string(), retry_hint(plan), true)
+}
+
+/// A file of the attempt that could not be made or read.
+pub(super) fn of_files(plan: PlanId, error: &FilesError) -> Failure {
+    failure("files", error.to_string(), retry_hint(plan), true)
+}

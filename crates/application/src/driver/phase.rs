@@ -1,0 +1,107 @@
+//! One phase: attempts by its retry policy, and the transition that each of them comes to.
+
+use std::collections::BTreeMap;
+
+use agents_domain::action::{PhaseSpec, RetryPolicy};
+use agents_domain::name::Name;
+use agents_domain::oid::Oid;
+use agents_domain::plan::{Definition, InterruptCause, Phase, Plan};
+use agents_domain::runner::StopCause;
+
+use super::attempt::{End, Finished};
+use super::{DriveError, PhaseDriver};
+use crate::lock_service::LockGuard;
+
+impl PhaseDriver {
+    /// Runs the queued phase of a plan until it is complete, parked, or has failed for good.
+    pub(super) async fn run_phase(
+        &self,
+        mut plan: Plan,
+        definition: &Definition,
+        hold: &LockGuard,
+    ) -> Result<Plan, DriveError> {
+        let spec = match plan.phase() {
+            Phase::Strategize => definition.action.strategize.as_ref(),
+            Phase::Execute | Phase::Apply => Some(&definition.action.execute),
+        };
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let bases = self.bases(&plan, definition).await?;
+            plan = self.parts.lifecycle.start(plan.id, bases, spec.is_some()).await?;
+            let Some(spec) = spec else {
+                let nothing = (BTreeMap::new(), None, Vec::new());
+                return Ok(self.parts.lifecycle.complete(plan.id, nothing.0, nothing.1, nothing.2).await?);
+            };
+            let finished = self.attempt(&plan, definition, spec, hold).await;
+            let again = may_try_again(spec, &finished.end, tries);
+            plan = self.record(plan, definition, finished).await?;
+            if !again {
+                return Ok(plan);
+            }
+            plan = self.parts.lifecycle.retry(plan.id).await?;
+        }
+    }
+
+    /// The base of each project that has none yet: where its branch is now.
+    async fn bases(&self, plan: &Plan, definition: &Definition) -> Result<BTreeMap<Name, Oid>, DriveError> {
+        let mut bases = BTreeMap::new();
+        for project in &definition.projects {
+            let sealed = plan.projects.iter().any(|p| p.name == project.name && p.base.is_some());
+            if sealed {
+                continue;
+            }
+            let head = self.parts.worktrees.head(project).await?;
+            if head.dirty {
+                let (name, commit) = (&project.name, head.commit.short());
+                self.warn(&format!(
+                    "{name} has uncommitted changes; the plan starts from {commit} without them"
+                ));
+            }
+            bases.insert(project.name.clone(), head.commit);
+        }
+        Ok(bases)
+    }
+
+    /// The transition that an attempt comes to. The plan branch follows what is recorded: behind
+    /// it after a crash, never ahead.
+    async fn record(
+        &self,
+        plan: Plan,
+        definition: &Definition,
+        finished: Finished,
+    ) -> Result<Plan, DriveError> {
+        let (lifecycle, id, work) = (&self.parts.lifecycle, plan.id, finished.work);
+        match finished.end {
+            End::Succeeded(strategy) => {
+                let moves = if plan.phase() == Phase::Execute { finished.moves } else { BTreeMap::new() };
+                let tips = moves.iter().map(|(name, (_, new))| (name.clone(), new.clone())).collect();
+                let plan = lifecycle.complete(id, tips, strategy, work).await?;
+                for project in &definition.projects {
+                    if let Some((old, new)) = moves.get(&project.name) {
+                        self.parts.worktrees.advance(project, id, old.clone(), new).await?;
+                    }
+                }
+                Ok(plan)
+            }
+            End::Failed(failure, _) => Ok(lifecycle.fail(id, failure, work).await?),
+            End::Parked(cause) => Ok(lifecycle.park(id, cause, work).await?),
+            End::Stopped(StopCause::LeaseLost) => {
+                Err(DriveError::Stopped { plan: id, cause: StopCause::LeaseLost })
+            }
+            End::Stopped(cause) => {
+                lifecycle.interrupt(id, InterruptCause::Shutdown, work).await?;
+                Err(DriveError::Stopped { plan: id, cause })
+            }
+        }
+    }
+}
+
+/// Whether the action's own policy wants another attempt.
+fn may_try_again(spec: &PhaseSpec, end: &End, tries: u32) -> bool {
+    let Some(RetryPolicy { max_attempts, on_exit }) = &spec.retry else { return false };
+    match end {
+        End::Failed(_, Some(code)) if tries < *max_attempts => on_exit.is_empty() || on_exit.contains(code),
+        _ => false,
+    }
+}

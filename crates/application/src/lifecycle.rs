@@ -1,0 +1,359 @@
+//! Every transition of a plan, each under the plan's lock.
+//!
+//! One shape for all of them: **acquire → read again → decide → commit under the fence →
+//! release**, also on error; on a dropped future or a panic the guard hands the lease to the
+//! heartbeat thread. The plan is read after the lock is held, every time; there is no cache.
+//!
+//! Holds nest: a driver takes one hold for a whole command ([`PlanLifecycleService::hold`]) and
+//! each transition inside re-enters it at the same token, so that no rival slips in between.
+//!
+//! ```text
+//! hold ─┬─ start: acquire(again) load decide commit release(inner) ─┬─ … ─┬─ complete ─┬─ release
+//!       └────────────────── one token from first to last ──────────┴─────┴────────────┘
+//! ```
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use agents_domain::id::{EventId, Ids, IntentId, OwnerId, PlanId};
+use agents_domain::lock::{Fence, LockError, LockKey, Processes};
+use agents_domain::name::Name;
+use agents_domain::oid::Oid;
+use agents_domain::plan::{
+    Change, CommitOutcome, Definition, Event, Failure, InterruptCause, NewPlan, Origin, Phase, Plan,
+    PlanStore, PlanWrite, Refusal, Step, StoreError, Validation, Work, next,
+};
+use agents_domain::time::Clock;
+use agents_domain::workspace::Intent;
+use thiserror::Error;
+
+use crate::lock_service::{LockGuard, LockService, Wait};
+use crate::observer::{Observer, Unobserved};
+use crate::order::Order;
+
+/// How often a commit whose outcome is unknown is asked about again.
+const COMMIT_TRIES: u32 = 3;
+
+/// Why a transition did not happen. Nothing was written, unless it says so.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum LifecycleError {
+    /// There is no such plan.
+    #[error("there is no plan {plan}")]
+    NoSuchPlan {
+        /// The plan.
+        plan: PlanId,
+    },
+    /// Not legal where the plan is.
+    #[error(transparent)]
+    Refused(Box<Refusal>),
+    /// Another holds the plan, or the locks are out of reach.
+    #[error("plan {plan}: {source}")]
+    Lock {
+        /// The plan.
+        plan: PlanId,
+        /// What the locks say.
+        source: LockError,
+    },
+    /// The lock was lost on the way: the write was refused.
+    #[error("the lock of plan {plan} was lost; nothing was written")]
+    LeaseLost {
+        /// The plan.
+        plan: PlanId,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Makes every transition of plans.
+///
+/// ```no_run
+/// # use std::sync::Arc;
+/// # use agents_application::{LifecycleError, LockService, PlanLifecycleService};
+/// # use agents_domain::{id::{Ids, PlanId}, lock::Processes, plan::PlanStore, time::Clock};
+/// # async fn example(
+/// #     store: Arc<dyn PlanStore>, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>,
+/// #     processes: Arc<dyn Processes>, locks: LockService, plan: PlanId,
+/// # ) -> Result<(), LifecycleError> {
+/// let lifecycle = PlanLifecycleService::new(store, clock, ids, processes).with_locks(locks);
+/// let cancelled = lifecycle.cancel(plan, Some("not needed".to_owned()), false, vec![]).await?;
+/// assert!(cancelled.state().is_terminal());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct PlanLifecycleService {
+    store: Arc<dyn PlanStore>,
+    clock: Arc<dyn Clock>,
+    ids: Arc<dyn Ids>,
+    locks: LockService,
+    observer: Arc<dyn Observer>,
+}
+
+impl PlanLifecycleService {
+    /// A service with the no-op lock: good for tests and for stores that are one's own. Durable
+    /// stores refuse its writes; give it locks with [`Self::with_locks`].
+    pub fn new(
+        store: Arc<dyn PlanStore>,
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn Ids>,
+        processes: Arc<dyn Processes>,
+    ) -> Self {
+        let owner = OwnerId::from(ids.ulid());
+        let locks = LockService::unfenced(owner, processes, clock.clone(), ids.clone());
+        Self { store, clock, ids, locks, observer: Arc::new(Unobserved) }
+    }
+
+    /// The same service with locks that are enforced.
+    #[must_use]
+    pub fn with_locks(self, locks: LockService) -> Self {
+        Self { locks, ..self }
+    }
+
+    /// The same service, watched.
+    #[must_use]
+    pub fn with_observer(self, observer: Arc<dyn Observer>) -> Self {
+        Self { observer, ..self }
+    }
+
+    /// The locks it uses.
+    pub fn locks(&self) -> &LockService {
+        &self.locks
+    }
+
+    /// The observer it tells.
+    pub fn observer(&self) -> &dyn Observer {
+        &*self.observer
+    }
+
+    /// Takes the plan's lock for a whole command. Changes nothing.
+    pub async fn hold(&self, plan: PlanId, operation: &str, wait: Wait) -> Result<LockGuard, LifecycleError> {
+        let keys = vec![LockKey::Plan(plan)];
+        self.locks.acquire(keys, operation, wait, &*self.observer).await.map_err(|source| match source {
+            LockError::NoSuchLock { .. } => LifecycleError::NoSuchPlan { plan },
+            source => LifecycleError::Lock { plan, source },
+        })
+    }
+
+    /// Makes a plan at strategize/queued. Its lock is ours from the first moment; the guard is
+    /// returned so that the command which made it can go on with it.
+    pub async fn create(&self, order: Order) -> Result<(Plan, LockGuard), LifecycleError> {
+        let (id, at) = (PlanId::from(self.ids.ulid()), self.clock.now());
+        let origin = Origin {
+            name: order.name,
+            action: order.definition.action.name.clone(),
+            automation: order.automation,
+            projects: order.definition.projects.iter().map(|project| project.name.clone()).collect(),
+            parent: None,
+        };
+        let plan = Plan::create(id, &origin, at);
+        let opening = self.locks.opening(LockKey::Plan(id), "plan use");
+        let event = self.event(&plan, Change::Created(origin), Fence::Unfenced);
+        let new = NewPlan { plan, definition: order.definition, event };
+        let lease = self.store.create(&new, &opening).await?;
+        self.observer.transition(&new.plan, &new.event.change);
+        Ok((new.plan, self.locks.adopt(lease)))
+    }
+
+    /// The plan as it is now. Takes no lock; decide nothing on it.
+    pub async fn load(&self, plan: PlanId) -> Result<Plan, LifecycleError> {
+        self.store.load(plan).await?.ok_or(LifecycleError::NoSuchPlan { plan })
+    }
+
+    /// What the plan was ordered to do; never changes.
+    pub async fn definition(&self, plan: PlanId) -> Result<Definition, LifecycleError> {
+        self.store.definition(plan).await?.ok_or(LifecycleError::NoSuchPlan { plan })
+    }
+
+    /// *p*/queued → *p*/processing, as a new attempt by this process.
+    pub async fn start(
+        &self,
+        plan: PlanId,
+        bases: BTreeMap<Name, Oid>,
+        commanded: bool,
+    ) -> Result<Plan, LifecycleError> {
+        let driver = self.locks.myself("start");
+        self.change(plan, Change::PhaseStarted { driver, bases, commanded }).await
+    }
+
+    /// strategize, execute: *p*/processing → *p*/complete.
+    pub async fn complete(
+        &self,
+        plan: PlanId,
+        tips: BTreeMap<Name, Oid>,
+        strategy: Option<String>,
+        work: Vec<Work>,
+    ) -> Result<Plan, LifecycleError> {
+        self.change(plan, Change::PhaseCompleted { tips, strategy, work }).await
+    }
+
+    /// *p*/processing → *p*/errored.
+    pub async fn fail(
+        &self,
+        plan: PlanId,
+        failure: Failure,
+        work: Vec<Work>,
+    ) -> Result<Plan, LifecycleError> {
+        self.change(plan, Change::PhaseFailed { failure, work }).await
+    }
+
+    /// *p*/processing → *p*/queued: the command asked to be run again later.
+    pub async fn park(&self, plan: PlanId, cause: String, work: Vec<Work>) -> Result<Plan, LifecycleError> {
+        self.change(plan, Change::Parked { until: None, input: None, cause, work }).await
+    }
+
+    /// strategize/complete → execute/queued.
+    pub async fn execute(&self, plan: PlanId) -> Result<Plan, LifecycleError> {
+        self.change(plan, Change::PhaseAdvanced { to: Phase::Execute }).await
+    }
+
+    /// execute/complete → apply/queued.
+    pub async fn apply(&self, plan: PlanId) -> Result<Plan, LifecycleError> {
+        self.change(plan, Change::PhaseAdvanced { to: Phase::Apply }).await
+    }
+
+    /// apply/processing → apply/constrained: it cannot land as things are.
+    pub async fn constrain(
+        &self,
+        plan: PlanId,
+        failure: Failure,
+        validations: Vec<Validation>,
+    ) -> Result<Plan, LifecycleError> {
+        self.change(plan, Change::Constrained { failure, validations }).await
+    }
+
+    /// errored or constrained → queued.
+    pub async fn retry(&self, plan: PlanId) -> Result<Plan, LifecycleError> {
+        self.change(plan, Change::Retried).await
+    }
+
+    /// Back to strategize/queued; earlier work stays in its refs.
+    pub async fn revert(&self, plan: PlanId, reason: Option<String>) -> Result<Plan, LifecycleError> {
+        self.change(plan, Change::Reverted { reason }).await
+    }
+
+    /// *p*/processing → *p*/errored, by a process that holds the lock now.
+    pub async fn interrupt(
+        &self,
+        plan: PlanId,
+        cause: InterruptCause,
+        work: Vec<Work>,
+    ) -> Result<Plan, LifecycleError> {
+        self.change(plan, Change::Interrupted { cause, work }).await
+    }
+
+    /// *p*/processing → the same, under a new driver; only while no command of its own has run.
+    pub async fn adopt(&self, plan: PlanId) -> Result<Plan, LifecycleError> {
+        self.change(plan, Change::Adopted { driver: self.locks.myself("adopt") }).await
+    }
+
+    /// Any state but the terminal ones → *p*/cancelled.
+    pub async fn cancel(
+        &self,
+        plan: PlanId,
+        reason: Option<String>,
+        keep_landed: bool,
+        work: Vec<Work>,
+    ) -> Result<Plan, LifecycleError> {
+        self.change(plan, Change::Cancelled { reason, keep_landed, work }).await
+    }
+
+    /// Guidance for the next attempt; answers a question the plan waits on.
+    pub async fn prompt(&self, plan: PlanId, text: String) -> Result<Plan, LifecycleError> {
+        self.change(plan, Change::Prompted { text }).await
+    }
+
+    /// The point of no return of apply. `projects` are the locks under which the branches will
+    /// move; they are checked in the same transaction.
+    pub async fn intend(
+        &self,
+        plan: PlanId,
+        intents: Vec<Intent>,
+        validations: Vec<Validation>,
+        projects: &LockGuard,
+    ) -> Result<Plan, LifecycleError> {
+        let change = Change::LandingIntended { intents, validations };
+        self.transition(plan, change, projects.fences()).await
+    }
+
+    /// Records that a branch has moved.
+    pub async fn landed(&self, plan: PlanId, intent: IntentId) -> Result<Plan, LifecycleError> {
+        self.change(plan, Change::Landed { intent }).await
+    }
+
+    /// apply/processing → apply/applied.
+    pub async fn applied(&self, plan: PlanId) -> Result<Plan, LifecycleError> {
+        self.change(plan, Change::Applied).await
+    }
+
+    async fn change(&self, plan: PlanId, change: Change) -> Result<Plan, LifecycleError> {
+        self.transition(plan, change, Vec::new()).await
+    }
+
+    async fn transition(
+        &self,
+        plan: PlanId,
+        change: Change,
+        also: Vec<(LockKey, Fence)>,
+    ) -> Result<Plan, LifecycleError> {
+        let guard = self.hold(plan, &format!("plan {}", change.verb().as_str()), Wait::No).await?;
+        let outcome = self.decide_and_commit(plan, change, guard.fence(), also).await;
+        if let Err(error) = guard.release().await {
+            // What was written is written; the lease's length ends the hold.
+            tracing::warn!(%plan, %error, "the lock could not be released");
+            self.observer.warning(&format!("the lock of plan {plan} could not be released: {error}"));
+        }
+        outcome
+    }
+
+    async fn decide_and_commit(
+        &self,
+        id: PlanId,
+        change: Change,
+        fence: Fence,
+        also: Vec<(LockKey, Fence)>,
+    ) -> Result<Plan, LifecycleError> {
+        let before = self.load(id).await?;
+        let step = next(&before, &change, self.clock.now());
+        let plan = match step.map_err(|refusal| LifecycleError::Refused(Box::new(refusal)))? {
+            Step::AlreadySo => return Ok(before),
+            Step::Moved(plan) => plan,
+        };
+        let event = self.event(&plan, change, fence);
+        let write = PlanWrite { expected_version: before.version, plan, event, also };
+        match self.commit(&write, fence).await? {
+            CommitOutcome::Applied => {
+                self.observer.transition(&write.plan, &write.event.change);
+                Ok(write.plan)
+            }
+            CommitOutcome::Stale => Err(LifecycleError::LeaseLost { plan: id }),
+            CommitOutcome::Missing => Err(LifecycleError::NoSuchPlan { plan: id }),
+        }
+    }
+
+    /// A commit whose outcome is unknown is repeated: its event's id makes that harmless.
+    async fn commit(&self, write: &PlanWrite, fence: Fence) -> Result<CommitOutcome, StoreError> {
+        let mut tries = 1;
+        loop {
+            match self.store.commit(write, &fence).await {
+                Err(StoreError::Unknown { reason }) if tries < COMMIT_TRIES => {
+                    tracing::warn!(%reason, tries, "the outcome of a commit is unknown; asking again");
+                    tries += 1;
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    fn event(&self, plan: &Plan, change: Change, fence: Fence) -> Event {
+        Event {
+            id: EventId::from(self.ids.ulid()),
+            plan: plan.id,
+            seq: plan.version,
+            at: plan.updated_at,
+            owner: fence.owner(),
+            token: fence.token(),
+            change,
+        }
+    }
+}

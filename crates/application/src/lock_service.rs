@@ -1,0 +1,173 @@
+//! Locks in use: acquiring, waiting, keeping alive, and giving back.
+//!
+//! [`LockService`] binds a [`LockPort`], one owner and a lease length. It hands out
+//! [`LockGuard`]s; while one lives, the heartbeat thread renews its lease. The ports make one
+//! attempt each; every retry and every wait is here.
+//!
+//! A hold is counted: the same owner may acquire again, gets the same token, and only the last
+//! release lets go. Giving back is explicit ([`LockGuard::release`]); a guard that is dropped
+//! (a cancelled future, a panic) hands its lease to the heartbeat thread, and the lease's length
+//! is the backstop for that thread.
+
+mod acquire;
+mod guard;
+mod heartbeat;
+mod holds;
+
+use std::sync::{Arc, OnceLock};
+
+use agents_domain::id::{Ids, OwnerId};
+use agents_domain::lock::{
+    AcquireRequest, HeldLock, Holder, Lease, Liveness, LockError, LockFilter, LockKey, LockPort, NoopLock,
+    Processes,
+};
+use agents_domain::plan::Opening;
+use agents_domain::time::{Clock, Ttl};
+
+pub use acquire::Wait;
+pub use guard::LockGuard;
+
+use heartbeat::Heartbeat;
+use holds::Holds;
+
+/// What a [`LockService`] is made of.
+#[derive(Clone)]
+pub struct LockParts {
+    /// Stores the locks.
+    pub port: Arc<dyn LockPort>,
+    /// The same store through a connection of its own, for the heartbeat thread.
+    pub heartbeat: Arc<dyn LockPort>,
+    /// One incarnation of this process; fresh each time.
+    pub owner: OwnerId,
+    /// How long a lease lasts without a renewal.
+    pub ttl: Ttl,
+    /// Knows who is dead.
+    pub processes: Arc<dyn Processes>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Chance, for waiting apart from others.
+    pub ids: Arc<dyn Ids>,
+}
+
+/// Takes, keeps and gives back locks for one owner. Cheap to clone.
+#[derive(Clone)]
+pub struct LockService {
+    inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    parts: LockParts,
+    /// False for the no-op lock.
+    fenced: bool,
+    holds: Arc<Holds>,
+    /// Started with the first hold, so that commands which hold nothing pay nothing.
+    heartbeat: OnceLock<Heartbeat>,
+}
+
+impl LockService {
+    /// Locks that are enforced.
+    pub fn new(parts: LockParts) -> Self {
+        Self::build(parts, true)
+    }
+
+    /// The no-op fallback: grants everything and protects nothing. Durable stores refuse what is
+    /// written under it (see [`agents_domain::lock::Fence::Unfenced`]).
+    pub fn unfenced(
+        owner: OwnerId,
+        processes: Arc<dyn Processes>,
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn Ids>,
+    ) -> Self {
+        tracing::warn!("no lock service given: transitions are not fenced");
+        let port: Arc<dyn LockPort> = Arc::new(NoopLock);
+        let ttl = Ttl::default();
+        Self::build(LockParts { heartbeat: port.clone(), port, owner, ttl, processes, clock, ids }, false)
+    }
+
+    fn build(parts: LockParts, fenced: bool) -> Self {
+        let holds = Arc::new(Holds::default());
+        Self { inner: Arc::new(Inner { parts, fenced, holds, heartbeat: OnceLock::new() }) }
+    }
+
+    /// Whether locks are enforced; false for the no-op fallback.
+    pub fn is_fenced(&self) -> bool {
+        self.inner.fenced
+    }
+
+    /// The owner all locks are taken for.
+    pub fn owner(&self) -> OwnerId {
+        self.inner.parts.owner
+    }
+
+    /// How the lock of a plan that is about to be made begins: held by us, at once.
+    pub fn opening(&self, key: LockKey, operation: &str) -> Opening {
+        if self.inner.fenced {
+            Opening::Held(self.inner.request(vec![key], operation))
+        } else {
+            Opening::Unfenced
+        }
+    }
+
+    /// A guard for a lease that the store granted with a new plan.
+    pub fn adopt(&self, lease: Lease) -> LockGuard {
+        self.inner.guard(vec![lease])
+    }
+
+    /// This process, as it enters into locks and attempts.
+    pub fn myself(&self, operation: &str) -> Holder {
+        self.inner.parts.processes.myself(operation)
+    }
+
+    /// What can be proved of a holder from here.
+    pub fn liveness(&self, held: &HeldLock) -> Liveness {
+        self.inner.parts.processes.liveness(&held.holder)
+    }
+
+    /// The locks that are held.
+    pub async fn list(&self, filter: &LockFilter) -> Result<Vec<HeldLock>, LockError> {
+        self.inner.parts.port.list(filter).await
+    }
+
+    /// How many locks are held beyond the end of their term.
+    pub async fn count_stale(&self) -> Result<usize, LockError> {
+        let filter = LockFilter { key: None, stale_only: true };
+        Ok(self.list(&filter).await?.len())
+    }
+
+    /// Ends everything this owner holds, in one statement. For the end of the process: guards
+    /// that still live find their locks lost.
+    pub async fn release_all_for_owner(&self) -> Result<u64, LockError> {
+        self.inner.holds.forget_all();
+        self.inner.parts.port.release_all_for_owner(self.owner()).await
+    }
+
+    /// One beat of the heartbeat thread, now; returns when it is over. For tests with a
+    /// hand-driven clock; the thread beats by itself every 250 ms.
+    pub async fn beat(&self) {
+        if let Some(heartbeat) = self.inner.heartbeat.get() {
+            heartbeat.beat().await;
+        }
+    }
+}
+
+impl Inner {
+    fn request(&self, mut keys: Vec<LockKey>, operation: &str) -> AcquireRequest {
+        keys.sort();
+        keys.dedup();
+        AcquireRequest {
+            keys,
+            owner: self.parts.owner,
+            ttl: self.parts.ttl,
+            proven_dead: Vec::new(),
+            holder: self.parts.processes.myself(operation),
+        }
+    }
+
+    fn guard(self: &Arc<Self>, leases: Vec<Lease>) -> LockGuard {
+        self.holds.enter(&leases, self.parts.clock.boottime());
+        if self.fenced {
+            self.heartbeat.get_or_init(|| Heartbeat::start(&self.parts, self.holds.clone()));
+        }
+        LockGuard::new(self.clone(), leases)
+    }
+}

@@ -1,0 +1,20 @@
+//! What a person may want to see while a plan is driven.
+
+use agents_domain::lock::HeldLock;
+use agents_domain::plan::{Change, Plan};
+
+/// Told what goes on. Must not block; what it does with it is its own affair.
+pub trait Observer: Send + Sync {
+    /// A transition is durable.
+    fn transition(&self, _plan: &Plan, _change: &Change) {}
+    /// A lock that is waited for is held by another. Told once for each new holder.
+    fn waiting(&self, _held: &HeldLock) {}
+    /// Something a person should know that stops nothing.
+    fn warning(&self, _text: &str) {}
+}
+
+/// Sees nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Unobserved;
+
+impl Observer for Unobserved {}

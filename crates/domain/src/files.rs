@@ -1,0 +1,50 @@
+//! The port to the files that a command of a plan reads and writes beside its worktree.
+
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+use thiserror::Error;
+
+use crate::id::PlanId;
+
+/// Where the files of one attempt are. They live beside the worktrees, never inside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttemptPaths {
+    /// Strategize writes it, execute reads it.
+    pub strategy_file: PathBuf,
+    /// What people added for this attempt.
+    pub guidance_file: PathBuf,
+    /// Whatever the command wants to keep beside the repository.
+    pub artifacts_dir: PathBuf,
+    /// The command writes JSON lines here.
+    pub events_file: PathBuf,
+    /// The output of every command of the attempt, with times.
+    pub log: PathBuf,
+}
+
+/// A file that could not be made or read.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{path}: {reason}")]
+pub struct FilesError {
+    /// The file.
+    pub path: String,
+    /// The system's word.
+    pub reason: String,
+}
+
+/// Makes and reads the files of attempts.
+#[cfg_attr(feature = "mock", mockall::automock)]
+#[async_trait]
+pub trait AttemptFiles: Send + Sync {
+    /// Makes the attempt's files, with strategy and guidance in theirs. Safe to repeat.
+    async fn prepare(
+        &self,
+        plan: PlanId,
+        attempt: u32,
+        strategy: &str,
+        guidance: &str,
+    ) -> Result<AttemptPaths, FilesError>;
+
+    /// What strategize wrote, at most 1 MiB, lossily decoded; empty if it wrote nothing.
+    async fn strategy(&self, paths: &AttemptPaths) -> Result<String, FilesError>;
+}
