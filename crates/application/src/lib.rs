@@ -1,1 +1,4 @@
 //! Skeleton.
+
+pub mod arguments;
+pub mod suggest;
