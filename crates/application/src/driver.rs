@@ -19,7 +19,7 @@ use agents_domain::files::AttemptFiles;
 use agents_domain::id::{Ids, PlanId};
 use agents_domain::lock::LockError;
 use agents_domain::plan::{Phase, Plan, State};
-use agents_domain::runner::{PhaseRunner, StopCause, StopSignal};
+use agents_domain::runner::{Context, PhaseRunner, RunError, StopCause, StopSignal};
 use agents_domain::workspace::{Landings, WorkspaceError, Worktrees};
 use thiserror::Error;
 
@@ -41,6 +41,8 @@ pub struct DriverParts {
     pub runner: Arc<dyn PhaseRunner>,
     /// Files beside the worktrees.
     pub files: Arc<dyn AttemptFiles>,
+    /// Renders the action's commit message.
+    pub message: fn(&str, &Context) -> Result<String, RunError>,
     /// Names intents.
     pub ids: Arc<dyn Ids>,
     /// The request to end.

@@ -8,12 +8,14 @@
 //! This crate names no adapter, prints nothing, reads neither environment nor clock, and installs
 //! no signal handler: whoever composes it hands all of that in.
 
+pub mod arguments;
 pub mod driver;
 pub mod lifecycle;
 pub mod lock_service;
 pub mod observer;
 pub mod order;
 pub mod stop;
+pub mod suggest;
 
 pub use driver::{DriveError, PhaseDriver};
 pub use lifecycle::{LifecycleError, PlanLifecycleService};

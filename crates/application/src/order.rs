@@ -7,7 +7,7 @@ use agents_domain::name::Name;
 use agents_domain::plan::{Definition, StoreError};
 use thiserror::Error;
 
-use crate::arguments::{self, ArgumentProblems};
+use crate::arguments::{self, InvalidArguments};
 
 /// What a person asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,8 +16,8 @@ pub struct OrderRequest {
     pub action: Name,
     /// The projects to work on; at least one.
     pub projects: Vec<Name>,
-    /// `name`, `value` as given.
-    pub arguments: Vec<(String, String)>,
+    /// `name=value`, as given.
+    pub arguments: Vec<String>,
     /// How far the plan goes by itself; `None`: as the action says.
     pub automation: Option<Automation>,
     /// A name for people.
@@ -60,7 +60,7 @@ pub enum OrderError {
         action: Name,
         /// All that is wrong.
         #[source]
-        problems: ArgumentProblems,
+        problems: InvalidArguments,
     },
     /// The store failed.
     #[error(transparent)]
@@ -75,7 +75,7 @@ pub async fn prepare(
 ) -> Result<Order, OrderError> {
     let name = request.action;
     let stored = actions.get(&name).await?.ok_or(OrderError::NoSuchAction { name: name.clone() })?;
-    let arguments = arguments::check(&stored.action.arguments, &request.arguments)
+    let arguments = arguments::parse(&stored.action.arguments, &request.arguments)
         .map_err(|problems| OrderError::Arguments { action: name, problems })?;
     let mut names = request.projects;
     names.sort();
