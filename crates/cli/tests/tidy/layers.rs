@@ -2,8 +2,8 @@
 
 use toml::Table;
 
-use crate::code::{code_only, names};
-use crate::tree::{Document, assert_none, documents};
+use crate::code::{code_only, names, split_tests};
+use crate::tree::{Document, assert_none, documents, is_test};
 
 /// What the domain may depend on; `mockall` only if optional.
 const DOMAIN_MAY: [&str; 3] = ["async-trait", "thiserror", "mockall"];
@@ -87,9 +87,9 @@ fn purity_complaints(path: &str, text: &str) -> Vec<String> {
 fn token_complaints(path: &str, text: &str) -> Vec<String> {
     let from_storage = path.starts_with("crates/domain/src/lock")
         || path.starts_with("crates/infrastructure/")
-        || path.contains("/tests/");
+        || is_test(path);
     let code = code_only(text);
-    let (shipped, _) = crate::code::split_tests(&code);
+    let (shipped, _) = split_tests(&code);
     if from_storage || !names(shipped, "FencingToken", "from_storage") {
         return Vec::new();
     }

@@ -1,14 +1,10 @@
 //! Rules for every Rust file: a header, a size, a place, and what no code may do.
 
 use crate::code::{code_only, names, split_tests};
-use crate::tree::{assert_none, documents};
+use crate::tree::{assert_none, documents, is_test};
 
 /// Past this many lines before its unit tests, a file is two files.
 const MOST_LINES: usize = 400;
-
-fn is_test(path: &str) -> bool {
-    path.contains("/tests/")
-}
 
 fn complaints(path: &str, text: &str) -> Vec<String> {
     let mut complaints = Vec::new();

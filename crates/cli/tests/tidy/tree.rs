@@ -25,6 +25,11 @@ pub(crate) fn documents(folder: &str, extension: &str) -> Vec<Document> {
     paths.iter().map(|path| read(&root, path)).collect()
 }
 
+/// Whether a file is nothing but tests.
+pub(crate) fn is_test(path: &str) -> bool {
+    path.contains("/tests/") || path.ends_with("/tests.rs")
+}
+
 /// Fails with every complaint, one a line.
 pub(crate) fn assert_none(complaints: &[String]) {
     assert!(complaints.is_empty(), "{} complaints:\n{}", complaints.len(), complaints.join("\n"));
@@ -54,6 +59,12 @@ fn the_tree_is_found() {
     assert!(sources.iter().any(|file| file.path == "crates/cli/tests/tidy/tree.rs"));
     assert!(sources.iter().any(|file| file.path == "crates/domain/src/lib.rs"));
     assert!(documents("no/such/folder", "rs").is_empty());
+}
+
+#[test]
+fn test_files_are_told_by_their_place() {
+    assert!(is_test("crates/a/tests/a.rs") && is_test("crates/a/src/b/tests.rs"));
+    assert!(!is_test("crates/a/src/attests.rs") && !is_test("crates/a/src/b.rs"));
 }
 
 #[test]
