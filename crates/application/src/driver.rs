@@ -15,6 +15,7 @@ mod recovery;
 use std::sync::Arc;
 use std::time::Duration;
 
+use agents_domain::action::Automation;
 use agents_domain::files::AttemptFiles;
 use agents_domain::id::{Ids, PlanId};
 use agents_domain::lock::LockError;
@@ -112,7 +113,7 @@ impl PhaseDriver {
         let (plan, hold) = self.parts.lifecycle.create(order).await?;
         let outcome = async {
             let plan = self.drive_to_executed(plan, &hold, true).await?;
-            let on = apply || plan.automation == agents_domain::action::Automation::Auto;
+            let on = apply || plan.automation == Automation::Auto;
             if on && is_at(&plan, Phase::Execute, State::Complete) {
                 self.drive_to_applied(plan, &hold, options).await
             } else {
@@ -202,8 +203,7 @@ impl PhaseDriver {
         whole_way: bool,
     ) -> Result<Plan, DriveError> {
         let definition = self.parts.lifecycle.definition(plan.id).await?;
-        let stop_after_strategize =
-            !whole_way && plan.automation == agents_domain::action::Automation::Manual;
+        let stop_after_strategize = !whole_way && plan.automation == Automation::Manual;
         loop {
             let began_in = plan.phase();
             plan = match (plan.phase(), plan.state()) {

@@ -17,10 +17,9 @@ pub(super) fn context(
     directory: &Path,
     trees: &[(&Name, &Path)],
 ) -> Context {
-    let action = &definition.action;
     let text = |path: &Path| path.to_string_lossy().into_owned();
     let mut env: Vec<(String, String)> =
-        action.env.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+        definition.action.env.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
     let mut set = |name: &str, value: String| env.push((name.to_owned(), value));
     set("AGENTS_PLAN_ID", plan.id.to_string());
     set("AGENTS_PARENT_PLAN_ID", plan.parent.map(|parent| parent.to_string()).unwrap_or_default());
@@ -37,6 +36,12 @@ pub(super) fn context(
     for (name, value) in &definition.arguments {
         set(&env_name(name), value.to_string());
     }
+    Context { env, ..facts(plan, definition) }
+}
+
+/// What there is to know without a directory: enough for a commit message.
+pub(super) fn facts(plan: &Plan, definition: &Definition) -> Context {
+    let action = &definition.action;
     Context {
         arguments: definition.arguments.clone(),
         plan_name: plan.name.clone().unwrap_or_else(|| plan.id.to_string()),
@@ -44,7 +49,7 @@ pub(super) fn context(
         definition_of_done: action.definition_of_done.clone(),
         strategy: plan.strategy.clone().unwrap_or_default(),
         guidance: plan.guidance.join("\n\n"),
-        env,
+        env: Vec::new(),
         env_from: action.env_from.clone(),
     }
 }

@@ -9,7 +9,7 @@ use agents_domain::plan::{Definition, InterruptCause, Plan, Saved, State, Work};
 use agents_domain::workspace::{Slot, WorkspaceError};
 
 use super::attempt::slots;
-use super::{DriveError, PhaseDriver};
+use super::{ApplyOptions, DriveError, PhaseDriver};
 use crate::lock_service::LockGuard;
 
 impl PhaseDriver {
@@ -21,7 +21,7 @@ impl PhaseDriver {
         }
         let definition = self.parts.lifecycle.definition(id).await?;
         if plan.landing_is_open() {
-            return self.finish_landing(plan, &definition, hold).await;
+            return self.land(plan, &definition, hold, ApplyOptions::default()).await;
         }
         let mut work = Vec::new();
         for slot in slots(&plan, &definition) {

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
-use agents_domain::lock::{LockPort, Term};
+use agents_domain::lock::Term;
 use agents_domain::time::BootInstant;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;

@@ -1,0 +1,133 @@
+//! Everything before the point of no return: merges, checks, and whether checkouts can follow.
+//! Writes nothing but objects in git.
+
+use agents_domain::action::LandOn;
+use agents_domain::id::IntentId;
+use agents_domain::oid::Oid;
+use agents_domain::plan::{Definition, Failure, Plan, Validation};
+use agents_domain::runner::StopCause;
+use agents_domain::workspace::{Intent, MergeRequest, Merged, Project, WorkspaceError};
+
+use crate::driver::{ApplyOptions, PhaseDriver, context, failures};
+use crate::lock_service::LockGuard;
+
+/// Why apply does not go on.
+pub(super) enum Obstacle {
+    /// The work cannot land as things are.
+    Constrained(Failure, Vec<Validation>),
+    /// Something failed that another try may mend.
+    Failed(Failure),
+    /// A command was stopped: the plan's lock is lost, or this process is to end.
+    Stopped(StopCause),
+}
+
+/// What is ready to be decided.
+pub(super) struct Prepared {
+    pub(super) intents: Vec<Intent>,
+    pub(super) validations: Vec<Validation>,
+}
+
+/// A merge that could land.
+pub(super) struct Ready {
+    pub(super) project: Project,
+    pub(super) intent: Intent,
+}
+
+impl PhaseDriver {
+    pub(super) async fn prepare_landing(
+        &self,
+        plan: &Plan,
+        definition: &Definition,
+        hold: &LockGuard,
+        options: ApplyOptions,
+    ) -> Result<Prepared, Obstacle> {
+        let mut ready = Vec::new();
+        for project in &definition.projects {
+            let landed = plan.landings().any(|l| l.landed && l.intent.project == project.name);
+            if !landed {
+                ready.extend(self.merge(plan, definition, project).await?);
+            }
+        }
+        if ready.is_empty() && !options.allow_empty && !plan.has_landed() {
+            return Err(empty(plan));
+        }
+        let mut validations = Vec::new();
+        for merge in &ready {
+            self.validate(plan, definition, merge, hold, &mut validations).await?;
+        }
+        if definition.action.apply.land == LandOn::Branch {
+            ready.clear();
+        }
+        for merge in &ready {
+            let checked = self.parts.landings.check_checkout(&merge.project, &merge.intent).await;
+            checked.map_err(|error| failed(plan, &error))?;
+        }
+        let intents = ready.into_iter().map(|ready| ready.intent).collect();
+        Ok(Prepared { intents, validations })
+    }
+
+    /// The merge of one project; `None` if the plan changes nothing there.
+    async fn merge(
+        &self,
+        plan: &Plan,
+        definition: &Definition,
+        project: &Project,
+    ) -> Result<Option<Ready>, Obstacle> {
+        let recorded = plan.projects.iter().find(|p| p.name == project.name).and_then(|p| p.tip.clone());
+        let tip = self.parts.worktrees.settle(project, plan.id, recorded).await;
+        let Some(tip) = tip.map_err(|error| failed(plan, &error))? else { return Ok(None) };
+        let request = MergeRequest {
+            plan: plan.id,
+            project: project.clone(),
+            tip,
+            strategy: definition.action.apply.strategy,
+            message: self.message(plan, definition)?,
+        };
+        match self.parts.landings.merge(&request).await.map_err(|error| failed(plan, &error))? {
+            Merged::Empty { .. } => Ok(None),
+            Merged::Clean { old, new } => {
+                let id = IntentId::from(self.parts.ids.ulid());
+                let reference = project.target_ref();
+                let intent = Intent { id, project: project.name.clone(), reference, old, new };
+                Ok(Some(Ready { project: project.clone(), intent }))
+            }
+            Merged::Conflict { old, files } => Err(conflict(plan, project, &old, &files)),
+        }
+    }
+
+    /// The action's template, or the plan's name and the action's description; with a trailer
+    /// that names the plan.
+    fn message(&self, plan: &Plan, definition: &Definition) -> Result<String, Obstacle> {
+        let facts = context::facts(plan, definition);
+        let subject = match &definition.action.apply.message {
+            Some(template) => (self.parts.message)(template, &facts)
+                .map_err(|error| Obstacle::Failed(failures::of_run_error(plan.id, "apply", &error)))?,
+            None if facts.description.is_empty() => {
+                format!("{}: {}", facts.plan_name, definition.action.name)
+            }
+            None => format!("{}: {}", facts.plan_name, facts.description),
+        };
+        Ok(format!("{}\n\nAgents-Plan: {}\n", subject.trim_end(), plan.id))
+    }
+}
+
+pub(super) fn failed(plan: &Plan, error: &WorkspaceError) -> Obstacle {
+    Obstacle::Failed(failures::of_workspace(plan.id, error))
+}
+
+fn empty(plan: &Plan) -> Obstacle {
+    let hint = format!("agents plan retry {} --allow-empty", plan.id);
+    let failure = failures::failure("empty", "the plan changed nothing".to_owned(), hint, false);
+    Obstacle::Constrained(failure, Vec::new())
+}
+
+fn conflict(plan: &Plan, project: &Project, target: &Oid, files: &[String]) -> Obstacle {
+    let (name, branch, files) = (&project.name, &project.branch, files.join(", "));
+    let message = format!("{name}: {branch} (now at {}) and the plan both changed {files}", target.short());
+    let hint = format!(
+        "merge {branch} into {} in any checkout and commit, then: agents plan retry {}",
+        plan.branch(),
+        plan.id
+    );
+    Obstacle::Constrained(failures::failure("conflict", message, hint, false), Vec::new())
+}
