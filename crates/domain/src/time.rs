@@ -114,10 +114,10 @@ mod tests {
     #[test]
     fn ttl_bounds_are_inclusive() {
         assert!(Ttl::new(Duration::from_secs(5)).is_ok());
-        assert!(Ttl::new(Duration::from_secs(3600)).is_ok());
+        assert!(Ttl::new(Duration::from_hours(1)).is_ok());
         assert!(Ttl::new(Duration::from_millis(4999)).is_err());
         assert!(Ttl::new(Duration::from_millis(3_600_001)).is_err());
-        assert_eq!(Ttl::default().as_duration(), Duration::from_secs(300));
+        assert_eq!(Ttl::default().as_duration(), Duration::from_mins(5));
     }
 
     #[test]
