@@ -136,12 +136,16 @@ impl Plan {
         let state = record.stage.state();
         let wrong = if record.version == 0 {
             "its version is 0"
+        } else if i64::try_from(record.version).is_err() {
+            "its version is out of range"
         } else if state == State::Processing && record.last_attempt.is_none() {
             "it is processing, and nobody drives it"
         } else if matches!(state, State::Errored | State::Constrained) && record.failure.is_none() {
             "it failed for no reason"
-        } else if state == State::Applied && record.landing_is_open() {
-            "it is applied, and a landing is open"
+        } else if record.landing_is_open() && (state.is_terminal() || state == State::Constrained) {
+            "it is past its apply, and a landing is open"
+        } else if record.phase() != Phase::Apply && record.landings().next().is_some() {
+            "it has a landing before its apply"
         } else {
             return Ok(Self(record));
         };

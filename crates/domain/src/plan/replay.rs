@@ -2,6 +2,7 @@
 
 use thiserror::Error;
 
+use crate::id::PlanId;
 use crate::plan::{Change, Event, Plan, Refusal, Step, next};
 
 /// A log that does not make sense.
@@ -17,6 +18,14 @@ pub enum ReplayError {
         expected: u64,
         /// The number that does.
         found: u64,
+    },
+    /// An event of another plan.
+    #[error("event {seq} belongs to plan {plan}")]
+    Foreign {
+        /// Its number.
+        seq: u64,
+        /// The plan it belongs to.
+        plan: PlanId,
     },
     /// An event that was not legal where it stands.
     #[error("event {seq} was not legal")]
@@ -49,6 +58,9 @@ pub fn replay(events: &[Event]) -> Result<Plan, ReplayError> {
         let (expected, seq) = (plan.version + 1, event.seq);
         if seq != expected {
             return Err(ReplayError::Gap { expected, found: seq });
+        }
+        if event.plan != plan.id {
+            return Err(ReplayError::Foreign { seq, plan: event.plan });
         }
         plan = match next(&plan, &event.change, event.at) {
             Ok(Step::Moved(plan)) => plan,

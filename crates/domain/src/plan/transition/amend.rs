@@ -1,0 +1,101 @@
+//! How the facts of a plan follow its changes.
+//!
+//! Only ever called for a change that was found legal; decides nothing, and does not touch the
+//! stage or the version.
+
+use crate::plan::change::{Change, Failure, InterruptCause};
+use crate::plan::{Attempt, Parked, PlanLanding, PlanRecord};
+use crate::time::Timestamp;
+
+/// Moves the facts along; the stage is set by the caller.
+pub(super) fn amend(record: &mut PlanRecord, change: &Change, at: Timestamp) {
+    match change {
+        Change::Created(_) | Change::PhaseAdvanced { .. } => {}
+        Change::PhaseStarted { driver, bases, commanded } => {
+            record.attempt = record.attempt.saturating_add(1);
+            record.failure = None;
+            record.parked = None;
+            record.last_attempt =
+                Some(Attempt { driver: driver.clone(), started_at: at, commanded: *commanded });
+            for project in &mut record.projects {
+                project.base = project.base.take().or_else(|| bases.get(&project.name).cloned());
+            }
+        }
+        Change::PhaseCompleted { tips, strategy, .. } => {
+            record.strategy = strategy.clone().or(record.strategy.take());
+            for project in &mut record.projects {
+                project.tip = tips.get(&project.name).cloned().or(project.tip.take());
+            }
+        }
+        Change::PhaseFailed { failure, .. } => record.failure = Some(failure.clone()),
+        Change::Parked { until, input, cause, .. } => {
+            record.parked = Some(Parked { until: *until, input: input.clone(), cause: cause.clone() });
+        }
+        Change::Applied | Change::Retried => record.failure = None,
+        Change::Constrained { failure, validations } => {
+            record.failure = Some(failure.clone());
+            record.validations.clone_from(validations);
+            forget_open_landings(record);
+        }
+        Change::Reverted { reason } => go_back(record, reason.as_deref()),
+        Change::Interrupted { cause, .. } => record.failure = Some(interruption(record, *cause)),
+        Change::Adopted { driver } => {
+            if let Some(attempt) = &mut record.last_attempt {
+                attempt.driver = driver.clone();
+            }
+        }
+        Change::Cancelled { reason, .. } => {
+            record.cancel_reason.clone_from(reason);
+            record.parked = None;
+        }
+        Change::Prompted { text } => {
+            record.guidance.push(text.clone());
+            if record.parked.as_ref().is_some_and(|parked| parked.input.is_some()) {
+                record.parked = None;
+            }
+        }
+        Change::LandingIntended { intents, validations } => {
+            record.validations.clone_from(validations);
+            for project in &mut record.projects {
+                if let Some(intent) = intents.iter().find(|intent| intent.project == project.name) {
+                    project.landing = Some(PlanLanding { intent: intent.clone(), landed: false });
+                }
+            }
+        }
+        Change::Landed { intent } => {
+            let landings = record.projects.iter_mut().filter_map(|project| project.landing.as_mut());
+            landings.filter(|landing| landing.intent.id == *intent).for_each(|landing| landing.landed = true);
+        }
+    }
+}
+
+/// A branch that moved away ends its intent; the next attempt decides anew. What landed stays.
+fn forget_open_landings(record: &mut PlanRecord) {
+    for project in &mut record.projects {
+        project.landing.take_if(|landing| !landing.landed);
+    }
+}
+
+/// Earlier work stays in its refs; what went wrong becomes guidance. The tips stay too: the plan
+/// branches exist, and the next completion moves them from where they are.
+fn go_back(record: &mut PlanRecord, reason: Option<&str>) {
+    let finding = record.failure.take().map(|failure| failure.message);
+    record.guidance.extend(finding);
+    record.guidance.extend(reason.map(str::to_owned));
+    record.reversion_count += 1;
+    record.strategy = None;
+    record.parked = None;
+    record.validations.clear();
+    for project in &mut record.projects {
+        (project.base, project.tip) = (None, None);
+    }
+}
+
+fn interruption(record: &PlanRecord, cause: InterruptCause) -> Failure {
+    Failure {
+        code: cause.as_str().to_owned(),
+        message: cause.message().to_owned(),
+        hint: Some(format!("agents plan retry {}", record.id)),
+        retryable: true,
+    }
+}

@@ -1,0 +1,218 @@
+//! Values and short cuts for the tests of the lifecycle.
+
+use std::collections::BTreeMap;
+
+use agents_domain::action::Automation;
+use agents_domain::id::{EventId, IntentId, PlanId};
+use agents_domain::lock::Holder;
+use agents_domain::name::Name;
+use agents_domain::oid::Oid;
+use agents_domain::plan::{
+    Change, Event, Failure, InterruptCause, Origin, Phase, Plan, Refusal, Saved, Step, Validation, Work, next,
+};
+use agents_domain::time::Timestamp;
+use agents_domain::workspace::Intent;
+
+/// A moment.
+pub(crate) const fn at(millis: i64) -> Timestamp {
+    Timestamp::from_millis(millis)
+}
+
+pub(crate) fn plan_id(n: u32) -> PlanId {
+    PlanId::parse(&format!("01PAN{n:021}")).expect("a ULID")
+}
+
+pub(crate) fn intent_id(n: u32) -> IntentId {
+    IntentId::parse(&format!("01NTENT{n:019}")).expect("a ULID")
+}
+
+pub(crate) fn name(text: &str) -> Name {
+    Name::parse(text).expect("a name")
+}
+
+pub(crate) fn oid(digit: char) -> Oid {
+    Oid::parse(&digit.to_string().repeat(40)).expect("an object id")
+}
+
+pub(crate) fn holder(pid: u32) -> Holder {
+    Holder {
+        host: "here".to_owned(),
+        boot_id: "boot".to_owned(),
+        pid_namespace: "pid:[1]".to_owned(),
+        pid,
+        started: 9,
+        user: "ada".to_owned(),
+        operation: "plan execute".to_owned(),
+    }
+}
+
+pub(crate) fn failure(message: &str) -> Failure {
+    Failure { code: "exit_code".to_owned(), message: message.to_owned(), hint: None, retryable: false }
+}
+
+pub(crate) fn validation(passed: bool) -> Validation {
+    Validation { name: "clippy".to_owned(), project: name("api"), required: true, passed, message: None }
+}
+
+fn work() -> Vec<Work> {
+    let saved = Saved::Snapshot { reference: "refs/agents/x".to_owned(), commit: oid('a'), kept: None };
+    vec![Work { project: name("api"), saved }]
+}
+
+/// The order of a plan with two projects, `api` and `web`.
+pub(crate) fn origin() -> Origin {
+    Origin {
+        name: Some("lint".to_owned()),
+        action: name("fix-lint"),
+        automation: Automation::Review,
+        projects: vec![name("api"), name("web")],
+        parent: None,
+    }
+}
+
+pub(crate) fn new_plan() -> Plan {
+    Plan::create(plan_id(1), &origin(), at(0))
+}
+
+pub(crate) fn start() -> Change {
+    start_from('0', true)
+}
+
+/// A start whose bases are all made of that digit.
+pub(crate) fn start_from(digit: char, commanded: bool) -> Change {
+    let bases = BTreeMap::from([(name("api"), oid(digit)), (name("web"), oid(digit))]);
+    Change::PhaseStarted { driver: holder(1), bases, commanded }
+}
+
+pub(crate) fn complete() -> Change {
+    Change::PhaseCompleted { tips: BTreeMap::new(), strategy: None, work: work() }
+}
+
+pub(crate) fn fail(message: &str) -> Change {
+    Change::PhaseFailed { failure: failure(message), work: work() }
+}
+
+pub(crate) fn park(input: Option<&str>) -> Change {
+    let input = input.map(str::to_owned);
+    Change::Parked { until: Some(at(99)), input, cause: "quota".to_owned(), work: Vec::new() }
+}
+
+pub(crate) fn advance(to: Phase) -> Change {
+    Change::PhaseAdvanced { to }
+}
+
+pub(crate) fn constrain() -> Change {
+    Change::Constrained { failure: failure("conflict"), validations: vec![validation(false)] }
+}
+
+pub(crate) fn revert(reason: &str) -> Change {
+    Change::Reverted { reason: Some(reason.to_owned()) }
+}
+
+pub(crate) fn interrupt(cause: InterruptCause) -> Change {
+    Change::Interrupted { cause, work: work() }
+}
+
+pub(crate) fn adopt(pid: u32) -> Change {
+    Change::Adopted { driver: holder(pid) }
+}
+
+pub(crate) fn cancel(keep_landed: bool) -> Change {
+    Change::Cancelled { reason: Some("enough".to_owned()), keep_landed, work: Vec::new() }
+}
+
+pub(crate) fn prompt(text: &str) -> Change {
+    Change::Prompted { text: text.to_owned() }
+}
+
+/// The decision to move the branches of these projects, by intents with these numbers.
+pub(crate) fn intend(projects: &[(&str, u32)]) -> Change {
+    let intent = |&(project, id): &(&str, u32)| Intent {
+        id: intent_id(id),
+        project: name(project),
+        reference: "refs/heads/main".to_owned(),
+        old: oid('1'),
+        new: oid('2'),
+    };
+    let intents = projects.iter().map(intent).collect();
+    Change::LandingIntended { intents, validations: vec![validation(true)] }
+}
+
+pub(crate) fn land(id: u32) -> Change {
+    Change::Landed { intent: intent_id(id) }
+}
+
+/// At least one change for each verb and each guard; several for some.
+pub(crate) fn samples() -> Vec<Change> {
+    let mut samples =
+        vec![Change::Created(origin()), Change::Applied, Change::Retried, constrain(), complete()];
+    samples.extend([start(), start_from('4', false), fail("broken"), park(None), park(Some("which?"))]);
+    samples.extend(Phase::ALL.map(advance));
+    samples.extend([revert("wrong way"), Change::Reverted { reason: None }]);
+    samples.extend(InterruptCause::ALL.map(interrupt));
+    samples.extend([adopt(2), cancel(false), cancel(true), prompt("smaller")]);
+    samples.extend([
+        intend(&[]),
+        intend(&[("api", 1)]),
+        intend(&[("web", 2)]),
+        intend(&[("api", 3), ("web", 4)]),
+    ]);
+    samples.extend([intend(&[("elsewhere", 5)]), land(1), land(2), land(3), land(4), land(9)]);
+    samples
+}
+
+/// A plan and its log, driven by changes that must all be legal.
+#[derive(Clone)]
+pub(crate) struct Story {
+    pub(crate) plan: Plan,
+    pub(crate) events: Vec<Event>,
+}
+
+impl Story {
+    pub(crate) fn new() -> Self {
+        let mut story = Self { plan: new_plan(), events: Vec::new() };
+        story.record(Change::Created(origin()), at(0));
+        story
+    }
+
+    /// A plan to which these changes happened, one a millisecond.
+    pub(crate) fn of(changes: impl IntoIterator<Item = Change>) -> Self {
+        changes.into_iter().fold(Self::new(), |mut story, change| {
+            story.go(change);
+            story
+        })
+    }
+
+    /// A plan in apply/processing, to which these changes happened.
+    pub(crate) fn applying(changes: impl IntoIterator<Item = Change>) -> Self {
+        let road = [start(), complete(), advance(Phase::Execute), start(), complete(), advance(Phase::Apply)];
+        Self::of(road.into_iter().chain([start()]).chain(changes))
+    }
+
+    /// One more change, which must move the plan.
+    pub(crate) fn go(&mut self, change: Change) -> &mut Self {
+        let now = at(i64::try_from(self.plan.version).expect("small"));
+        match next(&self.plan, &change, now) {
+            Ok(Step::Moved(plan)) => self.plan = plan,
+            other => panic!("{change:?} did not move {}: {other:?}", self.plan.stage),
+        }
+        self.record(change, now);
+        self
+    }
+
+    /// What the function says to a change.
+    pub(crate) fn try_change(&self, change: &Change) -> Result<Step, Refusal> {
+        next(&self.plan, change, at(500))
+    }
+
+    /// The refusal of a change that must be refused.
+    pub(crate) fn refusal(&self, change: &Change) -> Refusal {
+        self.try_change(change).expect_err("an illegal change")
+    }
+
+    fn record(&mut self, change: Change, at: Timestamp) {
+        let seq = self.plan.version;
+        let id = EventId::parse(&format!("01EVENT{seq:019}")).expect("a ULID");
+        self.events.push(Event { id, plan: self.plan.id, seq, at, owner: None, token: None, change });
+    }
+}
