@@ -1,0 +1,132 @@
+//! One suite, every store: what the ports promise, checked the same way for each adapter.
+//!
+//! A test is an `async fn` over an [`support::Opener`]; it names no adapter. `every_test!` lists
+//! them once, `stores!` runs the list once for each store. A test that is not listed is dead code
+//! and does not pass the lints.
+
+mod catalogue;
+mod commits;
+mod creation;
+mod differential;
+mod fences;
+mod journey;
+mod locks;
+mod memory;
+mod noop;
+mod reads;
+mod round_trip;
+mod support;
+mod terms;
+mod values;
+
+macro_rules! tests {
+    ($open:path; $($module:ident { $($test:ident)+ })+) => {$(
+        mod $module {
+            $(
+                #[tokio::test]
+                async fn $test() {
+                    crate::$module::$test($open).await;
+                }
+            )+
+        }
+    )+};
+}
+
+macro_rules! every_test {
+    ($open:path) => {
+        tests! { $open;
+            locks {
+                a_lock_is_made_with_its_project_and_first_granted_at_token_one
+                all_keys_are_granted_or_none
+                the_order_and_the_number_of_mentions_of_a_key_do_not_matter
+                a_conflict_shows_who_is_in_the_way
+                the_same_owner_keeps_its_token_and_never_loses_time
+                new_and_held_keys_are_granted_in_one_request
+                a_term_ends_at_its_very_end_and_not_before
+                a_jump_of_the_wall_clock_ends_no_term
+                a_proof_of_death_counts_only_at_the_term_it_was_made_for
+                a_lock_of_nothing_is_not_granted
+                tokens_never_restart
+                the_holders_are_listed_by_key
+                a_term_is_listed_as_stale_from_its_very_end
+            }
+            terms {
+                a_renewal_extends_and_never_shortens
+                a_sleeper_renews_if_nobody_came
+                a_renewal_says_who_took_the_lock
+                an_earlier_term_of_the_same_owner_is_lost_too
+                a_renewal_of_a_cleared_lock_says_so
+                many_terms_are_answered_in_the_order_given
+                releasing_what_one_does_not_hold_harms_nobody
+                release_all_ends_the_terms_of_one_owner
+                an_eviction_ends_only_the_term_it_names
+            }
+            creation {
+                a_new_plan_is_stored_with_its_order_its_log_and_its_lock
+                a_new_plan_is_held_from_its_first_moment
+                making_a_plan_again_is_harmless
+                an_id_that_is_taken_is_refused
+                a_part_of_a_plan_that_does_not_exist_is_refused
+                what_is_not_there_is_not_found
+            }
+            commits {
+                a_commit_writes_the_plan_and_its_event
+                a_repeated_commit_returns_the_first_outcome
+                a_commit_on_another_version_is_stale
+                of_two_writers_of_one_version_the_second_is_stale
+                a_commit_of_a_plan_that_does_not_exist_is_missing
+                the_log_says_who_wrote_at_which_token
+            }
+            fences {
+                a_term_that_was_taken_over_writes_nothing
+                a_term_that_ran_out_untouched_still_writes
+                a_term_that_was_released_or_evicted_writes_nothing
+                another_owner_at_the_same_token_writes_nothing
+                further_locks_must_still_be_held
+                an_unfenced_plan_is_not_made_unless_allowed
+                an_unfenced_write_is_refused_unless_allowed
+                unfenced_writes_pass_where_they_are_allowed
+                a_plan_that_a_token_wrote_refuses_unfenced_writes_always
+            }
+            round_trip {
+                every_change_and_every_fact_survives_the_store
+                every_field_of_an_order_survives_the_store
+                the_least_order_survives_the_store
+                odd_texts_survive_the_store
+            }
+            catalogue {
+                projects_are_stored_and_listed_by_name
+                a_name_or_a_repository_is_registered_once
+                a_project_goes_with_its_lock_and_may_come_back
+                a_project_that_a_plan_needs_stays
+                a_project_whose_lock_is_held_stays
+                actions_are_stored_replaced_and_listed_by_name
+                an_action_is_removed_whoever_used_it
+            }
+            reads {
+                a_prefix_finds_its_plans_in_either_case
+                a_prefix_is_a_text_and_no_pattern
+                a_view_shows_the_plan_and_who_holds_it
+                plans_are_listed_newest_first_and_counted
+                filters_narrow_the_list
+                parts_of_plans_are_listed_when_asked_for
+            }
+            differential {
+                random_histories_agree_with_the_pure_record
+            }
+        }
+    };
+}
+
+macro_rules! stores {
+    ($($name:ident => $open:path;)+) => {$(
+        mod $name {
+            every_test!($open);
+        }
+    )+};
+}
+
+// THE ONE PLACE TO ADD A STORE: one line here, and its opener in `support.rs`.
+stores! {
+    in_memory => crate::support::memory;
+}

@@ -1,0 +1,174 @@
+//! The fixture: the ports of one fresh store, and a clock that moves by hand.
+
+use std::any::Any;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use agents_domain::catalogue::{ActionStore, ProjectStore};
+use agents_domain::id::OwnerId;
+use agents_domain::lock::{
+    AcquireRequest, Conflict, HeldLock, Lease, LockError, LockFilter, LockKey, LockPort, Term,
+};
+use agents_domain::plan::{NewPlan, Opening, Plan, PlanStore};
+use agents_domain::reads::PlanReads;
+use agents_domain::time::{BootInstant, Clock, Timestamp, Ttl};
+use agents_infrastructure::memory::MemoryStore;
+
+use crate::values::{self, holder, owner};
+
+/// Whether the store takes writes without a fence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unfenced {
+    Refused,
+    Allowed,
+}
+
+/// Opens a fresh, empty store.
+pub(crate) type Opener = fn(Unfenced) -> Fixture;
+
+/// The ports of one store. A store that reads actions back from their text is given
+/// [`values::parse_action`].
+pub(crate) struct Fixture {
+    pub(crate) clock: Arc<HandClock>,
+    pub(crate) locks: Arc<dyn LockPort>,
+    pub(crate) plans: Arc<dyn PlanStore>,
+    pub(crate) projects: Arc<dyn ProjectStore>,
+    pub(crate) actions: Arc<dyn ActionStore>,
+    pub(crate) reads: Arc<dyn PlanReads>,
+    /// What must live as long as the store: a directory, for one.
+    pub(crate) _kept: Box<dyn Any>,
+}
+
+/// The store in memory.
+pub(crate) fn memory(unfenced: Unfenced) -> Fixture {
+    let clock = Arc::new(HandClock::default());
+    let store = MemoryStore::new(Arc::clone(&clock) as Arc<dyn Clock>);
+    let store = if unfenced == Unfenced::Allowed { store.allow_unfenced() } else { store };
+    Fixture {
+        clock,
+        locks: store.locks(),
+        plans: store.plans(),
+        projects: store.projects(),
+        actions: store.actions(),
+        reads: store.reads(),
+        _kept: Box::new(()),
+    }
+}
+
+/// A clock that moves only by hand.
+#[derive(Debug)]
+pub(crate) struct HandClock {
+    wall: AtomicI64,
+    boot: AtomicI64,
+}
+
+impl Default for HandClock {
+    fn default() -> Self {
+        Self { wall: AtomicI64::new(1_790_000_000_000), boot: AtomicI64::new(50_000) }
+    }
+}
+
+impl HandClock {
+    /// Time passes, on both lines.
+    pub(crate) fn pass(&self, by: Duration) {
+        let by = i64::try_from(by.as_millis()).expect("a short while");
+        self.wall.fetch_add(by, Ordering::SeqCst);
+        self.boot.fetch_add(by, Ordering::SeqCst);
+    }
+
+    /// Somebody sets the wall clock.
+    pub(crate) fn jump(&self, millis: i64) {
+        self.wall.fetch_add(millis, Ordering::SeqCst);
+    }
+}
+
+impl Clock for HandClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.wall.load(Ordering::SeqCst))
+    }
+
+    fn boottime(&self) -> BootInstant {
+        BootInstant::from_millis(self.boot.load(Ordering::SeqCst))
+    }
+}
+
+pub(crate) const MILLI: Duration = Duration::from_millis(1);
+/// The length of the leases that tests take: 10 s.
+pub(crate) const TERM: Duration = Duration::from_secs(10);
+/// One millisecond less than [`TERM`].
+pub(crate) const ALMOST_A_TERM: Duration = Duration::from_millis(9_999);
+
+pub(crate) fn ttl(length: Duration) -> Ttl {
+    Ttl::new(length).expect("within the bounds")
+}
+
+/// What an owner asks for, for [`TERM`].
+pub(crate) fn request(who: u32, keys: &[&LockKey]) -> AcquireRequest {
+    AcquireRequest {
+        keys: keys.iter().map(|key| (*key).clone()).collect(),
+        owner: owner(who),
+        ttl: ttl(TERM),
+        proven_dead: Vec::new(),
+        holder: holder(who),
+    }
+}
+
+/// The term that a lease began.
+pub(crate) fn term(lease: &Lease) -> Term {
+    (lease.key.clone(), lease.fence.token().expect("a fenced lease"))
+}
+
+impl Fixture {
+    /// Registers the projects of those numbers; returns their keys.
+    pub(crate) async fn projects<const N: usize>(&self, numbers: [u32; N]) -> [LockKey; N] {
+        for n in numbers {
+            self.projects.add(&values::project(n), self.clock.now()).await.expect("a new project");
+        }
+        numbers.map(|n| LockKey::Project(values::project(n).name))
+    }
+
+    /// Takes locks that must be free or the owner's own.
+    pub(crate) async fn take(&self, who: u32, keys: &[&LockKey]) -> Vec<Lease> {
+        self.locks.acquire(&request(who, keys)).await.expect("grantable locks")
+    }
+
+    /// Takes one lock.
+    pub(crate) async fn take_one(&self, who: u32, key: &LockKey) -> Lease {
+        self.take(who, &[key]).await.pop().expect("one lease")
+    }
+
+    /// What is in the way of an owner.
+    pub(crate) async fn conflict(&self, request: &AcquireRequest) -> HeldLock {
+        match self.locks.acquire(request).await {
+            Err(LockError::Conflict(Conflict(held))) => *held,
+            other => panic!("no conflict: {other:?}"),
+        }
+    }
+
+    /// Who holds that lock.
+    pub(crate) async fn holder_of(&self, key: &LockKey) -> Option<OwnerId> {
+        let filter = LockFilter { key: Some(key.clone()), stale_only: false };
+        let held = self.locks.list(&filter).await.expect("a list");
+        assert!(held.len() <= 1, "one lock, listed twice");
+        held.first().map(|lock| lock.owner)
+    }
+
+    /// Makes a plan, held by that owner.
+    pub(crate) async fn make(&self, who: u32, new: &NewPlan) -> Lease {
+        let opening = Opening::Held(request(who, &[&LockKey::Plan(new.plan.id)]));
+        self.plans.create(new, &opening).await.expect("a new plan")
+    }
+
+    /// The plan of that number, held by that owner, of the projects 1 and 2.
+    pub(crate) async fn plan(&self, who: u32, number: u32) -> (Plan, Lease) {
+        let new = values::new_plan(number, self.clock.now());
+        let lease = self.make(who, &new).await;
+        (new.plan, lease)
+    }
+
+    /// The plan as it is stored.
+    pub(crate) async fn stored(&self, plan: &Plan) -> Plan {
+        self.plans.load(plan.id).await.expect("an answer").expect("the plan")
+    }
+}
