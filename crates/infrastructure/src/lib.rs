@@ -2,4 +2,5 @@
 
 pub mod action_file;
 pub mod files;
+pub mod memory;
 pub mod template;
