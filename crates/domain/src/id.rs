@@ -5,6 +5,7 @@
 //! adapter does, and hands in the text.
 
 use std::fmt;
+use std::time::Duration;
 
 use thiserror::Error;
 
@@ -93,6 +94,16 @@ identity! {
     EventId;
     /// The recorded decision to move one branch.
     IntentId;
+}
+
+/// Draws identities and jitter. The only way randomness enters; a counting one stands in for it
+/// in tests.
+#[cfg_attr(feature = "mock", mockall::automock)]
+pub trait Ids: Send + Sync {
+    /// A fresh identity, never drawn before, greater than all that this source drew before.
+    fn ulid(&self) -> Ulid;
+    /// Some span shorter than `max` (zero if `max` is), by which waiters part.
+    fn jitter(&self, max: Duration) -> Duration;
 }
 
 #[cfg(test)]

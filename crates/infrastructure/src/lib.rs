@@ -1,1 +1,4 @@
 //! Skeleton.
+
+pub mod clock;
+pub mod ids;
