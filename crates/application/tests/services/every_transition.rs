@@ -29,11 +29,15 @@ type Call = fn(PlanLifecycleService, PlanId) -> Pin<Box<dyn Future<Output = Resu
 
 /// Every transition: its name, where it is legal, and the call.
 const TRANSITIONS: [(&str, Phase, State, Call); 17] = [
-    ("start", Phase::Execute, State::Queued, |s, p| Box::pin(async move { s.start(p, BTreeMap::new(), true).await })),
+    ("start", Phase::Execute, State::Queued, |s, p| {
+        Box::pin(async move { s.start(p, BTreeMap::new(), true).await })
+    }),
     ("complete", Phase::Execute, State::Processing, |s, p| {
         Box::pin(async move { s.complete(p, BTreeMap::new(), None, vec![]).await })
     }),
-    ("fail", Phase::Execute, State::Processing, |s, p| Box::pin(async move { s.fail(p, failure(), vec![]).await })),
+    ("fail", Phase::Execute, State::Processing, |s, p| {
+        Box::pin(async move { s.fail(p, failure(), vec![]).await })
+    }),
     ("park", Phase::Execute, State::Processing, |s, p| {
         Box::pin(async move { s.park(p, "later".into(), vec![]).await })
     }),
@@ -51,7 +55,9 @@ const TRANSITIONS: [(&str, Phase, State, Call); 17] = [
     ("cancel", Phase::Execute, State::Processing, |s, p| {
         Box::pin(async move { s.cancel(p, None, false, vec![]).await })
     }),
-    ("prompt", Phase::Execute, State::Queued, |s, p| Box::pin(async move { s.prompt(p, "go on".into()).await })),
+    ("prompt", Phase::Execute, State::Queued, |s, p| {
+        Box::pin(async move { s.prompt(p, "go on".into()).await })
+    }),
     ("intend", Phase::Apply, State::Processing, |s, p| {
         Box::pin(async move {
             let held = s.hold(p, "plan apply", agents_application::Wait::No).await?;
@@ -60,7 +66,9 @@ const TRANSITIONS: [(&str, Phase, State, Call); 17] = [
             outcome
         })
     }),
-    ("landed", Phase::Apply, State::Processing, |s, p| Box::pin(async move { s.landed(p, intent().id).await })),
+    ("landed", Phase::Apply, State::Processing, |s, p| {
+        Box::pin(async move { s.landed(p, intent().id).await })
+    }),
     ("applied", Phase::Apply, State::Processing, |s, p| Box::pin(async move { s.applied(p).await })),
     ("create", Phase::Strategize, State::Queued, |s, _| {
         Box::pin(async move {
@@ -111,7 +119,7 @@ fn plan_at(id: PlanId, phase: Phase, state: State, transition: &str, driver: &dy
 }
 
 fn note(trace: &Trace, word: &'static str) {
-    trace.lock().unwrap().push(word);
+    trace.lock().expect("unpoisoned").push(word);
 }
 
 /// A port that grants everything at token 7 and writes it down.
@@ -195,12 +203,14 @@ fn stage(
         heartbeat: Arc::new(MockLockPort::new()),
         owner,
         ttl: agents_domain::time::Ttl::default(),
+        tick: LockService::TICK,
         processes: world.processes(1),
         clock: world.clock.clone(),
         ids: world.ids.clone(),
     });
     let store = Arc::new(store(&trace, Some(there), commit, owner));
-    let service = PlanLifecycleService::new(store, world.clock.clone(), world.ids.clone(), world.processes(1));
+    let service =
+        PlanLifecycleService::new(store, world.clock.clone(), world.ids.clone(), world.processes(1));
     Stage1 { service: service.with_locks(locks), plan, trace }
 }
 
@@ -215,7 +225,7 @@ async fn every_public_method_commits_only_while_it_holds() {
             "intend" => &["acquire", "acquire", "load", "commit"],
             _ => &["acquire", "load", "commit", "release"],
         };
-        assert_eq!(*stage.trace.lock().unwrap(), expected, "{name}");
+        assert_eq!(*stage.trace.lock().expect("unpoisoned"), expected, "{name}");
     }
 }
 
@@ -226,7 +236,7 @@ async fn the_lock_is_released_when_the_write_is_refused() {
         let refused = call(stage.service, stage.plan).await;
         assert!(matches!(refused, Err(LifecycleError::LeaseLost { .. })), "{name}: {refused:?}");
         let last = if name == "intend" { "commit" } else { "release" };
-        assert_eq!(stage.trace.lock().unwrap().last(), Some(&last), "{name}");
+        assert_eq!(stage.trace.lock().expect("unpoisoned").last(), Some(&last), "{name}");
     }
 }
 
@@ -255,7 +265,7 @@ async fn an_unknown_outcome_is_asked_about_again_with_the_same_event() {
     let left = Arc::new(Mutex::new(2));
     let counter = left.clone();
     let stage = stage("retry", Phase::Execute, State::Errored, move || {
-        let mut left = counter.lock().unwrap();
+        let mut left = counter.lock().expect("unpoisoned");
         if *left == 0 {
             return Ok(CommitOutcome::Applied);
         }
@@ -263,7 +273,7 @@ async fn an_unknown_outcome_is_asked_about_again_with_the_same_event() {
         Err(StoreError::Unknown { reason: "connection lost".into() })
     });
     stage.service.retry(stage.plan).await.expect("written");
-    assert_eq!(*stage.trace.lock().unwrap(), ["acquire", "load", "commit", "commit", "commit", "release"]);
+    assert_eq!(*stage.trace.lock().expect("unpoisoned"), ["acquire", "load", "commit", "commit", "commit", "release"]);
 }
 
 #[tokio::test]
@@ -273,15 +283,17 @@ async fn an_outcome_that_stays_unknown_is_an_error_of_its_own() {
     });
     let unknown = stage.service.retry(stage.plan).await;
     assert!(matches!(unknown, Err(LifecycleError::Store(StoreError::Unknown { .. }))));
-    assert_eq!(stage.trace.lock().unwrap().last(), Some(&"release"));
+    assert_eq!(stage.trace.lock().expect("unpoisoned").last(), Some(&"release"));
 }
 
 #[tokio::test]
 async fn a_refusal_by_state_writes_nothing_and_releases() {
     let stage = stage("apply", Phase::Strategize, State::Queued, || panic!("nothing to commit"));
-    let Err(LifecycleError::Refused(refusal)) = stage.service.apply(stage.plan).await else { panic!("refused") };
+    let Err(LifecycleError::Refused(refusal)) = stage.service.apply(stage.plan).await else {
+        panic!("refused")
+    };
     assert_eq!(refusal.remedy, Some(format!("agents plan execute {}", stage.plan)));
-    assert_eq!(*stage.trace.lock().unwrap(), ["acquire", "load", "release"]);
+    assert_eq!(*stage.trace.lock().expect("unpoisoned"), ["acquire", "load", "release"]);
 }
 
 #[tokio::test]
@@ -302,9 +314,13 @@ async fn a_conflict_outranks_a_refusal_and_nothing_is_even_read() {
     let mut store = MockPlanStore::new();
     store.expect_load().never();
     let locks = world.locks_on(1, Arc::new(port));
-    let service =
-        PlanLifecycleService::new(Arc::new(store), world.clock.clone(), world.ids.clone(), world.processes(1))
-            .with_locks(locks);
+    let service = PlanLifecycleService::new(
+        Arc::new(store),
+        world.clock.clone(),
+        world.ids.clone(),
+        world.processes(1),
+    )
+    .with_locks(locks);
     let refused = service.apply(world.plan().await).await;
     assert!(matches!(refused, Err(LifecycleError::Lock { source: LockError::Conflict(_), .. })));
 }

@@ -75,9 +75,9 @@ async fn a_proof_that_the_store_does_not_accept_is_not_repeated_for_ever() {
     let by = held(&ada).await.remove(0);
     let mut port = MockLockPort::new();
     port.expect_list().returning(|_| Ok(Vec::new()));
-    port.expect_acquire().times(2).returning(move |_| {
-        Err(LockError::Conflict(Conflict(Box::new(by.clone()))))
-    });
+    port.expect_acquire()
+        .times(2)
+        .returning(move |_| Err(LockError::Conflict(Conflict(Box::new(by.clone())))));
     world.census.says(1, Liveness::Dead);
     assert!(matches!(take(&world.locks_on(2, Arc::new(port)), &key).await, Err(LockError::Conflict(_))));
     guard.release().await.expect("released");
@@ -138,7 +138,13 @@ fn granting(key: &LockKey, world: &World) -> MockLockPort {
     let (key, at) = (key.clone(), world.clock.now());
     port.expect_list().returning(|_| Ok(Vec::new()));
     port.expect_acquire().returning(move |_| {
-        Ok(vec![Lease { key: key.clone(), fence, acquired_at: at, expires_at: Timestamp::default(), reentrant: false }])
+        Ok(vec![Lease {
+            key: key.clone(),
+            fence,
+            acquired_at: at,
+            expires_at: Timestamp::default(),
+            reentrant: false,
+        }])
     });
     port
 }
@@ -221,7 +227,8 @@ async fn all_keys_are_taken_or_none() {
     assert!(both.is_err());
     assert_eq!(held(&bob).await.len(), 1, "nothing was taken");
     guard.release().await.expect("released");
-    let both = bob.acquire(vec![second, first.clone(), first], "test", Wait::No, &Unobserved).await.expect("free");
+    let both =
+        bob.acquire(vec![second, first.clone(), first], "test", Wait::No, &Unobserved).await.expect("free");
     assert_eq!((both.leases().len(), both.fences().len()), (2, 2));
     both.release().await.expect("released");
     assert_eq!(held(&bob).await, []);

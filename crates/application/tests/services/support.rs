@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use agents_application::lock_service::LockParts;
 use agents_application::{LockService, Observer, Order, PlanLifecycleService};
@@ -23,7 +24,7 @@ pub(crate) struct Census(Mutex<HashMap<u32, Liveness>>);
 
 impl Census {
     pub(crate) fn says(&self, pid: u32, liveness: Liveness) {
-        self.0.lock().unwrap().insert(pid, liveness);
+        self.0.lock().expect("unpoisoned").insert(pid, liveness);
     }
 }
 
@@ -47,7 +48,7 @@ impl Processes for Citizen {
     }
 
     fn liveness(&self, holder: &Holder) -> Liveness {
-        self.census.0.lock().unwrap().get(&holder.pid).copied().unwrap_or(Liveness::Alive)
+        self.census.0.lock().expect("unpoisoned").get(&holder.pid).copied().unwrap_or(Liveness::Alive)
     }
 }
 
@@ -57,11 +58,11 @@ pub(crate) struct Notes(pub(crate) Mutex<Vec<String>>);
 
 impl Observer for Notes {
     fn waiting(&self, held: &HeldLock) {
-        self.0.lock().unwrap().push(format!("{} by {}", held.key, held.holder.pid));
+        self.0.lock().expect("unpoisoned").push(format!("{} by {}", held.key, held.holder.pid));
     }
 
     fn warning(&self, text: &str) {
-        self.0.lock().unwrap().push(text.to_owned());
+        self.0.lock().expect("unpoisoned").push(text.to_owned());
     }
 }
 
@@ -95,6 +96,8 @@ impl World {
             port,
             owner: OwnerId::from(self.ids.ulid()),
             ttl: Ttl::default(),
+            // The tests beat by hand.
+            tick: Duration::from_hours(1),
             processes: self.processes(pid),
             clock: self.clock.clone(),
             ids: self.ids.clone(),

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use agents_application::observer::Unobserved;
 use agents_application::Wait;
+use agents_application::observer::Unobserved;
 use agents_domain::lock::{Liveness, LockError};
 
 use crate::holding::take;
@@ -18,13 +18,14 @@ async fn a_queue_gets_the_lock_when_it_is_free() {
     let guard = take(&ada, &key).await.expect("free");
     let notes = Arc::new(Notes::default());
     let (waiter, told, wanted) = (bob.clone(), notes.clone(), key.clone());
-    let waiting = tokio::spawn(async move { waiter.acquire(vec![wanted], "test", Wait::Forever, &*told).await });
-    while notes.0.lock().unwrap().is_empty() {
+    let waiting =
+        tokio::spawn(async move { waiter.acquire(vec![wanted], "test", Wait::Forever, &*told).await });
+    while notes.0.lock().expect("unpoisoned").is_empty() {
         tokio::task::yield_now().await;
     }
     guard.release().await.expect("released");
     waiting.await.expect("no panic").expect("granted").release().await.expect("released");
-    assert_eq!(*notes.0.lock().unwrap(), [format!("{key} by 1")], "told once");
+    assert_eq!(*notes.0.lock().expect("unpoisoned"), [format!("{key} by 1")], "told once");
 }
 
 #[tokio::test(start_paused = true)]
@@ -36,7 +37,7 @@ async fn a_bounded_wait_ends() {
     let (waiter, told, wanted) = (world.locks(2), notes.clone(), key.clone());
     let wait = Wait::AtMost(Duration::from_secs(7));
     let waiting = tokio::spawn(async move { waiter.acquire(vec![wanted], "test", wait, &*told).await });
-    while notes.0.lock().unwrap().is_empty() {
+    while notes.0.lock().expect("unpoisoned").is_empty() {
         tokio::task::yield_now().await;
     }
     world.clock.advance(Duration::from_secs(7));
@@ -74,13 +75,12 @@ async fn a_living_holder_that_does_not_renew_is_replaced_after_five_seconds() {
     world.census.says(1, Liveness::Alive);
     world.clock.advance(Duration::from_secs(300));
     let (rival, wanted, clock) = (bob.clone(), key.clone(), world.clock.clone());
-    let rivalry = tokio::spawn(async move {
-        rival.acquire(vec![wanted], "test", Wait::No, &Unobserved).await
-    });
+    let rivalry =
+        tokio::spawn(async move { rival.acquire(vec![wanted], "test", Wait::No, &Unobserved).await });
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert!(!rivalry.is_finished());
     clock.advance(Duration::from_secs(5));
-    let taken = rivalry.await.expect("no panic").expect("taken over");
-    assert!(taken.fence().token() > token);
-    taken.release().await.expect("released");
+    let replaced = rivalry.await.expect("no panic").expect("taken over");
+    assert!(replaced.fence().token() > token);
+    replaced.release().await.expect("released");
 }
