@@ -1,17 +1,18 @@
-//! The repositories, by the `git` command line: worktrees of attempts and snapshots.
+//! The repositories, by the `git` command line: worktrees of attempts, snapshots, landings.
 //!
-//! [`GitWorkspace`] is the adapter of the port [`Worktrees`]; [`fn@inspect`] and
+//! [`GitWorkspace`] is the adapter of the ports [`Worktrees`] and [`Landings`]; [`fn@inspect`] and
 //! [`locate`] say what a path is before it becomes a project. Every port method does all of its
 //! work inside one blocking task, which runs to its end even if the caller is dropped.
 //!
 //! What holds everywhere:
 //!
-//! - The user's checkout and branches do not change.
+//! - The user's checkout changes only in `follow`; the user's branches only in `land`.
 //! - No hook of the repository runs: not for worktrees, not for snapshots, not for landings.
 //! - A directory is removed only if a marker beside it says that we made it, and its canonical
 //!   path is the one we gave it.
 //! - Refs move by compare-and-swap; snapshots and markers are created, never overwritten.
 
+mod checkout;
 mod command;
 mod copy;
 mod failure;
@@ -19,6 +20,8 @@ mod identity;
 mod index;
 mod inspect;
 mod keep;
+mod land;
+mod merge;
 mod output;
 mod paths;
 mod plan_branch;
@@ -32,7 +35,9 @@ use std::path::{Path, PathBuf};
 use agents_domain::id::PlanId;
 use agents_domain::lock::FencingToken;
 use agents_domain::oid::Oid;
-use agents_domain::workspace::{Head, Project, Slot, Snapshot, WorkspaceError, Worktrees};
+use agents_domain::workspace::{
+    Head, Intent, Landing, Landings, MergeRequest, Merged, Project, Slot, Snapshot, WorkspaceError, Worktrees,
+};
 use async_trait::async_trait;
 
 pub use command::Git;
@@ -40,7 +45,7 @@ pub use inspect::{Found, inspect, locate};
 
 use paths::Kind;
 
-/// Worktrees and snapshots in real repositories.
+/// Worktrees, snapshots and landings in real repositories.
 ///
 /// Directories of attempts live in `<state dir>/worktrees/<ULID>/<attempt>/`.
 #[derive(Debug, Clone)]
@@ -113,5 +118,43 @@ impl Worktrees for GitWorkspace {
     ) -> Result<(), WorkspaceError> {
         let (project, old, new) = (project.clone(), old.cloned(), new.clone());
         self.blocking(move |at| plan_branch::advance(&at.git, &project, plan, old.as_ref(), &new)).await
+    }
+}
+
+#[async_trait]
+impl Landings for GitWorkspace {
+    async fn merge(&self, request: &MergeRequest) -> Result<Merged, WorkspaceError> {
+        let request = request.clone();
+        self.blocking(move |at| merge::merge(&at.git, &request)).await
+    }
+
+    async fn check_checkout(&self, project: &Project, intent: &Intent) -> Result<(), WorkspaceError> {
+        let (project, intent) = (project.clone(), intent.clone());
+        self.blocking(move |at| checkout::check(&at.git, &project, &intent)).await
+    }
+
+    async fn land(&self, project: &Project, intent: &Intent) -> Result<Landing, WorkspaceError> {
+        let (project, intent) = (project.clone(), intent.clone());
+        self.blocking(move |at| land::land(&at.git, &project, &intent)).await
+    }
+
+    async fn follow(&self, project: &Project, intent: &Intent) -> Result<(), WorkspaceError> {
+        let (project, intent) = (project.clone(), intent.clone());
+        self.blocking(move |at| checkout::follow(&at.git, &project, &intent)).await
+    }
+
+    async fn preview(&self, slot: &Slot, commit: &Oid) -> Result<PathBuf, WorkspaceError> {
+        let (slot, commit) = (slot.clone(), commit.clone());
+        self.blocking(move |at| {
+            // One left by a crash is worth nothing: a preview is thrown away anyway.
+            worktree::remove(&at.git, &at.root, &slot, Kind::Preview)?;
+            worktree::add(&at.git, &at.root, &slot, Kind::Preview, &commit)
+        })
+        .await
+    }
+
+    async fn close_preview(&self, slot: &Slot) -> Result<(), WorkspaceError> {
+        let slot = slot.clone();
+        self.blocking(move |at| worktree::remove(&at.git, &at.root, &slot, Kind::Preview)).await
     }
 }

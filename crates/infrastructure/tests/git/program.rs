@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
-use agents_domain::workspace::{WorkspaceError, Worktrees as _};
+use agents_domain::workspace::{Landings as _, WorkspaceError, Worktrees as _};
 use agents_infrastructure::git::{Git, inspect};
 
 use crate::fixture::{Fixture, git, write};
@@ -71,7 +71,10 @@ async fn hooks_of_the_repository_do_not_run() {
     }
     let dir = fixture.open().await;
     write(&dir, "a", "changed\n");
-    fixture.snapshot().await;
+    let snapshot = fixture.snapshot().await;
+    let intent = fixture.intent(&snapshot.commit);
+    fixture.workspace.land(&fixture.project, &intent).await.expect("landed");
+    fixture.workspace.follow(&fixture.project, &intent).await.expect("followed");
     fixture.workspace.close(&fixture.slot(1)).await.expect("closed");
     assert!(!trace.exists(), "{:?}", fs::read_to_string(&trace));
 }

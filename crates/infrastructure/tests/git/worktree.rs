@@ -5,7 +5,7 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 
 use agents_domain::name::Name;
 use agents_domain::oid::Oid;
-use agents_domain::workspace::{WorkspaceError, Worktrees as _};
+use agents_domain::workspace::{Landings as _, WorkspaceError, Worktrees as _};
 
 use crate::fixture::{Fixture, PLAN, git, oid, plan, read, write};
 
@@ -133,6 +133,18 @@ async fn closing_works_after_the_child_broke_git_and_after_the_repository_is_gon
 }
 
 #[tokio::test]
+async fn a_removal_that_was_cut_off_is_carried_on() {
+    let fixture = Fixture::new();
+    let slot = fixture.slot(1);
+    let first = fixture.workspace.preview(&slot, &fixture.head()).await.expect("made");
+    fs::remove_dir_all(&first).expect("removed");
+    fixture.workspace.preview(&slot, &fixture.head()).await.expect("made again");
+    fs::remove_dir_all(&first).expect("removed");
+    fixture.workspace.close_preview(&slot).await.expect("closed");
+    assert!(!git(&fixture.repo, &["worktree", "list"]).contains("preview"));
+}
+
+#[tokio::test]
 async fn a_directory_that_is_not_ours_is_never_removed() {
     let fixture = Fixture::new();
     write(&fixture.place(1), "precious", "x");
@@ -191,6 +203,19 @@ async fn worktrees_are_added_by_many_at_once() {
     for task in tasks {
         task.await.expect("ran").expect("opened");
     }
+}
+
+#[tokio::test]
+async fn a_preview_replaces_one_left_behind() {
+    let fixture = Fixture::new();
+    let slot = fixture.slot(1);
+    let first = fixture.workspace.preview(&slot, &fixture.head()).await.expect("made");
+    write(&first, "built", "x");
+    let second = fixture.workspace.preview(&slot, &fixture.head()).await.expect("made again");
+    assert!(first == second && !second.join("built").exists() && second.join("a").exists());
+    let attempt = fixture.open().await;
+    fixture.workspace.close_preview(&slot).await.expect("closed");
+    assert!(!second.exists() && attempt.exists());
 }
 
 #[tokio::test]
