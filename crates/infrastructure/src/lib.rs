@@ -3,6 +3,7 @@
 pub mod action_file;
 pub mod clock;
 pub mod files;
+pub mod git;
 pub mod ids;
 pub mod memory;
 pub mod template;
