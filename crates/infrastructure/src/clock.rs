@@ -21,6 +21,7 @@ const BOOT_CLOCK: ClockId = ClockId::Monotonic;
 pub struct SystemClock;
 
 impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "this is the clock adapter")]
     fn now(&self) -> Timestamp {
         Timestamp::from_millis(since_epoch(SystemTime::now()))
     }

@@ -97,7 +97,7 @@ impl Worktrees for GitWorkspace {
         &self,
         slot: &Slot,
         start: &Oid,
-        token: FencingToken,
+        token: Option<FencingToken>,
         copied: &[String],
     ) -> Result<Snapshot, WorkspaceError> {
         let (slot, start, copied) = (slot.clone(), start.clone(), copied.to_vec());
@@ -109,14 +109,24 @@ impl Worktrees for GitWorkspace {
         self.blocking(move |at| worktree::remove(&at.git, &at.root, &slot, Kind::Attempt)).await
     }
 
+    async fn settle(
+        &self,
+        project: &Project,
+        plan: PlanId,
+        recorded: Option<Oid>,
+    ) -> Result<Option<Oid>, WorkspaceError> {
+        let project = project.clone();
+        self.blocking(move |at| plan_branch::settle(&at.git, &project, plan, recorded.as_ref())).await
+    }
+
     async fn advance(
         &self,
         project: &Project,
         plan: PlanId,
-        old: Option<&'_ Oid>,
+        old: Option<Oid>,
         new: &Oid,
     ) -> Result<(), WorkspaceError> {
-        let (project, old, new) = (project.clone(), old.cloned(), new.clone());
+        let (project, new) = (project.clone(), new.clone());
         self.blocking(move |at| plan_branch::advance(&at.git, &project, plan, old.as_ref(), &new)).await
     }
 }

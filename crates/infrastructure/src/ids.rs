@@ -36,6 +36,7 @@ impl Ids for SystemIds {
         domain(generator.generate().unwrap_or_else(Overflow::commit_overflow_increment))
     }
 
+    #[expect(clippy::disallowed_methods, reason = "this is the id adapter")]
     fn jitter(&self, max: Duration) -> Duration {
         scale(max, ulid::Ulid::generate().random())
     }

@@ -273,7 +273,10 @@ async fn an_unknown_outcome_is_asked_about_again_with_the_same_event() {
         Err(StoreError::Unknown { reason: "connection lost".into() })
     });
     stage.service.retry(stage.plan).await.expect("written");
-    assert_eq!(*stage.trace.lock().expect("unpoisoned"), ["acquire", "load", "commit", "commit", "commit", "release"]);
+    assert_eq!(
+        *stage.trace.lock().expect("unpoisoned"),
+        ["acquire", "load", "commit", "commit", "commit", "release"]
+    );
 }
 
 #[tokio::test]

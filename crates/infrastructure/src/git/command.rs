@@ -107,6 +107,7 @@ impl Git {
         self.directory(dir).with("GIT_CEILING_DIRECTORIES", ceiling)
     }
 
+    #[expect(clippy::disallowed_methods, reason = "to take the caller's GIT_* away from the child")]
     fn call(&self, dir: &Path, args: &[&str]) -> Call {
         let mut command = Command::new(&self.program);
         for (key, _) in std::env::vars_os().filter(|(key, _)| key.as_encoded_bytes().starts_with(b"GIT_")) {

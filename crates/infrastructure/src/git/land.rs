@@ -34,7 +34,7 @@ pub(super) fn land(git: &Git, project: &Project, intent: &Intent) -> Result<Land
     }
     match refs::read(&at, &intent.reference)? {
         Some(found) if found == intent.old => Err(error),
-        Some(found) if contains(&at, &found, &intent.new)? => make_up(&at, intent, &found),
+        Some(found) if refs::contains(&at, &found, &intent.new)? => make_up(&at, intent, &found),
         found => Ok(Landing::MovedAway { found }),
     }
 }
@@ -58,11 +58,6 @@ fn with_marker(at: &At<'_>, intent: &Intent, step: &str) -> Result<(), Workspace
     let steps = format!("start\0{step}create {marker}\0{new}\0prepare\0commit\0");
     let why = format!("agents: landing {}", intent.id);
     at.call(&["update-ref", "--stdin", "-z", "-m", &why]).input(steps.into_bytes()).run().map(drop)
-}
-
-fn contains(at: &At<'_>, tip: &Oid, commit: &Oid) -> Result<bool, WorkspaceError> {
-    let asked = at.call(&["merge-base", "--is-ancestor", commit.as_str(), tip.as_str()]);
-    Ok(asked.run_or(&[1])?.status.success())
 }
 
 /// The branch has landed, the marker is missing: create it while the branch stays where it is.

@@ -16,7 +16,7 @@ pub(super) fn advance(
     new: &Oid,
 ) -> Result<(), WorkspaceError> {
     let at = git.repository(&project.common_dir);
-    let reference = format!("refs/heads/agents/plan-{plan}");
+    let reference = reference(plan);
     let Err(error) = refs::swap(&at, &reference, old, new, "agents: phase complete") else {
         return Ok(());
     };
@@ -28,6 +28,39 @@ pub(super) fn advance(
     if found.as_ref() == old {
         return Err(error);
     }
+    Err(moved(reference, old, found.as_ref()))
+}
+
+/// The tip to work from: what is recorded, or what a person put on top of it. A branch that is
+/// behind what is recorded (a crash between the record and the move) or gone is brought up to it.
+pub(super) fn settle(
+    git: &Git,
+    project: &Project,
+    plan: PlanId,
+    recorded: Option<&Oid>,
+) -> Result<Option<Oid>, WorkspaceError> {
+    let at = git.repository(&project.common_dir);
+    let reference = reference(plan);
+    let found = refs::read(&at, &reference)?;
+    match (recorded, &found) {
+        (None, _) => return Ok(found),
+        (Some(recorded), Some(found)) if refs::contains(&at, found, recorded)? => {}
+        (Some(recorded), Some(behind)) if !refs::contains(&at, recorded, behind)? => {
+            return Err(moved(reference, Some(recorded), Some(behind)));
+        }
+        (Some(recorded), behind) => {
+            refs::swap(&at, &reference, behind.as_ref(), recorded, "agents: catching up")?;
+            return Ok(Some(recorded.clone()));
+        }
+    }
+    Ok(found)
+}
+
+fn reference(plan: PlanId) -> String {
+    format!("refs/heads/agents/plan-{plan}")
+}
+
+fn moved(reference: String, expected: Option<&Oid>, found: Option<&Oid>) -> WorkspaceError {
     let shown = |oid: Option<&Oid>| oid.map_or("absent".to_owned(), Oid::to_string);
-    Err(WorkspaceError::RefMoved { reference, expected: shown(old), found: shown(found.as_ref()) })
+    WorkspaceError::RefMoved { reference, expected: shown(expected), found: shown(found) }
 }

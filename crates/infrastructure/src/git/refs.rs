@@ -52,6 +52,12 @@ pub(super) fn swap(
     at.call(&["update-ref", "-m", why]).args([reference, new.as_str(), old]).run().map(drop)
 }
 
+/// Whether `commit` is `tip` or one of its ancestors.
+pub(super) fn contains(at: &At<'_>, tip: &Oid, commit: &Oid) -> Result<bool, WorkspaceError> {
+    let asked = at.call(&["merge-base", "--is-ancestor", commit.as_str(), tip.as_str()]);
+    Ok(asked.run_or(&[1])?.status.success())
+}
+
 /// A project's name as the last two components of a ref. Names may end in `.` or `.lock`, refs
 /// may not; a `%`, which no name contains, tells them apart.
 pub(super) fn component(name: &Name) -> String {

@@ -34,7 +34,7 @@ pub(super) fn take(
     root: &Path,
     slot: &Slot,
     start: &Oid,
-    token: FencingToken,
+    token: Option<FencingToken>,
     copied: &[String],
 ) -> Result<Snapshot, WorkspaceError> {
     let place = Place::of(root, slot, Kind::Attempt);
@@ -47,7 +47,8 @@ pub(super) fn take(
     let mut left_out = LeftOut::default();
     let tree = write_tree(&at, &git_dir, &dir, &copied, &mut left_out)?;
     let reference =
-        format!("refs/agents/{}/{}/{token}/{}", slot.plan, slot.attempt, refs::component(&slot.project.name));
+        // 0 is never granted: it stands for an attempt without a lock.
+        format!("refs/agents/{}/{}/{}/{}", slot.plan, slot.attempt, token.map_or(0, FencingToken::value), refs::component(&slot.project.name));
     let commit = keep_in_ref(&at, slot, &tree, &reference)?;
     let raw = at.call(&["diff-tree", "-r", "-z", "--raw", "--no-renames"]);
     let found = output::changes(&raw.args([start.as_str(), commit.as_str()]).run()?);

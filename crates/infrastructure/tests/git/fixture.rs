@@ -170,8 +170,8 @@ pub(crate) fn plan() -> PlanId {
     PlanId::parse(PLAN).expect("valid")
 }
 
-pub(crate) fn token(value: i64) -> FencingToken {
-    FencingToken::from_storage(value)
+pub(crate) fn token(value: i64) -> Option<FencingToken> {
+    Some(FencingToken::from_storage(value))
 }
 
 /// The files of a commit, sorted as git sorts them.

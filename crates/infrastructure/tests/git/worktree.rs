@@ -223,7 +223,7 @@ async fn the_plan_branch_moves_by_compare_and_swap() {
     let fixture = Fixture::new();
     let (old, new) = (fixture.head(), fixture.side_commit(&[("a", "a2\n")]));
     let advance = async |from: Option<&Oid>, to: &Oid| {
-        fixture.workspace.advance(&fixture.project, plan(), from, to).await
+        fixture.workspace.advance(&fixture.project, plan(), from.cloned(), to).await
     };
     advance(None, &old).await.expect("created");
     advance(None, &old).await.expect("done before");
@@ -247,4 +247,24 @@ async fn a_plan_branch_that_cannot_be_written_is_an_error_of_git() {
     let error =
         fixture.workspace.advance(&fixture.project, plan(), None, &head).await.expect_err("in the way");
     assert!(matches!(&error, WorkspaceError::Git { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_plan_branch_left_behind_by_a_crash_catches_up_with_the_record() {
+    let fixture = Fixture::new();
+    let (old, new) = (fixture.head(), fixture.side_commit(&[("a", "a2\n")]));
+    let settle = async |recorded: Option<&Oid>| {
+        fixture.workspace.settle(&fixture.project, plan(), recorded.cloned()).await
+    };
+    let branch = format!("refs/heads/agents/plan-{PLAN}");
+    assert_eq!(settle(None).await, Ok(None), "nothing recorded, nothing there");
+    assert_eq!(settle(Some(&old)).await, Ok(Some(old.clone())), "made where it was gone");
+    assert_eq!(settle(Some(&new)).await, Ok(Some(new.clone())), "brought up to the record");
+    assert_eq!(oid(&fixture.repo, &branch), new);
+    assert_eq!(settle(Some(&old)).await, Ok(Some(new.clone())), "what a person added on top wins");
+    assert_eq!(settle(None).await, Ok(Some(new.clone())));
+    let elsewhere = fixture.side_commit(&[("b", "b2\n")]);
+    let error = settle(Some(&elsewhere)).await.expect_err("neither before nor after");
+    assert!(matches!(&error, WorkspaceError::RefMoved { .. }), "{error}");
+    assert_eq!(oid(&fixture.repo, &branch), new, "left alone");
 }
