@@ -137,7 +137,7 @@ fn apply(entry: ApplyEntry, rehearsal: &mut Rehearsal) -> Result<ApplySpec, Faul
         if message.value.trim().is_empty() {
             return Err(fault(message.at, "the commit message is empty"));
         }
-        rehearsal.template(message)?;
+        rehearsal.message(message)?;
     }
     Ok(ApplySpec {
         strategy: match entry.strategy {

@@ -56,7 +56,7 @@ pub(super) fn vector(items: Vector, rehearsal: &mut Rehearsal<'_>) -> Result<Pro
         }
         Some(_) => {}
     }
-    items.value.iter().try_for_each(|item| rehearsal.template(item))?;
+    items.value.iter().try_for_each(|item| rehearsal.item(item))?;
     Ok(Program::Run(items.value.into_iter().map(|item| item.value).collect()))
 }
 

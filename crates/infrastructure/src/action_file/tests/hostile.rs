@@ -25,7 +25,7 @@ fn bomb(levels: usize, width: usize) -> String {
 
 /// Every expansion has the type that its place asks for, so only the budget ends it.
 fn typed_bomb() -> String {
-    let (items, uses) = ("a, ".repeat(1000), "*v, ".repeat(900));
+    let (items, uses) = ("a, ".repeat(1000), "*v, ".repeat(60));
     format!("name: x\nexecute: {{ run: &r [{items}] }}\nvalidations: [&v {{ name: v, run: *r }}, {uses}]\n")
 }
 

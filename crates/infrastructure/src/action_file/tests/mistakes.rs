@@ -180,6 +180,13 @@ fn commands(#[case] text: &str, #[case] column: usize, #[case] message: &str) {
     19,
     "`plam` in the template is neither an argument nor a known name, did you mean `plan`?"
 )]
+#[case("apply: { message: 'in {{ project_dir }}' }", 19, "`project_dir` has no value in a commit message")]
+#[case(
+    "apply: { message: '{{ project_dr }}' }",
+    19,
+    "`project_dr` in the template is neither an argument nor a known name"
+)]
+#[case("apply: { after: ['{{ subplans_file }}'] }", 18, "`subplans_file` has no value in this version")]
 fn templates(#[case] text: &str, #[case] column: usize, #[case] message: &str) {
     assert_eq!(mistake(&format!("{START}{text}\n")), (3, column, message.to_owned()));
 }
@@ -240,6 +247,11 @@ fn templates(#[case] text: &str, #[case] column: usize, #[case] message: &str) {
 #[case("name: n, type: boolean, max: 3", 43, "a boolean has no least or greatest value")]
 #[case("name: n, type: float, min: .nan", 41, "expected a finite number")]
 #[case("name: n, type: float, min: 3, max: 2", 49, "max (2) is less than min (3)")]
+#[case(
+    "name: n, type: integer, min: 3, default: -2",
+    55,
+    "the default does not fit: argument `n` must be at least 3, not -2"
+)]
 fn arguments(#[case] entry: &str, #[case] column: usize, #[case] message: &str) {
     assert_eq!(mistake(&format!("{START}arguments: [{{ {entry} }}]\n")), (3, column + 1, message.to_owned()));
 }
@@ -346,4 +358,10 @@ fn a_message_is_bounded_and_free_of_control_characters() {
     let text = format!("{START}validations: [{{ name: '{}', run: [a] }}]\n", "ä".repeat(1000));
     let (_, _, message) = mistake(&text);
     assert!(message.ends_with('…') && message.chars().count() == 501, "{message}");
+}
+
+#[test]
+fn a_mistake_without_a_place_names_the_file() {
+    let diagnostic = Diagnostic::new("x.yaml", "name: x\n", None, "something is wrong");
+    assert_eq!(diagnostic.to_string(), "x.yaml: something is wrong");
 }
