@@ -8,6 +8,7 @@
 mod clean;
 mod envelope;
 mod error;
+mod event;
 mod lock;
 mod output;
 mod plan;
@@ -18,6 +19,7 @@ mod time;
 mod trace;
 
 pub use clean::clean;
+pub use event::{event_line, event_view, events_report};
 pub use lock::{lock_details, lock_report, lock_view, locks_report};
 pub use output::{Body, Capture, Output, Report};
 pub use plan::{plan_report, plan_view, plans_report};
