@@ -5,6 +5,7 @@
 //! only; messages, errors and progress go to stderr. A reader who closes the pipe early is no
 //! error.
 
+mod ask;
 mod clean;
 mod envelope;
 mod error;
@@ -19,6 +20,7 @@ mod table;
 mod time;
 mod trace;
 
+pub use ask::ask;
 pub use clean::clean;
 pub use event::{event_line, event_view, events_report};
 pub use lock::{lock_details, lock_report, lock_view, locks_report};
