@@ -4,7 +4,7 @@
 //! promises hold for every command:
 //!
 //! 1. stdout carries data only, and with `--json` exactly one document, on failure too.
-//! 2. Only [`render`] writes, only [`env`] reads the environment, only `main` exits.
+//! 2. Only [`render`] writes, only [`mod@env`] reads the environment, only `main` exits.
 //! 3. Every exit code is one of [`exit::Exit`], and every command that a message names parses.
 
 pub mod args;

@@ -18,7 +18,7 @@ pub enum LockCommand {
         after_help = "Examples:\n  agents lock show project/local/api\n  agents lock show plan/01ARZ3NDEKTSV4RRFFQ69G5FAV"
     )]
     Show {
-        /// plan/<ULID> or project/<name>
+        /// `plan/<ULID>` or `project/<name>`
         #[arg(value_name = "KEY", value_parser = LockKey::parse)]
         key: LockKey,
     },
