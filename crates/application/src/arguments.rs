@@ -131,7 +131,7 @@ pub fn parse<T: AsRef<str>>(specs: &[ArgumentSpec], pairs: &[T]) -> Result<Argum
 /// Checks values that already have a type, as they come from a file or an embedder.
 ///
 /// An integer is taken where a float is asked for; nothing else is converted.
-pub fn check(specs: &[ArgumentSpec], given: Arguments) -> Result<Arguments, InvalidArguments> {
+pub fn check(specs: &[ArgumentSpec], given: &Arguments) -> Result<Arguments, InvalidArguments> {
     let given = given.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
     collect(specs, given, check_value, Vec::new())
 }

@@ -15,6 +15,7 @@ mod heartbeat;
 mod holds;
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use agents_domain::id::{Ids, OwnerId};
 use agents_domain::lock::{
@@ -41,6 +42,8 @@ pub struct LockParts {
     pub owner: OwnerId,
     /// How long a lease lasts without a renewal.
     pub ttl: Ttl,
+    /// How often the heartbeat thread looks; [`LockService::TICK`], but for tests.
+    pub tick: Duration,
     /// Knows who is dead.
     pub processes: Arc<dyn Processes>,
     /// Time.
@@ -65,6 +68,9 @@ pub(crate) struct Inner {
 }
 
 impl LockService {
+    /// How often the heartbeat thread looks (`locks.md`, enforcement 4).
+    pub const TICK: Duration = Duration::from_millis(250);
+
     /// Locks that are enforced.
     pub fn new(parts: LockParts) -> Self {
         Self::build(parts, true)
@@ -81,7 +87,8 @@ impl LockService {
         tracing::warn!("no lock service given: transitions are not fenced");
         let port: Arc<dyn LockPort> = Arc::new(NoopLock);
         let ttl = Ttl::default();
-        Self::build(LockParts { heartbeat: port.clone(), port, owner, ttl, processes, clock, ids }, false)
+        let (heartbeat, tick) = (port.clone(), Self::TICK);
+        Self::build(LockParts { port, heartbeat, owner, ttl, tick, processes, clock, ids }, false)
     }
 
     fn build(parts: LockParts, fenced: bool) -> Self {

@@ -1,2 +1,12 @@
-//! Skeleton.
-fn main() {}
+//! The binary `agents`: hands the process's arguments, environment and streams to the library,
+//! and is the only place that ends the process.
+
+use std::process::ExitCode;
+
+use agents_cli::env::Env;
+
+fn main() -> ExitCode {
+    let argv: Vec<_> = std::env::args_os().collect();
+    let env = Env::read();
+    agents_cli::run(&argv, &env, Box::new(std::io::stdout()), Box::new(std::io::stderr())).into()
+}

@@ -96,12 +96,13 @@ identity! {
     IntentId;
 }
 
-/// Draws identities and chance. The only way randomness enters.
+/// Draws identities and jitter. The only way randomness enters; a counting one stands in for it
+/// in tests.
 #[cfg_attr(feature = "mock", mockall::automock)]
 pub trait Ids: Send + Sync {
-    /// A fresh ULID, greater than every earlier one of this process.
+    /// A fresh identity, never drawn before, greater than all that this source drew before.
     fn ulid(&self) -> Ulid;
-    /// A random length of time from zero up to `max`.
+    /// Some span shorter than `max` (zero if `max` is), by which waiters part.
     fn jitter(&self, max: Duration) -> Duration;
 }
 

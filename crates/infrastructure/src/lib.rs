@@ -1,3 +1,9 @@
-//! Skeleton.
+//! How: the stores, the locks, processes, git, the clock and ids.
 
+pub mod action_file;
+pub mod clock;
+pub mod files;
+pub mod git;
+pub mod ids;
 pub mod memory;
+pub mod template;

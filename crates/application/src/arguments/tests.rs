@@ -60,21 +60,22 @@ fn ill_typed_texts_are_refused(#[case] kind: ArgumentType, #[case] text: &str, #
 #[case(ArgumentType::Boolean, ArgumentValue::String("true".into()))]
 #[case(ArgumentType::List, ArgumentValue::String("a".into()))]
 fn typed_values_of_another_type_are_refused(#[case] kind: ArgumentType, #[case] value: ArgumentValue) {
-    let error = check(&[spec("x", kind)], Arguments::from([("x".to_owned(), value)])).expect_err("ill-typed");
+    let error =
+        check(&[spec("x", kind)], &Arguments::from([("x".to_owned(), value)])).expect_err("ill-typed");
     assert!(matches!(error.problems[..], [ArgumentProblem::IllTyped { .. }]), "{error}");
 }
 
 #[test]
 fn an_integer_is_taken_for_a_float() {
     let given = Arguments::from([("x".to_owned(), ArgumentValue::Integer(3))]);
-    let arguments = check(&[spec("x", ArgumentType::Float)], given).expect("fits");
+    let arguments = check(&[spec("x", ArgumentType::Float)], &given).expect("fits");
     assert_eq!(arguments["x"], ArgumentValue::Float(3.0));
 }
 
 #[test]
 fn a_typed_text_with_a_nul_byte_is_refused() {
     let given = Arguments::from([("x".to_owned(), ArgumentValue::String("a\0b".into()))]);
-    let error = check(&[spec("x", ArgumentType::String)], given).expect_err("no child could be given it");
+    let error = check(&[spec("x", ArgumentType::String)], &given).expect_err("no child could be given it");
     assert_eq!(error.to_string(), "argument `x` must not contain a NUL byte");
 }
 

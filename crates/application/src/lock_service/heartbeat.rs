@@ -14,18 +14,13 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::time::Duration;
 
 use agents_domain::lock::Term;
-use agents_domain::time::BootInstant;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
 
 use super::LockParts;
 use super::holds::Holds;
-
-/// How often the thread looks (`locks.md`, enforcement 4).
-const TICK: Duration = Duration::from_millis(250);
 
 enum Message {
     /// Leases whose guard was dropped.
@@ -42,7 +37,7 @@ impl Heartbeat {
         let (sender, receiver) = channel();
         let parts = parts.clone();
         let spawned = std::thread::Builder::new().name("heartbeat".to_owned()).spawn(move || {
-            Beats { last_attempt: parts.clock.boottime(), runtime: runtime(), parts, holds }.run(&receiver);
+            Beats { runtime: runtime(), parts, holds }.run(&receiver);
         });
         if let Err(error) = spawned {
             // Leases then last for their length only; whatever runs past it is fenced off.
@@ -76,13 +71,12 @@ struct Beats {
     parts: LockParts,
     holds: Arc<Holds>,
     runtime: Runtime,
-    last_attempt: BootInstant,
 }
 
 impl Beats {
-    fn run(mut self, messages: &Receiver<Message>) {
+    fn run(self, messages: &Receiver<Message>) {
         loop {
-            match messages.recv_timeout(TICK) {
+            match messages.recv_timeout(self.parts.tick) {
                 Ok(Message::Abandon(terms)) => self.release(&terms),
                 Ok(Message::Beat(done)) => {
                     self.beat();
@@ -94,16 +88,15 @@ impl Beats {
         }
     }
 
-    /// Renews when a third of the lease has gone since the oldest proof, or since the last
-    /// attempt if that failed.
-    fn beat(&mut self) {
+    /// Renews when a third of the lease has gone since the oldest proof; after a failure at every
+    /// beat, until it succeeds.
+    fn beat(&self) {
         let now = self.parts.clock.boottime();
         let (terms, Some(oldest)) = self.holds.terms() else { return };
         let due = self.parts.ttl.as_duration() / 3;
         if terms.is_empty() || now.since(oldest) < due {
             return;
         }
-        self.last_attempt = now;
         let renewal = self.parts.heartbeat.renew(self.parts.owner, &terms, self.parts.ttl);
         match self.runtime.block_on(renewal) {
             Ok(outcomes) => self.holds.renewed(&terms, &outcomes, now),

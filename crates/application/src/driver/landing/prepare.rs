@@ -74,6 +74,9 @@ impl PhaseDriver {
         project: &Project,
     ) -> Result<Option<Ready>, Obstacle> {
         let recorded = plan.projects.iter().find(|p| p.name == project.name).and_then(|p| p.tip.clone());
+        if recorded.is_none() {
+            return Ok(None);
+        }
         let tip = self.parts.worktrees.settle(project, plan.id, recorded).await;
         let Some(tip) = tip.map_err(|error| failed(plan, &error))? else { return Ok(None) };
         let request = MergeRequest {

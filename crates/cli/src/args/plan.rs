@@ -1,0 +1,182 @@
+//! `agents run` and `agents plan …`.
+
+use agents_domain::action::Automation;
+use agents_domain::name::Name;
+use agents_domain::plan::{Phase, State};
+use clap::{Args, Subcommand};
+
+use crate::args::value::{self, ArgumentInput, Label, PlanRef, ProjectRef, Words};
+
+/// What a new plan is made of.
+#[derive(Debug, Clone, Args)]
+pub struct NewPlanArgs {
+    /// The action to use
+    #[arg(value_name = "ACTION", value_parser = Name::parse)]
+    pub action: Name,
+    /// The projects to work on: names, or paths inside registered repositories
+    #[arg(value_name = "PROJECT", required = true, value_parser = ProjectRef::parse)]
+    pub projects: Vec<ProjectRef>,
+    /// An argument of the action; may be repeated
+    #[arg(long = "arg", value_name = "KEY=VALUE", value_parser = ArgumentInput::parse)]
+    pub args: Vec<ArgumentInput>,
+    /// How far the plan goes by itself
+    #[arg(long, value_name = "LEVEL", value_parser = value::automation())]
+    pub automation: Option<Automation>,
+    /// A name for people
+    #[arg(long, value_name = "TEXT", value_parser = Label::parse)]
+    pub name: Option<Label>,
+}
+
+/// `agents run`.
+#[derive(Debug, Clone, Args)]
+#[command(
+    after_help = "Examples:\n  agents run fix-lint . --apply\n  agents run fix-lint local/api local/web --arg target=src"
+)]
+pub struct RunArgs {
+    /// What the plan is made of.
+    #[command(flatten)]
+    pub plan: NewPlanArgs,
+    /// Land the result as well
+    #[arg(long)]
+    pub apply: bool,
+    /// Land even if nothing has changed
+    #[arg(long)]
+    pub allow_empty: bool,
+}
+
+/// A plan, and why.
+#[derive(Debug, Clone, Args)]
+pub struct ReasonedArgs {
+    /// The plan: its id, or at least the first 4 characters
+    #[arg(value_name = "PLAN", value_parser = PlanRef::parse)]
+    pub plan: PlanRef,
+    /// Why; kept in the plan's log
+    #[arg(long, value_name = "TEXT", value_parser = Words::parse)]
+    pub reason: Option<Words>,
+}
+
+/// Which plans are listed.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ListArgs {
+    /// Only plans in this phase
+    #[arg(long, value_name = "P", value_parser = value::phase())]
+    pub phase: Option<Phase>,
+    /// Only plans in this state
+    #[arg(long, value_name = "S", value_parser = value::state())]
+    pub state: Option<State>,
+    /// Only plans that use this project
+    #[arg(long, value_name = "NAME", value_parser = Name::parse)]
+    pub project: Option<Name>,
+    /// Only plans that use this action
+    #[arg(long, value_name = "NAME", value_parser = Name::parse)]
+    pub action: Option<Name>,
+    /// Only the subplans of this plan
+    #[arg(long, value_name = "PLAN", value_parser = PlanRef::parse)]
+    pub parent: Option<PlanRef>,
+    /// Subplans too
+    #[arg(long)]
+    pub all: bool,
+    /// At most so many
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub limit: Option<u32>,
+}
+
+/// `agents plan …`.
+#[derive(Debug, Clone, Subcommand)]
+pub enum PlanCommand {
+    /// Create a plan: an action used on projects
+    #[command(after_help = "Examples:\n  agents plan use fix-lint . --arg target=src --name \"Lint of src\"")]
+    Use(NewPlanArgs),
+    /// Strategize, or execute, whatever comes next
+    #[command(after_help = "Examples:\n  agents plan execute 01JV8Q")]
+    Execute {
+        /// The plan: its id, or at least the first 4 characters
+        #[arg(value_name = "PLAN", value_parser = PlanRef::parse)]
+        plan: PlanRef,
+    },
+    /// Land the plan's work on the branches of its projects
+    #[command(after_help = "Examples:\n  agents plan apply 01JV8Q\n  agents plan apply 01JV8Q --yes")]
+    Apply {
+        /// The plan: its id, or at least the first 4 characters
+        #[arg(value_name = "PLAN", value_parser = PlanRef::parse)]
+        plan: PlanRef,
+        /// Do not ask on a terminal
+        #[arg(long)]
+        yes: bool,
+        /// Land even if nothing has changed
+        #[arg(long)]
+        allow_empty: bool,
+    },
+    /// Give up for good; stops the work if it is under way, whoever drives it
+    #[command(after_help = "Examples:\n  agents plan cancel 01JV8Q --reason \"no longer needed\"")]
+    Cancel(ReasonedArgs),
+    /// Try again what failed, was interrupted, or could not land
+    #[command(after_help = "Examples:\n  agents plan retry 01JV8Q")]
+    Retry {
+        /// The plan: its id, or at least the first 4 characters
+        #[arg(value_name = "PLAN", value_parser = PlanRef::parse)]
+        plan: PlanRef,
+        /// Land even if nothing has changed
+        #[arg(long)]
+        allow_empty: bool,
+    },
+    /// Go back to the start; earlier work stays in its refs
+    #[command(after_help = "Examples:\n  agents plan revert 01JV8Q --reason \"use the new API\"")]
+    Revert(ReasonedArgs),
+    /// Add guidance for the next attempt, or answer what the plan asks
+    #[command(after_help = "Examples:\n  agents plan prompt 01JV8Q \"leave the tests alone\"")]
+    Prompt {
+        /// The plan: its id, or at least the first 4 characters
+        #[arg(value_name = "PLAN", value_parser = PlanRef::parse)]
+        plan: PlanRef,
+        /// The guidance
+        #[arg(value_name = "TEXT", value_parser = Words::parse)]
+        text: Words,
+    },
+    /// List plans, newest first
+    #[command(after_help = "Examples:\n  agents plan list\n  agents plan list --state errored --limit 20")]
+    List(ListArgs),
+    /// Show one plan
+    #[command(after_help = "Examples:\n  agents plan status 01JV8Q\n  agents plan status 01JV8Q --json")]
+    Status {
+        /// The plan: its id, or at least the first 4 characters
+        #[arg(value_name = "PLAN", value_parser = PlanRef::parse)]
+        plan: PlanRef,
+    },
+    /// Show the log of a plan's transitions
+    #[command(after_help = "Examples:\n  agents plan events 01JV8Q")]
+    Events {
+        /// The plan: its id, or at least the first 4 characters
+        #[arg(value_name = "PLAN", value_parser = PlanRef::parse)]
+        plan: PlanRef,
+    },
+    /// Print the output of a plan's commands
+    #[command(after_help = "Examples:\n  agents plan log 01JV8Q\n  agents plan log 01JV8Q --attempt 2")]
+    Log {
+        /// The plan: its id, or at least the first 4 characters
+        #[arg(value_name = "PLAN", value_parser = PlanRef::parse)]
+        plan: PlanRef,
+        /// Of this attempt, not the last
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+        attempt: Option<u32>,
+    },
+}
+
+impl PlanCommand {
+    /// The name in the JSON envelope.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Use(_) => "plan.use",
+            Self::Execute { .. } => "plan.execute",
+            Self::Apply { .. } => "plan.apply",
+            Self::Cancel(_) => "plan.cancel",
+            Self::Retry { .. } => "plan.retry",
+            Self::Revert(_) => "plan.revert",
+            Self::Prompt { .. } => "plan.prompt",
+            Self::List(_) => "plan.list",
+            Self::Status { .. } => "plan.status",
+            Self::Events { .. } => "plan.events",
+            Self::Log { .. } => "plan.log",
+        }
+    }
+}

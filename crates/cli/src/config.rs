@@ -1,0 +1,268 @@
+//! Settings: flag, then `AGENTS_*`, then `config.toml`, then the default.
+//!
+//! Every value is checked wherever it comes from, and a mistake names its place. No file of a
+//! cloned repository configures anything.
+
+mod database;
+mod file;
+mod state;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use agents_domain::action::Automation;
+use agents_domain::time::Ttl;
+use clap::ValueEnum;
+
+pub use database::{Database, InvalidDatabase};
+pub use file::{ConfigFile, TEMPLATE};
+pub use state::private_directory;
+
+use crate::args::{ColorWish, Global, value};
+use crate::env::Env;
+use crate::exit::Exit;
+use crate::failure::Failure;
+
+/// Between TERM and KILL, unless told (`execution.md` of the design).
+const DEFAULT_GRACE: Duration = Duration::from_secs(10);
+
+/// What is in force for one command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// The configuration file, whether it exists or not.
+    pub config_file: PathBuf,
+    /// Where database, worktrees and logs live; made with mode 0700 by whoever needs it.
+    pub state_dir: PathBuf,
+    /// The database.
+    pub database: Database,
+    /// How long a lock lasts unless renewed.
+    pub lease_ttl: Ttl,
+    /// Between TERM and KILL.
+    pub grace: Duration,
+    /// The level of new plans that are given none; `None`: their action says.
+    pub automation: Option<Automation>,
+    /// When colour is used.
+    pub color: ColorWish,
+}
+
+impl Settings {
+    /// Puts flags, environment and file together. Reads the file, and nothing else.
+    pub fn resolve(flags: &Global, env: &Env) -> Result<Self, Failure> {
+        let (config_file, state_dir) = places(flags, env)?;
+        let explicit = flags.config.is_some() || env.config.is_some();
+        let file = ConfigFile::read(&config_file, explicit)?;
+        Ok(Self {
+            database: database(flags, env, &file, &config_file, &state_dir)?,
+            lease_ttl: match flags.lease_ttl {
+                Some(given) => given,
+                None => setting(
+                    "lease_ttl",
+                    env.lease_ttl.as_ref(),
+                    file.lease_ttl.as_ref(),
+                    &config_file,
+                    |text| value::ttl(text).map_err(|error| error.to_string()),
+                )?
+                .unwrap_or_default(),
+            },
+            grace: setting("grace", env.grace.as_ref(), file.grace.as_ref(), &config_file, |text| {
+                value::duration(text).map_err(|error| error.to_string())
+            })?
+            .unwrap_or(DEFAULT_GRACE),
+            automation: setting(
+                "automation",
+                env.automation.as_ref(),
+                file.automation.as_ref(),
+                &config_file,
+                level,
+            )?,
+            color: match flags.color {
+                Some(given) => given,
+                None => setting("color", env.color.as_ref(), file.color.as_ref(), &config_file, |text| {
+                    ColorWish::from_str(text, false).map_err(|_| "use auto, always or never".to_owned())
+                })?
+                .unwrap_or_default(),
+            },
+            config_file,
+            state_dir,
+        })
+    }
+}
+
+fn level(text: &str) -> Result<Automation, String> {
+    Automation::parse(text).ok_or_else(|| "use manual, review or auto".to_owned())
+}
+
+/// The configuration file and the state directory. `AGENTS_HOME` moves both.
+fn places(flags: &Global, env: &Env) -> Result<(PathBuf, PathBuf), Failure> {
+    let home = env.home.as_ref();
+    let state = home.map(|home| home.join("state")).or_else(|| Some(env.xdg_state.as_ref()?.join("agents")));
+    let config = flags
+        .config
+        .clone()
+        .or_else(|| env.config.clone())
+        .or_else(|| home.map(|home| home.join("config.toml")))
+        .or_else(|| Some(env.xdg_config.as_ref()?.join("agents/config.toml")));
+    config.zip(state).ok_or_else(|| {
+        Failure::usage("there is no home directory to keep files in").hint("set HOME, or AGENTS_HOME")
+    })
+}
+
+/// A value from the environment, else from the file; a mistake names where it stands.
+fn setting<T>(
+    key: &str,
+    variable: Option<&String>,
+    in_file: Option<&String>,
+    file: &Path,
+    parse: impl Fn(&str) -> Result<T, String>,
+) -> Result<Option<T>, Failure> {
+    let wrong = |place: String, text: &str, why: &str| {
+        Failure::new(Exit::Usage, "invalid_config", format!("{place}: `{text}` is no {key}: {why}"))
+    };
+    if let Some(text) = variable {
+        let place = || format!("AGENTS_{}", key.to_ascii_uppercase());
+        return parse(text).map(Some).map_err(|why| wrong(place(), text, &why));
+    }
+    let place = || file.display().to_string();
+    in_file.map(|text| parse(text).map_err(|why| wrong(place(), text, &why))).transpose()
+}
+
+/// Relative paths are meant from where they are written: the working directory, or the file's.
+fn database(
+    flags: &Global,
+    env: &Env,
+    file: &ConfigFile,
+    config_file: &Path,
+    state_dir: &Path,
+) -> Result<Database, Failure> {
+    let written = |text: &str, place: String, base: Option<&Path>| {
+        Database::parse(text, base).map_err(|error| database_failure(&error, &place))
+    };
+    if let Some(text) = &flags.database_url {
+        return written(text, "--database-url".to_owned(), None);
+    }
+    if let Some(text) = &env.database_url {
+        return written(text, "AGENTS_DATABASE_URL".to_owned(), None);
+    }
+    match &file.database_url {
+        Some(text) => written(text, config_file.display().to_string(), config_file.parent()),
+        None => Ok(Database::Sqlite(state_dir.join("agents.db"))),
+    }
+}
+
+fn database_failure(error: &InvalidDatabase, place: &str) -> Failure {
+    let code = match error {
+        InvalidDatabase::Unsupported { .. } => "database_unsupported",
+        InvalidDatabase::Malformed { .. } => "invalid_database_url",
+    };
+    Failure::new(Exit::Usage, code, format!("{place}: {error}")).hint(
+        "use sqlite:///abs/path, sqlite:path, or a path; without any, the database is in the state directory",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bare() -> Env {
+        Env {
+            xdg_config: Some("/nowhere/config".into()),
+            xdg_state: Some("/nowhere/state".into()),
+            ..Env::default()
+        }
+    }
+
+    fn configured(text: &str) -> (tempfile::TempDir, Env) {
+        let dir = tempfile::tempdir().expect("scratch directory");
+        std::fs::write(dir.path().join("config.toml"), text).expect("written");
+        let env = Env { home: Some(dir.path().into()), ..bare() };
+        (dir, env)
+    }
+
+    #[test]
+    fn without_anything_the_defaults_hold() {
+        let settings = Settings::resolve(&Global::default(), &bare()).expect("defaults");
+        assert_eq!(settings.config_file, Path::new("/nowhere/config/agents/config.toml"));
+        assert_eq!(settings.database, Database::Sqlite("/nowhere/state/agents/agents.db".into()));
+        assert_eq!((settings.lease_ttl, settings.grace), (Ttl::default(), Duration::from_secs(10)));
+        assert_eq!((settings.automation, settings.color), (None, ColorWish::Auto));
+    }
+
+    #[test]
+    fn a_flag_goes_before_a_variable_and_a_variable_before_the_file() {
+        let text = "lease_ttl = \"10s\"\ngrace = \"1s\"\nautomation = \"auto\"\ncolor = \"never\"\ndatabase_url = \"f.db\"";
+        let (dir, mut env) = configured(text);
+        let from_file = Settings::resolve(&Global::default(), &env).expect("file");
+        assert_eq!(from_file.lease_ttl.as_duration(), Duration::from_secs(10));
+        assert_eq!(from_file.grace, Duration::from_secs(1));
+        assert_eq!((from_file.automation, from_file.color), (Some(Automation::Auto), ColorWish::Never));
+        assert_eq!(from_file.database, Database::Sqlite(dir.path().join("f.db")));
+        assert_eq!(from_file.state_dir, dir.path().join("state"));
+
+        env.lease_ttl = Some("20s".to_owned());
+        env.color = Some("always".to_owned());
+        env.database_url = Some("/v.db".to_owned());
+        let from_env = Settings::resolve(&Global::default(), &env).expect("variables");
+        assert_eq!(from_env.lease_ttl.as_duration(), Duration::from_secs(20));
+        assert_eq!(
+            (from_env.color, from_env.database),
+            (ColorWish::Always, Database::Sqlite("/v.db".into()))
+        );
+
+        let flags = Global {
+            lease_ttl: Ttl::new(Duration::from_secs(30)).ok(),
+            color: Some(ColorWish::Auto),
+            database_url: Some("sqlite:///w.db".to_owned()),
+            ..Global::default()
+        };
+        let from_flags = Settings::resolve(&flags, &env).expect("flags");
+        assert_eq!(from_flags.lease_ttl.as_duration(), Duration::from_secs(30));
+        assert_eq!(
+            (from_flags.color, from_flags.database),
+            (ColorWish::Auto, Database::Sqlite("/w.db".into()))
+        );
+    }
+
+    #[test]
+    fn a_mistake_names_its_place() {
+        let (dir, mut env) = configured("grace = \"soon\"");
+        let place = dir.path().join("config.toml");
+        let failure = Settings::resolve(&Global::default(), &env).expect_err("no length of time");
+        assert!(failure.message.starts_with(&format!("{}: `soon` is no grace", place.display())));
+        for (variable, name) in [("x", "AGENTS_AUTOMATION"), ("y", "AGENTS_COLOR")] {
+            env.grace = Some("1s".to_owned());
+            env.automation = (name == "AGENTS_AUTOMATION").then(|| variable.to_owned());
+            env.color = (name == "AGENTS_COLOR").then(|| variable.to_owned());
+            let failure = Settings::resolve(&Global::default(), &env).expect_err("no such word");
+            assert!(failure.message.starts_with(name) && failure.exit == Exit::Usage, "{}", failure.message);
+        }
+        let ttl = Env { lease_ttl: Some("1s".to_owned()), ..bare() };
+        assert!(
+            Settings::resolve(&Global::default(), &ttl).expect_err("too short").message.contains("5s to 1h")
+        );
+    }
+
+    #[test]
+    fn a_server_is_refused_wherever_it_is_named() {
+        let env = Env { database_url: Some("postgres://db/agents".to_owned()), ..bare() };
+        let failure = Settings::resolve(&Global::default(), &env).expect_err("unsupported");
+        assert_eq!((failure.exit, failure.code), (Exit::Usage, "database_unsupported"));
+        assert!(failure.message.starts_with("AGENTS_DATABASE_URL: "));
+        let flags = Global { database_url: Some("sqlite:".to_owned()), ..Global::default() };
+        assert_eq!(Settings::resolve(&flags, &bare()).expect_err("no path").code, "invalid_database_url");
+    }
+
+    #[test]
+    fn a_file_that_was_asked_for_must_be_there() {
+        let flags = Global { config: Some("/nowhere/c.toml".into()), ..Global::default() };
+        let failure = Settings::resolve(&flags, &bare()).expect_err("missing");
+        assert!(failure.exit == Exit::Usage && failure.message.contains("/nowhere/c.toml"));
+        let env = Env { config: Some("/nowhere/e.toml".into()), ..bare() };
+        assert!(Settings::resolve(&Global::default(), &env).is_err());
+    }
+
+    #[test]
+    fn without_a_home_directory_there_is_no_place() {
+        let failure = Settings::resolve(&Global::default(), &Env::default()).expect_err("no place");
+        assert_eq!(failure.exit, Exit::Usage);
+    }
+}

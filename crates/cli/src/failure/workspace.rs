@@ -1,0 +1,87 @@
+//! Failures of git and of the repositories.
+
+use agents_domain::oid::InvalidOid;
+use agents_domain::workspace::WorkspaceError;
+use serde_json::json;
+
+use crate::exit::Exit;
+use crate::failure::Failure;
+
+impl From<WorkspaceError> for Failure {
+    /// A git that is missing or too old is the machine's fault, as `diagnostics` would say: 1.
+    fn from(error: WorkspaceError) -> Self {
+        let message = error.to_string();
+        match error {
+            WorkspaceError::GitUnusable { .. } => {
+                Self::new(Exit::Internal, "git_unusable", message).hint("agents diagnostics")
+            }
+            WorkspaceError::Unsuitable { path, .. } => {
+                Self::new(Exit::Usage, "unsuitable_repository", message).detail(json!({ "path": path }))
+            }
+            WorkspaceError::NoBranch { project, branch } => Self::new(Exit::Usage, "no_branch", message)
+                .hint(format!("look: `agents project show {project}`"))
+                .detail(json!({ "project": project.as_str(), "branch": branch })),
+            WorkspaceError::RefMoved { reference, expected, found } => {
+                Self::new(Exit::Stale, "ref_moved", message)
+                    .detail(json!({ "ref": reference, "expected": expected, "found": found }))
+                    .retry()
+            }
+            WorkspaceError::DirtyCheckout { path, files } => {
+                Self::new(Exit::Stale, "dirty_checkout", message)
+                    .hint("commit or stash these files, then repeat the command")
+                    .detail(json!({ "path": path, "files": files }))
+            }
+            WorkspaceError::Git { command, path, .. } => Self::new(Exit::Internal, "git_failed", message)
+                .detail(json!({ "command": command, "path": path })),
+        }
+    }
+}
+
+impl From<InvalidOid> for Failure {
+    fn from(error: InvalidOid) -> Self {
+        Self::new(Exit::Internal, "git_failed", error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use agents_domain::name::Name;
+    use agents_domain::oid::Oid;
+
+    #[test]
+    fn every_error_of_the_workspace_has_its_code() {
+        let text = || "x".to_owned();
+        let project = Name::parse("api").expect("valid");
+        let table = [
+            (WorkspaceError::GitUnusable { reason: text() }, Exit::Internal, "git_unusable"),
+            (
+                WorkspaceError::Unsuitable { path: text(), reason: text() },
+                Exit::Usage,
+                "unsuitable_repository",
+            ),
+            (WorkspaceError::NoBranch { project, branch: text() }, Exit::Usage, "no_branch"),
+            (
+                WorkspaceError::RefMoved { reference: text(), expected: text(), found: text() },
+                Exit::Stale,
+                "ref_moved",
+            ),
+            (
+                WorkspaceError::DirtyCheckout { path: text(), files: vec![text()] },
+                Exit::Stale,
+                "dirty_checkout",
+            ),
+            (
+                WorkspaceError::Git { command: text(), path: text(), message: text() },
+                Exit::Internal,
+                "git_failed",
+            ),
+        ];
+        for (error, exit, code) in table {
+            let failure: Failure = error.into();
+            assert_eq!((failure.exit, failure.code), (exit, code));
+            failure.hints.iter().for_each(|hint| crate::remedy::check_hint(hint).expect("parses"));
+        }
+        assert_eq!(Failure::from(Oid::parse("x").expect_err("no id")).code, "git_failed");
+    }
+}

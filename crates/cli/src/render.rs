@@ -1,0 +1,38 @@
+//! The only place that prints.
+//!
+//! A command hands back a [`Report`] or a failure; [`Output::finish`] writes it once and gives
+//! the exit code. So `--json` yields exactly one document by construction. stdout carries data
+//! only; messages, errors and progress go to stderr. A reader who closes the pipe early is no
+//! error.
+
+mod ask;
+mod clean;
+mod envelope;
+mod error;
+mod event;
+mod lock;
+mod output;
+mod plan;
+mod progress;
+pub mod samples;
+mod style;
+mod table;
+mod time;
+mod trace;
+
+pub use ask::ask;
+pub use clean::clean;
+pub use event::{event_line, event_view, events_report};
+pub use lock::{lock_details, lock_report, lock_view, locks_report};
+pub use output::{Body, Capture, Output, Report};
+pub use plan::{plan_report, plan_view, plans_report};
+pub use progress::Progress;
+pub use style::Style;
+pub use table::Grid;
+pub use time::{relative, rfc3339};
+pub use trace::trace;
+
+use agents_domain::lock::{Holder, Liveness};
+
+/// Says of a holder whether it lives, as far as can be proved from here.
+pub type LivenessOf<'a> = &'a dyn Fn(&Holder) -> Liveness;

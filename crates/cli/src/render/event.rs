@@ -1,0 +1,264 @@
+//! The event log as JSON, and for people.
+
+use std::collections::BTreeMap;
+
+use agents_domain::name::Name;
+use agents_domain::oid::Oid;
+use agents_domain::plan::{Change, Event, Saved, Work};
+use agents_domain::time::Timestamp;
+use agents_domain::workspace::Intent;
+use serde_json::{Map, Value, json};
+
+use crate::render::plan::{error_view, validation_view};
+use crate::render::{Body, Grid, Report, relative, rfc3339};
+
+/// The version of the payloads.
+const SCHEMA_VERSION: u32 = 1;
+
+/// One event of `plan.events`.
+pub fn event_view(event: &Event) -> Value {
+    json!({
+        "event_id": event.id.as_str(),
+        "plan_id": event.plan.as_str(),
+        "seq": event.seq,
+        "at": rfc3339(event.at),
+        "owner_id": event.owner.map(|owner| owner.to_string()),
+        "token": event.token.map(agents_domain::lock::FencingToken::value),
+        "event": event.change.event_name(),
+        "schema_version": SCHEMA_VERSION,
+        "payload": payload(&event.change),
+    })
+}
+
+fn payload(change: &Change) -> Value {
+    match change {
+        Change::Created(origin) => json!({
+            "name": origin.name,
+            "action": origin.action.as_str(),
+            "automation": origin.automation.as_str(),
+            "projects": origin.projects.iter().map(Name::as_str).collect::<Vec<_>>(),
+            "parent_plan_id": origin.parent.map(|parent| parent.to_string()),
+        }),
+        Change::PhaseStarted { driver, bases, commanded } => json!({
+            "host": driver.host, "pid": driver.pid, "user": driver.user, "operation": driver.operation,
+            "base": commits(bases), "commanded": commanded,
+        }),
+        Change::PhaseCompleted { tips, strategy, work } => {
+            json!({ "tips": commits(tips), "strategy": strategy, "work": works(work) })
+        }
+        Change::PhaseFailed { failure, work } => json!({ "error": error_view(failure), "work": works(work) }),
+        Change::Parked { until, input, cause, work } => json!({
+            "until": until.map(rfc3339), "input": input, "cause": cause, "work": works(work),
+        }),
+        Change::PhaseAdvanced { to } => json!({ "to": to.as_str() }),
+        Change::Applied | Change::Retried => json!({}),
+        Change::Constrained { failure, validations } => json!({
+            "error": error_view(failure),
+            "validations": validations.iter().map(validation_view).collect::<Vec<_>>(),
+        }),
+        Change::Reverted { reason } => json!({ "reason": reason }),
+        Change::Interrupted { cause, work } => json!({ "cause": cause.as_str(), "work": works(work) }),
+        Change::Adopted { driver } => json!({
+            "host": driver.host, "pid": driver.pid, "user": driver.user, "operation": driver.operation,
+        }),
+        Change::Cancelled { reason, keep_landed, work } => {
+            json!({ "reason": reason, "keep_landed": keep_landed, "work": works(work) })
+        }
+        Change::Prompted { text } => json!({ "text": text }),
+        Change::LandingIntended { intents, validations } => json!({
+            "intents": intents.iter().map(intent_view).collect::<Vec<_>>(),
+            "validations": validations.iter().map(validation_view).collect::<Vec<_>>(),
+        }),
+        Change::Landed { intent } => json!({ "intent_id": intent.as_str() }),
+    }
+}
+
+fn commits(by_project: &BTreeMap<Name, Oid>) -> Map<String, Value> {
+    by_project.iter().map(|(project, commit)| (project.to_string(), commit.as_str().into())).collect()
+}
+
+fn intent_view(intent: &Intent) -> Value {
+    json!({
+        "intent_id": intent.id.as_str(),
+        "project": intent.project.as_str(),
+        "ref": intent.reference,
+        "old": intent.old.as_str(),
+        "new": intent.new.as_str(),
+    })
+}
+
+fn works(work: &[Work]) -> Vec<Value> {
+    let view = |work: &Work| match &work.saved {
+        Saved::Snapshot { reference, commit, kept } => json!({
+            "project": work.project.as_str(), "ref": reference, "commit": commit.as_str(), "kept": kept,
+        }),
+        Saved::Directory { reason } => {
+            json!({ "project": work.project.as_str(), "ref": null, "commit": null, "kept": reason })
+        }
+    };
+    work.iter().map(view).collect()
+}
+
+/// What a change says to people, beyond its name.
+pub fn event_line(change: &Change) -> String {
+    match change {
+        Change::Created(origin) => format!("{} on {}", origin.action, names(&origin.projects)),
+        Change::PhaseStarted { driver, .. } | Change::Adopted { driver } => {
+            format!("{} (pid {} on {})", driver.user, driver.pid, driver.host)
+        }
+        Change::PhaseCompleted { tips, .. } => tips
+            .iter()
+            .map(|(project, tip)| format!("{project} at {}", tip.short()))
+            .collect::<Vec<_>>()
+            .join(", "),
+        Change::PhaseFailed { failure, .. } | Change::Constrained { failure, .. } => {
+            format!("{}: {}", failure.code, failure.message)
+        }
+        Change::Parked { input, cause, .. } => input.as_ref().unwrap_or(cause).clone(),
+        Change::PhaseAdvanced { to } => to.to_string(),
+        Change::Applied | Change::Retried => String::new(),
+        Change::Reverted { reason } | Change::Cancelled { reason, .. } => reason.clone().unwrap_or_default(),
+        Change::Interrupted { cause, .. } => cause.message().to_owned(),
+        Change::Prompted { text } => text.clone(),
+        Change::LandingIntended { intents, .. } => {
+            names(&intents.iter().map(|intent| intent.project.clone()).collect::<Vec<_>>())
+        }
+        Change::Landed { intent } => intent.to_string(),
+    }
+}
+
+fn names(projects: &[Name]) -> String {
+    projects.iter().map(Name::as_str).collect::<Vec<_>>().join(", ")
+}
+
+/// `plan events`.
+pub fn events_report(events: &[Event], now: Timestamp) -> Report {
+    let mut grid = Grid::new(&["SEQ", "WHEN", "EVENT", "TOKEN", "WHAT"]);
+    for event in events {
+        grid.row([
+            event.seq.to_string(),
+            relative(event.at, now),
+            event.change.event_name().to_owned(),
+            event.token.map(|token| token.to_string()).unwrap_or_default(),
+            event_line(&event.change),
+        ]);
+    }
+    let views: Vec<Value> = events.iter().map(event_view).collect();
+    let ids = events.iter().map(|event| event.id.to_string()).collect();
+    Report { body: Body::Table(grid), ids, ..Report::of(json!({ "events": views })) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::render::samples;
+    use agents_domain::plan::{InterruptCause, Phase};
+
+    fn work() -> Vec<Work> {
+        let saved =
+            Saved::Snapshot { reference: "refs/agents/x".to_owned(), commit: samples::oid('c'), kept: None };
+        let kept = Saved::Directory { reason: "disk full".to_owned() };
+        vec![
+            Work { project: samples::name("api"), saved },
+            Work { project: samples::name("web"), saved: kept },
+        ]
+    }
+
+    /// Every change with its line for people and the fields of its payload, in order.
+    fn table() -> Vec<(Change, &'static str, &'static str)> {
+        let commits = BTreeMap::from([(samples::name("api"), samples::oid('a'))]);
+        let (driver, failure, work) = (samples::holder(), samples::error(), work());
+        let (text, reason) = ("why".to_owned(), Some("why".to_owned()));
+        let validations = vec![samples::validation()];
+        let intent = samples::intent();
+        vec![
+            (
+                Change::Created(samples::origin()),
+                "local/fix-lint on local/api, local/web",
+                "action automation name parent_plan_id projects",
+            ),
+            (
+                Change::PhaseStarted { driver: driver.clone(), bases: commits.clone(), commanded: true },
+                "ada (pid 4711 on box)",
+                "base commanded host operation pid user",
+            ),
+            (
+                Change::PhaseCompleted { tips: commits, strategy: None, work: work.clone() },
+                "local/api at aaaaaaaaaa",
+                "strategy tips work",
+            ),
+            (
+                Change::PhaseFailed { failure: failure.clone(), work: work.clone() },
+                "exit_code: the command ended with 1",
+                "error work",
+            ),
+            (
+                Change::Parked { until: None, input: None, cause: text.clone(), work: work.clone() },
+                "why",
+                "cause input until work",
+            ),
+            (Change::PhaseAdvanced { to: Phase::Apply }, "apply", "to"),
+            (Change::Applied, "", ""),
+            (
+                Change::Constrained { failure, validations: validations.clone() },
+                "exit_code: the command ended with 1",
+                "error validations",
+            ),
+            (Change::Retried, "", ""),
+            (Change::Reverted { reason: reason.clone() }, "why", "reason"),
+            (
+                Change::Interrupted { cause: InterruptCause::LeaseLost, work: work.clone() },
+                InterruptCause::LeaseLost.message(),
+                "cause work",
+            ),
+            (Change::Adopted { driver }, "ada (pid 4711 on box)", "host operation pid user"),
+            (Change::Cancelled { reason, keep_landed: false, work }, "why", "keep_landed reason work"),
+            (Change::Prompted { text }, "why", "text"),
+            (
+                Change::LandingIntended { intents: vec![intent.clone()], validations },
+                "local/api",
+                "intents validations",
+            ),
+            (Change::Landed { intent: intent.id }, "01ARZ3NDEKTSV4RRFFQ69G5FB1", "intent_id"),
+        ]
+    }
+
+    #[test]
+    fn every_change_has_a_payload_and_a_line() {
+        for (change, line, fields) in table() {
+            assert_eq!(event_line(&change), line);
+            let payload = payload(&change);
+            let keys: Vec<_> = payload.as_object().expect("an object").keys().map(String::as_str).collect();
+            assert_eq!(keys.join(" "), fields, "{}", change.event_name());
+        }
+    }
+
+    #[test]
+    fn an_event_says_who_wrote_it_under_which_token() {
+        let view = event_view(&samples::event(Change::PhaseAdvanced { to: Phase::Execute }));
+        let expected = json!({
+            "event_id": "01ARZ3NDEKTSV4RRFFQ69G5FB2", "plan_id": "01ARZ3NDEKTSV4RRFFQ69G5FAV", "seq": 3,
+            "at": "2026-01-02T03:04:05.678Z", "owner_id": "01ARZ3NDEKTSV4RRFFQ69G5FB0", "token": 7,
+            "event": "plan.phase_advanced", "schema_version": 1, "payload": {"to": "execute"},
+        });
+        assert_eq!(view, expected);
+    }
+
+    #[test]
+    fn where_work_is_kept_is_part_of_the_payload() {
+        let expected = json!([
+            {"project": "local/api", "ref": "refs/agents/x", "commit": "c".repeat(40), "kept": null},
+            {"project": "local/web", "ref": null, "commit": null, "kept": "disk full"},
+        ]);
+        assert_eq!(Value::from(works(&work())), expected);
+    }
+
+    #[test]
+    fn the_log_is_a_table_in_order() {
+        let event = samples::event(Change::Prompted { text: "two\nlines".to_owned() });
+        let report = events_report(std::slice::from_ref(&event), event.at);
+        let Body::Table(grid) = report.body else { panic!("no table") };
+        assert_eq!(grid.plain(), "3\tnow\tplan.prompted\t7\ttwo\\nlines\n");
+        assert_eq!((report.ids.len(), report.data["events"][0]["seq"].as_u64()), (1, Some(3)));
+    }
+}

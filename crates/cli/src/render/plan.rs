@@ -1,0 +1,304 @@
+//! Plans as JSON, and for people.
+
+use agents_domain::plan::{Failure, PlanRecord, State, Validation};
+use agents_domain::reads::{PlanPage, PlanView};
+use agents_domain::time::Timestamp;
+use serde_json::{Map, Value, json};
+
+use crate::render::lock::{holder_line, lock_of_plan};
+use crate::render::{Body, Grid, LivenessOf, Report, relative, rfc3339};
+
+/// The `data` of `plan.status`, `plan.use` and `run`.
+pub fn plan_view(view: &PlanView, liveness: LivenessOf<'_>) -> Value {
+    let plan = &view.record;
+    json!({
+        "plan_id": plan.id.as_str(),
+        "name": plan.name,
+        "action": plan.action.as_str(),
+        "projects": plan.projects.iter().map(|project| project.name.as_str()).collect::<Vec<_>>(),
+        "phase": plan.phase().as_str(),
+        "state": plan.state().as_str(),
+        "automation": plan.automation.as_str(),
+        "attempt": plan.attempt,
+        "version": plan.version,
+        "reversion_count": plan.reversion_count,
+        "parent_plan_id": plan.parent.map(|parent| parent.to_string()),
+        "base": bases(plan),
+        "branch": plan.branch(),
+        "created_at": rfc3339(plan.created_at),
+        "updated_at": rfc3339(plan.updated_at),
+        "error": plan.failure.as_ref().map(error_view),
+        "lock": view.lock.as_ref().map(|lock| lock_of_plan(lock, liveness)),
+        "cancel_requested": false,
+        "cancel_reason": plan.cancel_reason,
+        "strategy": plan.strategy,
+        "validations": plan.validations.iter().map(validation_view).collect::<Vec<_>>(),
+        "subplans": { "total": 0, "by_state": {} },
+        "landed": landed(plan),
+    })
+}
+
+/// The base commit of each project that has one.
+fn bases(plan: &PlanRecord) -> Map<String, Value> {
+    let sealed = |base: &agents_domain::oid::Oid| Value::from(base.as_str());
+    let projects = plan.projects.iter();
+    projects.filter_map(|project| Some((project.name.to_string(), sealed(project.base.as_ref()?)))).collect()
+}
+
+/// What has landed so far.
+fn landed(plan: &PlanRecord) -> Vec<Value> {
+    let done = plan.landings().filter(|landing| landing.landed).map(|landing| &landing.intent);
+    done.map(|intent| {
+        json!({
+            "project": intent.project.as_str(),
+            "ref": intent.reference,
+            "old": intent.old.as_str(),
+            "new": intent.new.as_str(),
+        })
+    })
+    .collect()
+}
+
+/// The `error` of a plan.
+pub(super) fn error_view(failure: &Failure) -> Value {
+    json!({
+        "code": failure.code,
+        "message": failure.message,
+        "hint": failure.hint,
+        "retryable": failure.retryable,
+    })
+}
+
+/// One check.
+pub(super) fn validation_view(validation: &Validation) -> Value {
+    json!({
+        "name": validation.name,
+        "project": validation.project.as_str(),
+        "required": validation.required,
+        "passed": validation.passed,
+        "message": validation.message,
+    })
+}
+
+/// `plan status`, and whatever else shows one plan.
+pub fn plan_report(view: &PlanView, liveness: LivenessOf<'_>, now: Timestamp) -> Report {
+    let facts = facts(view, liveness, now);
+    let ids = vec![view.record.id.to_string()];
+    Report { body: Body::Facts(facts), ids, ..Report::of(plan_view(view, liveness)) }
+}
+
+/// What is known of a plan, for people: nothing that is not there.
+fn facts(view: &PlanView, liveness: LivenessOf<'_>, now: Timestamp) -> Vec<(&'static str, String)> {
+    let plan = &view.record;
+    let when = |at| format!("{} ({})", rfc3339(at), relative(at, now));
+    let some = [
+        ("plan", Some(plan.id.to_string())),
+        ("name", plan.name.clone()),
+        ("action", Some(plan.action.to_string())),
+        ("projects", Some(projects(plan))),
+        ("phase", Some(plan.phase().to_string())),
+        ("state", Some(plan.state().to_string())),
+        ("automation", Some(plan.automation.to_string())),
+        ("attempt", Some(plan.attempt.to_string())),
+        ("reversions", (plan.reversion_count > 0).then(|| plan.reversion_count.to_string())),
+        ("parent", plan.parent.map(|parent| parent.to_string())),
+        ("branch", Some(plan.branch())),
+        ("created", Some(when(plan.created_at))),
+        ("updated", Some(when(plan.updated_at))),
+        ("locked by", view.lock.as_ref().map(|lock| holder_line(lock, liveness(&lock.holder)))),
+        ("waits for", plan.parked.as_ref().map(|parked| waits_for(parked, now))),
+        ("error", plan.failure.as_ref().map(|failure| format!("{}: {}", failure.code, failure.message))),
+        ("help", plan.failure.as_ref().and_then(|failure| failure.hint.clone())),
+        ("cancelled", plan.cancel_reason.clone().filter(|_| plan.state() == State::Cancelled)),
+    ];
+    let landed = plan.landings().filter(|landing| landing.landed).map(|landing| {
+        let intent = &landing.intent;
+        (
+            "landed",
+            format!("{} {} {}..{}", intent.project, intent.reference, intent.old.short(), intent.new.short()),
+        )
+    });
+    let checks = plan.validations.iter().map(|check| {
+        let word = if check.passed { "passed" } else { "failed" };
+        ("check", format!("{} in {}: {word}", check.name, check.project))
+    });
+    some.into_iter().filter_map(|(name, text)| Some((name, text?))).chain(checks).chain(landed).collect()
+}
+
+fn waits_for(parked: &agents_domain::plan::Parked, now: Timestamp) -> String {
+    match (&parked.input, parked.until) {
+        (Some(question), _) => format!("an answer to: {question}"),
+        (None, Some(until)) => format!("{} ({}): {}", rfc3339(until), relative(until, now), parked.cause),
+        (None, None) => parked.cause.clone(),
+    }
+}
+
+fn projects(plan: &PlanRecord) -> String {
+    plan.projects.iter().map(|project| project.name.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+/// `plan list`: the fields of `plan.status` less strategy and validations.
+pub fn plans_report(page: &PlanPage, liveness: LivenessOf<'_>, now: Timestamp) -> Report {
+    let mut grid = Grid::new(&["PLAN", "PHASE", "STATE", "ACTION", "PROJECTS", "ATTEMPT", "UPDATED", "NAME"]);
+    for view in &page.plans {
+        let plan = &view.record;
+        grid.row([
+            plan.id.to_string(),
+            plan.phase().to_string(),
+            plan.state().to_string(),
+            plan.action.to_string(),
+            projects(plan),
+            plan.attempt.to_string(),
+            relative(plan.updated_at, now),
+            plan.name.clone().unwrap_or_default(),
+        ]);
+    }
+    let brief = |view: &PlanView| {
+        let mut value = plan_view(view, liveness);
+        if let Value::Object(fields) = &mut value {
+            fields.remove("strategy");
+            fields.remove("validations");
+        }
+        value
+    };
+    let plans: Vec<Value> = page.plans.iter().map(brief).collect();
+    let report = Report {
+        body: Body::Table(grid),
+        ids: page.plans.iter().map(|view| view.record.id.to_string()).collect(),
+        ..Report::of(json!({ "plans": plans, "total": page.total }))
+    };
+    match page.plans.len() {
+        0 => report.message("no plans"),
+        shown if (shown as u64) < page.total => report.message(format!("{shown} of {} plans", page.total)),
+        _ => report,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::render::samples;
+    use agents_domain::lock::Liveness;
+
+    const ALIVE: LivenessOf<'static> = &|_| Liveness::Alive;
+    const ID: &str = "01ARZ3NDEKTSV4RRFFQ69G5FAV";
+
+    fn fields(value: &Value) -> Vec<&str> {
+        value.as_object().expect("an object").keys().map(String::as_str).collect()
+    }
+
+    #[test]
+    fn a_plan_has_exactly_the_fields_of_the_contract() {
+        let mut contract = vec![
+            "plan_id",
+            "name",
+            "action",
+            "projects",
+            "phase",
+            "state",
+            "automation",
+            "attempt",
+            "version",
+            "reversion_count",
+            "parent_plan_id",
+            "base",
+            "branch",
+            "created_at",
+            "updated_at",
+            "error",
+            "lock",
+            "cancel_requested",
+            "cancel_reason",
+            "strategy",
+            "validations",
+            "subplans",
+            "landed",
+        ];
+        contract.sort_unstable();
+        for view in [samples::view(), samples::full_view()] {
+            assert_eq!(fields(&plan_view(&view, ALIVE)), contract);
+        }
+    }
+
+    #[test]
+    fn a_new_plan_has_nulls_and_empty_lists() {
+        let data = plan_view(&samples::view(), ALIVE);
+        let expected = json!({
+            "plan_id": ID, "name": "Lint", "action": "local/fix-lint", "projects": ["local/api", "local/web"],
+            "phase": "strategize", "state": "queued", "automation": "review", "attempt": 0, "version": 1,
+            "reversion_count": 0, "parent_plan_id": null, "base": {}, "branch": format!("agents/plan-{ID}"),
+            "created_at": "2026-01-02T03:04:05.678Z", "updated_at": "2026-01-02T03:04:05.678Z", "error": null,
+            "lock": null, "cancel_requested": false, "cancel_reason": null, "strategy": null, "validations": [],
+            "subplans": {"total": 0, "by_state": {}}, "landed": [],
+        });
+        assert_eq!(data, expected);
+    }
+
+    #[test]
+    fn facts_of_a_plan_become_fields_and_only_what_landed_is_landed() {
+        let data = plan_view(&samples::full_view(), ALIVE);
+        assert_eq!(data["base"], json!({"local/api": "a".repeat(40)}));
+        assert_eq!(
+            data["landed"],
+            json!([{"project": "local/api", "ref": "refs/heads/main", "old": "a".repeat(40), "new": "b".repeat(40)}])
+        );
+        assert_eq!(fields(&data["error"]), ["code", "hint", "message", "retryable"]);
+        assert_eq!(
+            fields(&data["lock"]),
+            ["acquired_at", "expires_at", "holder", "owner_id", "stale", "token"]
+        );
+        assert_eq!(data["lock"]["holder"]["liveness"], "alive");
+        assert_eq!(data["validations"][0]["name"], "clippy");
+    }
+
+    #[test]
+    fn people_see_what_is_there_and_nothing_else() {
+        let view = samples::view();
+        let Body::Facts(few) = plan_report(&view, ALIVE, view.record.created_at).body else {
+            panic!("no facts")
+        };
+        assert!(few.contains(&("state", "queued".to_owned())));
+        assert!(few.iter().all(|(name, _)| !["error", "locked by", "parent", "landed"].contains(name)));
+
+        let view = samples::full_view();
+        let report = plan_report(&view, ALIVE, view.record.created_at);
+        assert_eq!(report.ids, [ID]);
+        let Body::Facts(many) = report.body else { panic!("no facts") };
+        for expected in [
+            ("locked by", "ada (pid 4711 on box, alive), doing: plan execute"),
+            ("waits for", "an answer to: which?"),
+            ("reversions", "1"),
+            ("check", "clippy in local/api: passed"),
+            ("landed", "local/api refs/heads/main aaaaaaaaaa..bbbbbbbbbb"),
+        ] {
+            assert!(many.contains(&(expected.0, expected.1.to_owned())), "{expected:?} in {many:?}");
+        }
+    }
+
+    #[test]
+    fn a_parked_plan_says_what_it_waits_for() {
+        let now = samples::view().record.created_at;
+        let mut parked = samples::full_view().record.parked.expect("parked");
+        parked.input = None;
+        assert_eq!(waits_for(&parked, now), "2026-01-02T03:04:05.678Z (now): 75");
+        parked.until = None;
+        assert_eq!(waits_for(&parked, now), "75");
+    }
+
+    #[test]
+    fn a_list_is_brief_and_says_when_there_is_more() {
+        let page = PlanPage { plans: vec![samples::full_view()], total: 3 };
+        let report = plans_report(&page, ALIVE, samples::view().record.created_at);
+        assert_eq!((report.data["total"].as_u64(), report.messages.len()), (Some(3), 1));
+        let plan = fields(&report.data["plans"][0]);
+        assert!(plan.len() == 21 && !plan.contains(&"strategy") && !plan.contains(&"validations"));
+        let Body::Table(grid) = report.body else { panic!("no table") };
+        let row = format!("{ID}\tapply\terrored\tlocal/fix-lint\tlocal/api, local/web\t2\tnow\tLint\n");
+        assert_eq!(grid.plain(), row);
+        let now = samples::view().record.created_at;
+        let empty = plans_report(&PlanPage { plans: vec![], total: 0 }, ALIVE, now);
+        assert_eq!(empty.messages, ["no plans"]);
+        let all = plans_report(&PlanPage { plans: vec![samples::view()], total: 1 }, ALIVE, now);
+        assert!(all.messages.is_empty());
+    }
+}

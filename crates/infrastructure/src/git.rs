@@ -1,0 +1,170 @@
+//! The repositories, by the `git` command line: worktrees of attempts, snapshots, landings.
+//!
+//! [`GitWorkspace`] is the adapter of the ports [`Worktrees`] and [`Landings`]; [`fn@inspect`] and
+//! [`locate`] say what a path is before it becomes a project. Every port method does all of its
+//! work inside one blocking task, which runs to its end even if the caller is dropped.
+//!
+//! What holds everywhere:
+//!
+//! - The user's checkout changes only in `follow`; the user's branches only in `land`.
+//! - No hook of the repository runs: not for worktrees, not for snapshots, not for landings.
+//! - A directory is removed only if a marker beside it says that we made it, and its canonical
+//!   path is the one we gave it.
+//! - Refs move by compare-and-swap; snapshots and markers are created, never overwritten.
+
+mod checkout;
+mod command;
+mod copy;
+mod failure;
+mod identity;
+mod index;
+mod inspect;
+mod keep;
+mod land;
+mod merge;
+mod output;
+mod paths;
+mod plan_branch;
+mod refs;
+mod snapshot;
+mod version;
+mod worktree;
+
+use std::path::{Path, PathBuf};
+
+use agents_domain::id::PlanId;
+use agents_domain::lock::FencingToken;
+use agents_domain::oid::Oid;
+use agents_domain::workspace::{
+    Head, Intent, Landing, Landings, MergeRequest, Merged, Project, Slot, Snapshot, WorkspaceError, Worktrees,
+};
+use async_trait::async_trait;
+
+pub use command::Git;
+pub use inspect::{Found, inspect, locate};
+
+use paths::Kind;
+
+/// Worktrees, snapshots and landings in real repositories.
+///
+/// Directories of attempts live in `<state dir>/worktrees/<ULID>/<attempt>/`.
+#[derive(Debug, Clone)]
+pub struct GitWorkspace {
+    git: Git,
+    root: PathBuf,
+}
+
+impl GitWorkspace {
+    /// Works below `state_dir`, which is made when it is first needed.
+    pub fn new(git: Git, state_dir: &Path) -> Self {
+        Self { git, root: state_dir.join("worktrees") }
+    }
+
+    /// Runs the whole of `work` in one blocking task. A panic in it goes on in the caller.
+    async fn blocking<T, F>(&self, work: F) -> Result<T, WorkspaceError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Self) -> Result<T, WorkspaceError> + Send + 'static,
+    {
+        let workspace = self.clone();
+        let task = tokio::task::spawn_blocking(move || {
+            workspace.git.check()?;
+            work(&workspace)
+        });
+        task.await.unwrap_or_else(|ended| std::panic::resume_unwind(ended.into_panic()))
+    }
+}
+
+#[async_trait]
+impl Worktrees for GitWorkspace {
+    async fn head(&self, project: &Project) -> Result<Head, WorkspaceError> {
+        let project = project.clone();
+        self.blocking(move |at| refs::head(&at.git, &project)).await
+    }
+
+    async fn open(&self, slot: &Slot, start: &Oid, copy: &[String]) -> Result<PathBuf, WorkspaceError> {
+        let (slot, start, copy) = (slot.clone(), start.clone(), copy.to_vec());
+        self.blocking(move |at| {
+            let files = copy::check(&slot.project.path, &copy)?;
+            let dir = worktree::add(&at.git, &at.root, &slot, Kind::Attempt, &start)?;
+            copy::copy(&slot.project.path, &dir, &files)?;
+            Ok(dir)
+        })
+        .await
+    }
+
+    async fn snapshot(
+        &self,
+        slot: &Slot,
+        start: &Oid,
+        token: Option<FencingToken>,
+        copied: &[String],
+    ) -> Result<Snapshot, WorkspaceError> {
+        let (slot, start, copied) = (slot.clone(), start.clone(), copied.to_vec());
+        self.blocking(move |at| snapshot::take(&at.git, &at.root, &slot, &start, token, &copied)).await
+    }
+
+    async fn close(&self, slot: &Slot) -> Result<(), WorkspaceError> {
+        let slot = slot.clone();
+        self.blocking(move |at| worktree::remove(&at.git, &at.root, &slot, Kind::Attempt)).await
+    }
+
+    async fn settle(
+        &self,
+        project: &Project,
+        plan: PlanId,
+        recorded: Option<Oid>,
+    ) -> Result<Option<Oid>, WorkspaceError> {
+        let project = project.clone();
+        self.blocking(move |at| plan_branch::settle(&at.git, &project, plan, recorded.as_ref())).await
+    }
+
+    async fn advance(
+        &self,
+        project: &Project,
+        plan: PlanId,
+        old: Option<Oid>,
+        new: &Oid,
+    ) -> Result<(), WorkspaceError> {
+        let (project, new) = (project.clone(), new.clone());
+        self.blocking(move |at| plan_branch::advance(&at.git, &project, plan, old.as_ref(), &new)).await
+    }
+}
+
+#[async_trait]
+impl Landings for GitWorkspace {
+    async fn merge(&self, request: &MergeRequest) -> Result<Merged, WorkspaceError> {
+        let request = request.clone();
+        self.blocking(move |at| merge::merge(&at.git, &request)).await
+    }
+
+    async fn check_checkout(&self, project: &Project, intent: &Intent) -> Result<(), WorkspaceError> {
+        let (project, intent) = (project.clone(), intent.clone());
+        self.blocking(move |at| checkout::check(&at.git, &project, &intent)).await
+    }
+
+    async fn land(&self, project: &Project, intent: &Intent) -> Result<Landing, WorkspaceError> {
+        let (project, intent) = (project.clone(), intent.clone());
+        self.blocking(move |at| land::land(&at.git, &project, &intent)).await
+    }
+
+    async fn follow(&self, project: &Project, intent: &Intent) -> Result<(), WorkspaceError> {
+        let (project, intent) = (project.clone(), intent.clone());
+        self.blocking(move |at| checkout::follow(&at.git, &project, &intent)).await
+    }
+
+    async fn preview(&self, slot: &Slot, commit: &Oid) -> Result<PathBuf, WorkspaceError> {
+        let (slot, commit) = (slot.clone(), commit.clone());
+        self.blocking(move |at| {
+            // One left by a crash is worth nothing: a preview is thrown away anyway.
+            worktree::remove(&at.git, &at.root, &slot, Kind::Preview)?;
+            worktree::add(&at.git, &at.root, &slot, Kind::Preview, &commit)
+        })
+        .await
+    }
+
+    async fn close_preview(&self, slot: &Slot) -> Result<(), WorkspaceError> {
+        let slot = slot.clone();
+        self.blocking(move |at| worktree::remove(&at.git, &at.root, &slot, Kind::Preview)).await
+    }
+}

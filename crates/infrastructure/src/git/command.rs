@@ -1,0 +1,210 @@
+//! Running the `git` program: one place that decides its environment and its settings.
+//!
+//! Each command gets the caller's environment less every `GIT_*`, the C locale, no prompts, no
+//! terminal, and a process group of its own: a Ctrl-C at the terminal does not reach it, and it
+//! runs to its end. Settings that would let the user's configuration change what plumbing does
+//! are overridden on the command line.
+//!
+//! Must not: decide what a failure means. Callers that expect one use [`Call::output`].
+
+use std::ffi::{OsStr, OsString};
+use std::io::Write as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use agents_domain::oid::Oid;
+use agents_domain::workspace::WorkspaceError;
+
+use super::{failure, output, version};
+
+/// Settings that hold for every command.
+const SETTINGS: [&str; 7] = [
+    // No hook of the repository runs, `reference-transaction` included.
+    "core.hooksPath=/dev/null",
+    // Neither a hook nor a daemon that outlives the worktree.
+    "core.fsmonitor=false",
+    // Line endings are no reason to refuse a snapshot.
+    "core.safecrlf=false",
+    "gc.auto=0",
+    "maintenance.auto=false",
+    // Messages are UTF-8, whatever the repository says.
+    "i18n.commitEncoding=UTF-8",
+    // Relative links would add an extension to the user's repository.
+    "worktree.useRelativePaths=false",
+];
+
+/// How long a command waits for a ref that another git has locked; git's own 100 ms would make
+/// two landings at once an error.
+const LOCK_WAIT: Duration = Duration::from_secs(5);
+
+/// The git program: which one, and what is added to its environment.
+#[derive(Debug, Clone)]
+pub struct Git {
+    program: OsString,
+    lock_wait: Duration,
+    env: Vec<(OsString, OsString)>,
+    usable: Arc<OnceLock<()>>,
+}
+
+impl Default for Git {
+    fn default() -> Self {
+        Self { program: "git".into(), lock_wait: LOCK_WAIT, env: Vec::new(), usable: Arc::default() }
+    }
+}
+
+impl Git {
+    /// Another program than the `git` on the path.
+    #[must_use]
+    pub fn with_program(mut self, program: impl Into<OsString>) -> Self {
+        self.program = program.into();
+        self.usable = Arc::default();
+        self
+    }
+
+    /// How long a command waits for a ref that another git has locked; 5 s unless told.
+    #[must_use]
+    pub fn with_lock_wait(mut self, wait: Duration) -> Self {
+        self.lock_wait = wait;
+        self
+    }
+
+    /// Adds a variable to the environment of every command, after it was scrubbed of `GIT_*`.
+    #[must_use]
+    pub fn with_env(mut self, key: impl Into<OsString>, value: impl Into<OsString>) -> Self {
+        self.env.push((key.into(), value.into()));
+        self
+    }
+
+    /// Whether the program is there and new enough; asked once per value and its clones.
+    pub fn check(&self) -> Result<(), WorkspaceError> {
+        if self.usable.get().is_none() {
+            let said = self.call(Path::new("/"), &["--version"]).output()?;
+            version::check(&said.stdout)?;
+            self.usable.get_or_init(|| ());
+        }
+        Ok(())
+    }
+
+    /// Commands about a repository, by its common git directory; no checkout is involved.
+    pub(super) fn repository<'a>(&'a self, common_dir: &'a Path) -> At<'a> {
+        let mut option = OsString::from("--git-dir=");
+        option.push(common_dir);
+        At { git: self, dir: common_dir, options: vec![option], env: Vec::new() }
+    }
+
+    /// Commands in a directory: git finds out which checkout it belongs to.
+    pub(super) fn directory<'a>(&'a self, dir: &'a Path) -> At<'a> {
+        At { git: self, dir, options: vec!["-C".into(), dir.into()], env: Vec::new() }
+    }
+
+    /// Commands in a worktree of ours. If its `.git` is gone, git does not go looking for another
+    /// repository further up.
+    pub(super) fn worktree<'a>(&'a self, dir: &'a Path) -> At<'a> {
+        let ceiling = dir.parent().unwrap_or(dir);
+        self.directory(dir).with("GIT_CEILING_DIRECTORIES", ceiling)
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "to take the caller's GIT_* away from the child")]
+    fn call(&self, dir: &Path, args: &[&str]) -> Call {
+        let mut command = Command::new(&self.program);
+        for (key, _) in std::env::vars_os().filter(|(key, _)| key.as_encoded_bytes().starts_with(b"GIT_")) {
+            command.env_remove(key);
+        }
+        command.env("LC_ALL", "C").env("GIT_TERMINAL_PROMPT", "0").env("GIT_OPTIONAL_LOCKS", "0");
+        command.envs(self.env.iter().map(|(key, value)| (key, value)));
+        command.current_dir("/").process_group(0);
+        command.args(SETTINGS.iter().flat_map(|setting| ["-c", setting]));
+        for lock in ["core.filesRefLockTimeout", "core.packedRefsTimeout"] {
+            command.arg("-c").arg(format!("{lock}={}", self.lock_wait.as_millis()));
+        }
+        let shown = args.iter().take(2).copied().collect::<Vec<_>>().join(" ");
+        Call { command, shown, dir: dir.to_owned(), input: Vec::new() }.args(args)
+    }
+}
+
+/// Where commands run: a repository or a checkout, and variables of their own.
+#[derive(Clone)]
+pub(super) struct At<'a> {
+    git: &'a Git,
+    /// The directory, for errors.
+    pub(super) dir: &'a Path,
+    options: Vec<OsString>,
+    env: Vec<(&'static str, OsString)>,
+}
+
+impl At<'_> {
+    /// The same place with one more variable.
+    pub(super) fn with(&self, key: &'static str, value: impl AsRef<OsStr>) -> Self {
+        let mut at = self.clone();
+        at.env.push((key, value.as_ref().to_owned()));
+        at
+    }
+
+    /// A command here; nothing runs yet.
+    pub(super) fn call(&self, args: &[&str]) -> Call {
+        let mut call = self.git.call(self.dir, &[]);
+        call.command.args(&self.options).args(args).envs(self.env.iter().map(|(key, value)| (key, value)));
+        call.shown = args.iter().take(2).copied().collect::<Vec<_>>().join(" ");
+        call
+    }
+}
+
+/// One command, not yet run.
+pub(super) struct Call {
+    command: Command,
+    shown: String,
+    dir: PathBuf,
+    input: Vec<u8>,
+}
+
+impl Call {
+    /// Adds arguments.
+    pub(super) fn args<S: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
+        self.command.args(args);
+        self
+    }
+
+    /// What it reads from stdin; without it, nothing.
+    pub(super) fn input(mut self, bytes: Vec<u8>) -> Self {
+        self.input = bytes;
+        self
+    }
+
+    /// Runs it; any exit code is an answer. Only a program that cannot be started is an error.
+    pub(super) fn output(mut self) -> Result<Output, WorkspaceError> {
+        tracing::debug!(command = %self.shown, dir = %self.dir.display(), "git");
+        self.command.stdin(if self.input.is_empty() { Stdio::null() } else { Stdio::piped() });
+        let spawned = self.command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let mut child = spawned.map_err(|error| version::unusable(self.command.get_program(), &error))?;
+        let stdin = child.stdin.take();
+        std::thread::scope(|scope| {
+            // A thread of its own: git may answer before it has read everything. One that stops
+            // reading early says why on stderr; the broken pipe says nothing more.
+            scope.spawn(|| stdin.map(|mut pipe| pipe.write_all(&self.input)));
+            child.wait_with_output()
+        })
+        .map_err(|error| version::unusable(self.command.get_program(), &error))
+    }
+
+    /// Runs it and returns its stdout; a failure becomes [`WorkspaceError::Git`].
+    pub(super) fn run(self) -> Result<Vec<u8>, WorkspaceError> {
+        self.run_or(&[]).map(|output| output.stdout)
+    }
+
+    /// Like [`Call::run`], with these exit codes as answers too.
+    pub(super) fn run_or(self, answers: &[i32]) -> Result<Output, WorkspaceError> {
+        let (shown, dir) = (self.shown.clone(), self.dir.clone());
+        let output = self.output()?;
+        let answered = output.status.code().is_some_and(|code| code == 0 || answers.contains(&code));
+        if answered { Ok(output) } else { Err(failure::of_command(&shown, &dir, &output)) }
+    }
+
+    /// Runs it; its stdout is one object id.
+    pub(super) fn run_oid(self) -> Result<Oid, WorkspaceError> {
+        let (shown, dir) = (self.shown.clone(), self.dir.clone());
+        output::oid(&self.run()?, &shown, &dir)
+    }
+}

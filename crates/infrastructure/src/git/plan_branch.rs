@@ -1,0 +1,66 @@
+//! The plan branch `agents/plan-<ULID>`: where the results of successful phases are.
+
+use agents_domain::id::PlanId;
+use agents_domain::oid::Oid;
+use agents_domain::workspace::{Project, WorkspaceError};
+
+use super::command::Git;
+use super::refs;
+
+/// Moves it from `old` to `new`. Already at `new`: done before.
+pub(super) fn advance(
+    git: &Git,
+    project: &Project,
+    plan: PlanId,
+    old: Option<&Oid>,
+    new: &Oid,
+) -> Result<(), WorkspaceError> {
+    let at = git.repository(&project.common_dir);
+    let reference = reference(plan);
+    let Err(error) = refs::swap(&at, &reference, old, new, "agents: phase complete") else {
+        return Ok(());
+    };
+    // Only now is it worth a look why: before the swap, the answer could be out of date.
+    let found = refs::read(&at, &reference)?;
+    if found.as_ref() == Some(new) {
+        return Ok(());
+    }
+    if found.as_ref() == old {
+        return Err(error);
+    }
+    Err(moved(reference, old, found.as_ref()))
+}
+
+/// The tip to work from: what is recorded, or what a person put on top of it. A branch that is
+/// behind what is recorded (a crash between the record and the move) or gone is brought up to it.
+pub(super) fn settle(
+    git: &Git,
+    project: &Project,
+    plan: PlanId,
+    recorded: Option<&Oid>,
+) -> Result<Option<Oid>, WorkspaceError> {
+    let at = git.repository(&project.common_dir);
+    let reference = reference(plan);
+    let found = refs::read(&at, &reference)?;
+    match (recorded, &found) {
+        (None, _) => return Ok(found),
+        (Some(recorded), Some(found)) if refs::contains(&at, found, recorded)? => {}
+        (Some(recorded), Some(behind)) if !refs::contains(&at, recorded, behind)? => {
+            return Err(moved(reference, Some(recorded), Some(behind)));
+        }
+        (Some(recorded), behind) => {
+            refs::swap(&at, &reference, behind.as_ref(), recorded, "agents: catching up")?;
+            return Ok(Some(recorded.clone()));
+        }
+    }
+    Ok(found)
+}
+
+fn reference(plan: PlanId) -> String {
+    format!("refs/heads/agents/plan-{plan}")
+}
+
+fn moved(reference: String, expected: Option<&Oid>, found: Option<&Oid>) -> WorkspaceError {
+    let shown = |oid: Option<&Oid>| oid.map_or("absent".to_owned(), Oid::to_string);
+    WorkspaceError::RefMoved { reference, expected: shown(expected), found: shown(found) }
+}

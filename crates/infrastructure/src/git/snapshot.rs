@@ -1,0 +1,181 @@
+//! Snapshots: what an attempt left behind becomes one commit in a ref of its own.
+//!
+//! The worktree, its index and its HEAD stay as they are. All is done on a private index:
+//!
+//! 1. copy the index (its stat data saves reading every file again),
+//! 2. add what differs and what is untracked, less ignored and copied files,
+//! 3. `write-tree`; a tree equal to HEAD's makes HEAD the snapshot, no empty commit,
+//! 4. `commit-tree -p HEAD`: commits that the child made are its history,
+//! 5. create `refs/agents/<ULID>/<attempt>/<token>/<project>`, never overwriting it.
+//!
+//! Left out, and a reason to keep the directory: ignored files outside of caches, nested
+//! repositories, untracked files above 100 MiB.
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use agents_domain::lock::FencingToken;
+use agents_domain::oid::Oid;
+use agents_domain::workspace::{Slot, Snapshot, WorkspaceError};
+
+use super::command::{At, Git};
+use super::failure::unsuitable;
+use super::index::{self, PrivateIndex};
+use super::keep::{self, LeftOut};
+use super::paths::{Kind, Place};
+use super::{copy, identity, output, refs};
+
+type Names = HashSet<Vec<u8>>;
+
+/// Takes the snapshot of an attempt; repeated on an unchanged directory it is the first one.
+pub(super) fn take(
+    git: &Git,
+    root: &Path,
+    slot: &Slot,
+    start: &Oid,
+    token: Option<FencingToken>,
+    copied: &[String],
+) -> Result<Snapshot, WorkspaceError> {
+    let place = Place::of(root, slot, Kind::Attempt);
+    let absent = || unsuitable(&place.path(), "the directory of this attempt is not there");
+    let dir = place.ours()?.ok_or_else(absent)?;
+    let at = git.worktree(&dir);
+    let git_dir = own_git_dir(&at, slot)?;
+    let copied = names_of(copied)?;
+    refuse_committed(&at, start, &copied)?;
+    let mut left_out = LeftOut::default();
+    let tree = write_tree(&at, &git_dir, &dir, &copied, &mut left_out)?;
+    let reference =
+        // 0 is never granted: it stands for an attempt without a lock.
+        format!("refs/agents/{}/{}/{}/{}", slot.plan, slot.attempt, token.map_or(0, FencingToken::value), refs::component(&slot.project.name));
+    let commit = keep_in_ref(&at, slot, &tree, &reference)?;
+    let raw = at.call(&["diff-tree", "-r", "-z", "--raw", "--no-renames"]);
+    let found = output::changes(&raw.args([start.as_str(), commit.as_str()]).run()?);
+    let links = found.iter().filter(|change| change.gitlink);
+    left_out.nested.extend(links.map(|change| change.path.clone()));
+    let changed = found.iter().map(|change| output::text(&change.path)).collect();
+    Ok(Snapshot { commit, reference, changed, keep_directory: left_out.reason() })
+}
+
+/// The git directory of the worktree, which must still be one of the project's.
+fn own_git_dir(at: &At<'_>, slot: &Slot) -> Result<PathBuf, WorkspaceError> {
+    let common = at.call(&["rev-parse", "--path-format=absolute", "--git-common-dir"]).run()?;
+    if fs::canonicalize(output::path_line(&common)).ok().as_ref() != Some(&slot.project.common_dir) {
+        return Err(unsuitable(at.dir, "its `.git` no longer belongs to the project's repository"));
+    }
+    let git_dir = index::git_dir(at)?;
+    index::refuse_locked(&git_dir)?;
+    Ok(git_dir)
+}
+
+fn names_of(copied: &[String]) -> Result<Names, WorkspaceError> {
+    let paths = copy::normalised(copied)?;
+    Ok(paths.into_iter().map(|path| path.into_os_string().into_encoded_bytes()).collect())
+}
+
+/// Copied files are often secrets. One that the child has committed is in the history that would
+/// land; there is no snapshot without it.
+fn refuse_committed(at: &At<'_>, start: &Oid, copied: &Names) -> Result<(), WorkspaceError> {
+    if copied.is_empty() {
+        return Ok(());
+    }
+    let range = format!("{start}..HEAD");
+    let log = ["log", "-z", "--format=", "--name-only", "--no-renames", "--full-history", "-m", &range];
+    let touched = at.call(&log).run()?;
+    match output::fields(&touched).find(|path| copied.contains(*path)) {
+        Some(path) => {
+            let why = "the command committed it, but it was only copied in and must not be kept";
+            Err(unsuitable(&output::path(path), why))
+        }
+        None => Ok(()),
+    }
+}
+
+/// The tree of everything tracked and untracked; what had to be left out is noted.
+fn write_tree(
+    at: &At<'_>,
+    git_dir: &Path,
+    dir: &Path,
+    copied: &Names,
+    left_out: &mut LeftOut,
+) -> Result<Oid, WorkspaceError> {
+    let index = PrivateIndex::of(at, git_dir)?;
+    let private = index.at(at);
+    // Refreshing first: files only touched need no second look. Exit 1 says some have changed.
+    private.call(&["update-index", "-q", "--refresh"]).run_or(&[1])?;
+    let mut add = list(&private, &["diff-files", "-z", "--name-only", "--no-renames"], copied)?;
+    for path in list(&private, &["ls-files", "-z", "-o", "--exclude-standard"], copied)? {
+        if path.ends_with(b"/") {
+            left_out.nested.push(path);
+        } else if is_large(&dir.join(output::path(&path))) {
+            left_out.large.push(path);
+        } else {
+            add.push(path);
+        }
+    }
+    let ignored =
+        list(&private, &["ls-files", "-z", "-o", "-i", "--exclude-standard", "--directory"], copied)?;
+    let known = |path: &Path| copied.contains(path.as_os_str().as_encoded_bytes());
+    left_out
+        .ignored
+        .extend(ignored.into_iter().filter(|path| keep::matters(dir, &output::path(path), &known)));
+    let update = ["update-index", "-z", "--add", "--remove", "--replace", "--stdin"];
+    private.call(&update).input(output::joined(&add)).run()?;
+    if !copied.is_empty() {
+        // The child may have staged them.
+        let reset = ["reset", "-q", "--pathspec-from-file=-", "--pathspec-file-nul", "HEAD"];
+        let literal = private.with("GIT_LITERAL_PATHSPECS", "1");
+        literal.call(&reset).input(output::joined(copied)).run()?;
+    }
+    private.call(&["write-tree"]).run_oid()
+}
+
+fn list(at: &At<'_>, command: &[&str], copied: &Names) -> Result<Vec<Vec<u8>>, WorkspaceError> {
+    let listed = at.call(command).run()?;
+    Ok(output::fields(&listed).filter(|path| !copied.contains(*path)).map(<[u8]>::to_vec).collect())
+}
+
+fn is_large(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|found| found.is_file() && found.len() > keep::LARGE)
+}
+
+/// Puts the tree into the ref, on top of HEAD; the commit that the ref is at.
+fn keep_in_ref(at: &At<'_>, slot: &Slot, tree: &Oid, reference: &str) -> Result<Oid, WorkspaceError> {
+    let head = at.call(&["rev-parse", "--verify", "-q", "HEAD^{commit}"]).run_oid()?;
+    if let Some(first) = refs::read(at, reference)? {
+        return same(at, first, &head, tree, reference);
+    }
+    let commit = if refs::tree(at, &head)? == *tree { head.clone() } else { commit(at, slot, tree, &head)? };
+    let Err(error) = refs::swap(at, reference, None, &commit, "agents: snapshot") else {
+        return Ok(commit);
+    };
+    match refs::read(at, reference)? {
+        Some(first) => same(at, first, &head, tree, reference),
+        None => Err(error),
+    }
+}
+
+fn commit(at: &At<'_>, slot: &Slot, tree: &Oid, head: &Oid) -> Result<Oid, WorkspaceError> {
+    let message = format!(
+        "agents: attempt {} in {}\n\nPlan {}. A snapshot of everything that was not ignored.\n",
+        slot.attempt, slot.project.name, slot.plan
+    );
+    let at = identity::with_identity(at)?;
+    at.call(&["commit-tree", tree.as_str(), "-p", head.as_str()]).input(message.into()).run_oid()
+}
+
+/// An earlier snapshot, if it is of the same state.
+fn same(at: &At<'_>, first: Oid, head: &Oid, tree: &Oid, reference: &str) -> Result<Oid, WorkspaceError> {
+    let of_head = first == *head || parents(at, &first)?.contains(head.as_str());
+    if of_head && refs::tree(at, &first)? == *tree {
+        return Ok(first);
+    }
+    let (expected, found) = ("absent".to_owned(), format!("{first}, a snapshot of another state"));
+    Err(WorkspaceError::RefMoved { reference: reference.to_owned(), expected, found })
+}
+
+fn parents(at: &At<'_>, commit: &Oid) -> Result<String, WorkspaceError> {
+    let line = at.call(&["rev-list", "--no-walk", "--parents", commit.as_str()]).run()?;
+    Ok(output::text(&line))
+}

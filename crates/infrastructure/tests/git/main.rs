@@ -1,0 +1,10 @@
+//! The git adapter against real repositories, in temporary directories, without network.
+
+mod checkout;
+mod fixture;
+mod inspect;
+mod land;
+mod merge;
+mod program;
+mod snapshot;
+mod worktree;

@@ -1,0 +1,109 @@
+//! Merges in the object database.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use agents_domain::action::MergeStrategy;
+use agents_domain::oid::Oid;
+use agents_domain::workspace::{Landings as _, Merged};
+
+use crate::fixture::{Fixture, commit, files, git, write};
+
+fn parents(fixture: &Fixture, made: &Oid) -> Vec<String> {
+    let line = git(&fixture.repo, &["log", "-1", "--format=%P", made.as_str()]);
+    line.split(' ').map(str::to_owned).collect()
+}
+
+async fn merge(fixture: &Fixture, tip: &Oid, strategy: MergeStrategy) -> Merged {
+    fixture.workspace.merge(&fixture.request(tip, strategy)).await.expect("merged")
+}
+
+#[tokio::test]
+async fn both_sides_are_in_a_clean_merge() {
+    let fixture = Fixture::new();
+    let tip = fixture.side_commit(&[("new file", "x\n")]);
+    write(&fixture.repo, "b", "b2\n");
+    commit(&fixture.repo, "the target moved");
+    let Merged::Clean { old, new } = merge(&fixture, &tip, MergeStrategy::Merge).await else {
+        panic!("not clean");
+    };
+    assert_eq!(old, fixture.head());
+    assert_eq!(parents(&fixture, &new), [old.as_str(), tip.as_str()]);
+    assert_eq!(files(&fixture.repo, &new), [".gitignore", "a", "b", "new file"]);
+    let said = git(&fixture.repo, &["log", "-1", "--format=%an|%cn|%B", new.as_str()]);
+    assert_eq!(said, "Ann|Ann|fix: it");
+}
+
+#[tokio::test]
+async fn a_merge_commit_is_made_even_where_the_target_did_not_move() {
+    let fixture = Fixture::new();
+    let tip = fixture.side_commit(&[("a", "a2\n")]);
+    let Merged::Clean { old, new } = merge(&fixture, &tip, MergeStrategy::Merge).await else {
+        panic!("not clean");
+    };
+    assert_eq!(parents(&fixture, &new), [old.as_str(), tip.as_str()]);
+}
+
+#[tokio::test]
+async fn a_squash_has_the_target_as_its_only_parent() {
+    let fixture = Fixture::new();
+    let tip = fixture.side_commit(&[("a", "a2\n")]);
+    let Merged::Clean { old, new } = merge(&fixture, &tip, MergeStrategy::Squash).await else {
+        panic!("not clean");
+    };
+    assert_eq!(parents(&fixture, &new), [old.as_str()]);
+}
+
+#[tokio::test]
+async fn what_the_target_has_already_is_empty() {
+    let fixture = Fixture::new();
+    let tip = fixture.side_commit(&[("a", "a2\n")]);
+    let old = fixture.head();
+    assert_eq!(merge(&fixture, &old, MergeStrategy::Merge).await, Merged::Empty { old });
+    write(&fixture.repo, "a", "a2\n");
+    let old = commit(&fixture.repo, "the same change");
+    assert_eq!(merge(&fixture, &tip, MergeStrategy::Merge).await, Merged::Empty { old });
+}
+
+#[tokio::test]
+async fn a_conflict_names_the_files() {
+    let fixture = Fixture::new();
+    let tip = fixture.side_commit(&[("a", "theirs\n"), ("sp ace", "theirs\n"), ("fine", "x\n")]);
+    write(&fixture.repo, "a", "ours\n");
+    write(&fixture.repo, "sp ace", "ours\n");
+    let old = commit(&fixture.repo, "the target moved");
+    let files = vec!["a".to_owned(), "sp ace".to_owned()];
+    assert_eq!(merge(&fixture, &tip, MergeStrategy::Squash).await, Merged::Conflict { old, files });
+}
+
+#[tokio::test]
+async fn landings_are_signed_if_commits_are() {
+    let fixture = Fixture::new();
+    let signer = fixture.base().join("signer");
+    let script = "#!/bin/sh\ncat >/dev/null\necho '[GNUPG:] SIG_CREATED ' >&2\necho 'SIGNED BY TEST'\n";
+    fs::write(&signer, script).expect("written");
+    fs::set_permissions(&signer, fs::Permissions::from_mode(0o755)).expect("set");
+    git(&fixture.repo, &["config", "gpg.program", signer.to_str().expect("UTF-8")]);
+    git(&fixture.repo, &["config", "commit.gpgSign", "true"]);
+    let tip = fixture.side_commit(&[("a", "a2\n")]);
+    let Merged::Clean { new, .. } = merge(&fixture, &tip, MergeStrategy::Merge).await else {
+        panic!("not clean");
+    };
+    let object = git(&fixture.repo, &["cat-file", "commit", new.as_str()]);
+    assert!(object.contains("gpgsig SIGNED BY TEST"), "{object}");
+    // Snapshots are not signed.
+    write(&fixture.open().await, "a", "a3\n");
+    let snapshot = fixture.snapshot().await.commit;
+    assert!(!git(&fixture.repo, &["cat-file", "commit", snapshot.as_str()]).contains("gpgsig"));
+}
+
+#[tokio::test]
+async fn unrelated_histories_and_missing_branches_are_errors() {
+    let mut fixture = Fixture::new();
+    let tree = git(&fixture.repo, &["rev-parse", "HEAD^{tree}"]);
+    let orphan = Oid::parse(&git(&fixture.repo, &["commit-tree", "-m", "x", &tree])).expect("an id");
+    let error = fixture.workspace.merge(&fixture.request(&orphan, MergeStrategy::Merge)).await;
+    assert!(error.expect_err("unrelated").to_string().contains("unrelated histories"));
+    fixture.project.branch = "gone".to_owned();
+    fixture.workspace.merge(&fixture.request(&orphan, MergeStrategy::Merge)).await.expect_err("no branch");
+}
