@@ -176,6 +176,17 @@ impl PhaseDriver {
         self.end(hold, outcome).await
     }
 
+    /// `plan revert`: back to the start, with what a dead driver left put away first.
+    pub async fn revert(&self, plan: PlanId, reason: Option<String>) -> Result<Plan, DriveError> {
+        let hold = self.hold(plan, "plan revert").await?;
+        let outcome = async {
+            self.recovered(plan, &hold).await?;
+            Ok(self.parts.lifecycle.revert(plan, reason).await?)
+        };
+        let outcome = outcome.await;
+        self.end(hold, outcome).await
+    }
+
     /// `recover`: ends what a dead driver left of a plan. Untouched if it is not processing.
     pub async fn recover(&self, plan: PlanId) -> Result<Plan, DriveError> {
         let hold = self.hold(plan, "recover").await?;
@@ -187,12 +198,23 @@ impl PhaseDriver {
         Ok(self.parts.lifecycle.hold(plan, operation, self.parts.wait_for_plan).await?)
     }
 
+    /// `plan use`: makes a plan and lets go of it.
+    pub async fn create(&self, order: Order) -> Result<Plan, DriveError> {
+        let (plan, hold) = self.parts.lifecycle.create(order).await?;
+        self.end(hold, Ok(plan)).await
+    }
+
     /// Gives the hold back, whatever came of the command.
     async fn end(&self, hold: LockGuard, outcome: Result<Plan, DriveError>) -> Result<Plan, DriveError> {
-        if let Err(error) = hold.release().await {
-            self.warn(&format!("the lock could not be released and ends with its lease: {error}"));
-        }
+        self.let_go(hold).await;
         outcome
+    }
+
+    /// A lock that cannot be released ends with its lease; it is said, and changes no outcome.
+    async fn let_go(&self, guard: LockGuard) {
+        if let Err(error) = guard.release().await {
+            self.warn(&format!("a lock could not be released and ends with its lease: {error}"));
+        }
     }
 
     /// Strategize and execute, as far as the level lets it; stops where the plan fails or waits.

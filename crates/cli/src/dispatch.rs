@@ -1,21 +1,45 @@
 //! From a parsed command to its report: one match, one function for each command.
 
+use std::sync::Arc;
+
 use serde_json::json;
 
+use crate::app::Base;
+use crate::args::action::ActionCommand;
 use crate::args::{Cli, Command, Topic, topic};
+use crate::commands::{action, db, demo, diagnostics, init, lock, plan, project, recover, run};
 use crate::config::Settings;
 use crate::env::Env;
 use crate::failure::Failure;
-use crate::render::{Body, Grid, Report};
+use crate::render::{Body, Grid, Progress, Report};
 
-/// Runs one command.
-pub fn dispatch(cli: &Cli, _settings: &Settings, _env: &Env) -> Result<Report, Failure> {
+/// Runs one command. `progress` shows how long work goes on.
+pub fn dispatch(cli: &Cli, settings: &Settings, env: &Env, progress: Progress) -> Result<Report, Failure> {
+    let base = Base {
+        flags: cli.global.clone(),
+        settings: settings.clone(),
+        env: env.clone(),
+        progress: Arc::new(progress),
+    };
     match &cli.command {
         Command::Help { topic } => help(topic),
-        command => Err(Failure::internal(format!("`{}` is not part of this build", command.name()))),
+        Command::Init => init::init(&base),
+        Command::Demo => demo::demo(&base),
+        Command::Diagnostics => diagnostics::diagnostics(base),
+        Command::Db(command) => db::db(&base, command),
+        Command::Action(ActionCommand::Validate { file }) => action::validate(file),
+        Command::Action(ActionCommand::Schema) => Ok(action::schema()),
+        Command::Action(ActionCommand::Add { file }) => action::add(&base.open()?, file),
+        Command::Action(ActionCommand::List) => action::list(&base.open()?),
+        Command::Action(ActionCommand::Show { name }) => action::show(&base.open()?, name),
+        Command::Action(ActionCommand::Remove { name }) => action::remove(&base.open()?, name),
+        Command::Project(command) => project::project(&base.open()?, command),
+        Command::Run(args) => run::run(&base.open()?, args),
+        Command::Plan(command) => plan::plan(&base.open()?, command),
+        Command::Lock(command) => lock::lock(&base.open()?, command),
+        Command::Recover => recover::recover(&base.open()?),
     }
 }
-
 fn help(words: &[String]) -> Result<Report, Failure> {
     let codes = match topic(words)? {
         Topic::ExitCodes(codes) => codes,

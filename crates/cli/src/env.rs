@@ -37,6 +37,12 @@ pub struct Env {
     pub dumb: bool,
     /// What the streams are.
     pub streams: Streams,
+    /// This program, to be started again: as the guard of a child, and by the demo.
+    pub executable: PathBuf,
+    /// Everything, for children.
+    pub inherited: Vec<(OsString, OsString)>,
+    /// Where scratch files go.
+    pub temp_dir: PathBuf,
 }
 
 /// What stdin, stdout and stderr are.
@@ -60,6 +66,9 @@ impl Env {
             xdg_config: bases.as_ref().map(BaseStrategy::config_dir),
             xdg_state: bases.as_ref().and_then(BaseStrategy::state_dir),
             streams: Streams::read(),
+            executable: std::env::current_exe().unwrap_or_else(|_| PathBuf::from("agents")),
+            inherited: std::env::vars_os().collect(),
+            temp_dir: std::env::temp_dir(),
             ..Self::from_variables(|name| std::env::var_os(name))
         }
     }

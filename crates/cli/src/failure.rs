@@ -4,6 +4,7 @@
 //! (`failure/`), so that a new variant cannot slip by without an exit code.
 
 mod catalogue;
+mod drive;
 mod lock;
 mod plan;
 mod runner;

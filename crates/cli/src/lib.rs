@@ -7,7 +7,9 @@
 //! 2. Only [`render`] writes, only [`mod@env`] reads the environment, only `main` exits.
 //! 3. Every exit code is one of [`exit::Exit`], and every command that a message names parses.
 
+pub mod app;
 pub mod args;
+pub mod commands;
 pub mod config;
 pub mod dispatch;
 pub mod env;
@@ -15,6 +17,8 @@ pub mod exit;
 pub mod failure;
 pub mod remedy;
 pub mod render;
+pub mod signals;
+pub mod watch;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -23,7 +27,7 @@ use args::{Cli, Stop};
 use env::Env;
 use exit::Exit;
 use failure::Failure;
-use render::{Body, Output, Report, Style};
+use render::{Body, Output, Progress, Report, Shared, Style};
 
 /// Runs one command line from its text to its exit code.
 pub fn run(argv: &[OsString], env: &Env, out: Box<dyn Write + Send>, err: Box<dyn Write + Send>) -> Exit {
@@ -35,8 +39,10 @@ pub fn run(argv: &[OsString], env: &Env, out: Box<dyn Write + Send>, err: Box<dy
     render::trace(cli.global.verbose);
     match config::Settings::resolve(&cli.global, env) {
         Ok(settings) => {
-            let output = Output::new(Style::of(&cli.global, &settings, env), out, err);
-            let outcome = dispatch::dispatch(&cli, &settings, env);
+            let err = Shared::new(err);
+            let progress = Progress::new(&cli.global, env, Box::new(err.clone()));
+            let output = Output::new(Style::of(&cli.global, &settings, env), out, Box::new(err));
+            let outcome = dispatch::dispatch(&cli, &settings, env, progress);
             output.finish(command, outcome.map_err(|failure| advised(&cli, argv, failure)))
         }
         Err(failure) => Output::new(Style::before_settings(cli.global.format(), env), out, err)

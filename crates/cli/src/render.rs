@@ -24,7 +24,7 @@ pub use ask::ask;
 pub use clean::clean;
 pub use event::{event_line, event_view, events_report};
 pub use lock::{lock_details, lock_report, lock_view, locks_report};
-pub use output::{Body, Capture, Output, Report};
+pub use output::{Body, Capture, Output, Report, Shared};
 pub use plan::{plan_report, plan_view, plans_report};
 pub use progress::Progress;
 pub use style::Style;

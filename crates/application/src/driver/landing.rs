@@ -42,9 +42,7 @@ impl PhaseDriver {
         } else {
             self.land_locked(plan, definition, hold, &projects, options).await
         };
-        if let Err(error) = projects.release().await {
-            self.warn(&format!("project locks could not be released and end with their lease: {error}"));
-        }
+        self.let_go(projects).await;
         outcome
     }
 

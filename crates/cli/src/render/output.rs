@@ -155,6 +155,27 @@ fn ensure_newline(mut text: String) -> String {
     text
 }
 
+/// A stream that several write to, each write as a whole.
+#[derive(Clone)]
+pub struct Shared(Arc<Mutex<Box<dyn Write + Send>>>);
+
+impl Shared {
+    /// Shares a stream.
+    pub fn new(stream: Box<dyn Write + Send>) -> Self {
+        Self(Arc::new(Mutex::new(stream)))
+    }
+}
+
+impl Write for Shared {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).flush()
+    }
+}
+
 /// A stream that remembers what was written, for tests of this crate and of features.
 #[derive(Debug, Clone, Default)]
 pub struct Capture(Arc<Mutex<Vec<u8>>>);

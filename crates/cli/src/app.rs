@@ -1,0 +1,197 @@
+//! The composition root: the only place that knows concrete adapters.
+//!
+//! An [`App`] is one command's world. It is put together once, hands ports to the services, and
+//! is gone with the command.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use agents_application::driver::DriverParts;
+use agents_application::lock_service::LockParts;
+use agents_application::{LockService, PhaseDriver, PlanLifecycleService, StopHub, Wait};
+use agents_domain::id::{Ids, OwnerId};
+use agents_domain::lock::{HeldLock, Holder, Liveness, Processes};
+use agents_domain::time::{Clock, Timestamp};
+use agents_infrastructure::clock::SystemClock;
+use agents_infrastructure::files::StateFiles;
+use agents_infrastructure::git::{Git, GitWorkspace};
+use agents_infrastructure::ids::SystemIds;
+use agents_infrastructure::process::{ProcessRunner, SystemProcesses};
+use agents_infrastructure::sqlite::{SqliteOptions, SqliteStore};
+use agents_infrastructure::{action_file, template};
+use tokio::runtime::{Builder, Runtime};
+
+use crate::args::Global;
+use crate::config::{self, Database, Settings};
+use crate::env::Env;
+use crate::failure::Failure;
+use crate::render::Progress;
+use crate::watch::Watch;
+
+/// Taken from the environment of children: their database is not ours.
+const NOT_FOR_CHILDREN: [&str; 1] = ["AGENTS_DATABASE_URL"];
+
+/// What one command works with, before any store is opened.
+pub struct Base {
+    /// The flags that every command takes.
+    pub flags: Global,
+    /// What is in force.
+    pub settings: Settings,
+    /// What the process was started with.
+    pub env: Env,
+    /// What long work shows.
+    pub progress: Arc<Progress>,
+}
+
+/// What one command works with.
+pub struct App {
+    /// Flags, settings, environment, progress.
+    pub base: Base,
+    /// The store.
+    pub store: SqliteStore,
+    /// The git program.
+    pub git: Git,
+    /// The request to end.
+    pub stop: StopHub,
+    /// What a person is told while work goes on.
+    pub watch: Arc<Watch>,
+    /// Files of attempts.
+    pub files: StateFiles,
+    clock: Arc<SystemClock>,
+    ids: Arc<SystemIds>,
+    processes: Arc<SystemProcesses>,
+    locks: LockService,
+    runtime: Runtime,
+}
+
+impl Base {
+    /// How the store is opened.
+    pub fn store_options(&self) -> SqliteOptions {
+        let Database::Sqlite(path) = &self.settings.database;
+        let boot = SystemProcesses::new().myself("").boot_id;
+        SqliteOptions::new(path, Arc::new(SystemClock), boot, machine(), |source, origin| {
+            action_file::parse(source, origin).map_err(|error| error.to_string())
+        })
+    }
+
+    /// Makes the state directory, private to the user.
+    pub fn make_state_dir(&self) -> Result<(), Failure> {
+        config::private_directory(&self.settings.state_dir)
+    }
+
+    /// Opens the store and puts the services together.
+    pub fn open(self) -> Result<App, Failure> {
+        let store = SqliteStore::open(self.store_options())?;
+        let runtime = Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| Failure::internal("no runtime").caused_by(&error))?;
+        let (clock, ids) = (Arc::new(SystemClock), Arc::new(SystemIds::new()));
+        let processes = Arc::new(SystemProcesses::new().on_one_machine());
+        let locks = LockService::new(LockParts {
+            port: Arc::new(store.locks()),
+            heartbeat: Arc::new(store.heartbeat_locks()),
+            owner: OwnerId::from(ids.ulid()),
+            ttl: self.settings.lease_ttl,
+            tick: LockService::TICK,
+            processes: processes.clone(),
+            clock: clock.clone(),
+            ids: ids.clone(),
+        });
+        Ok(App {
+            watch: Arc::new(Watch::new(self.progress.clone())),
+            files: StateFiles::new(&self.settings.state_dir),
+            base: self,
+            store,
+            git: Git::default(),
+            stop: StopHub::default(),
+            clock,
+            ids,
+            processes,
+            locks,
+            runtime,
+        })
+    }
+}
+
+impl App {
+    /// Runs a future to its end on this command's own thread.
+    pub fn block_on<F: Future>(&self, work: F) -> F::Output {
+        self.runtime.block_on(work)
+    }
+
+    /// Now, for relative times.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// What can be proved of a holder from here.
+    pub fn liveness(&self, holder: &Holder) -> Liveness {
+        self.processes.liveness(holder)
+    }
+
+    /// The failure that says who holds a lock.
+    pub fn locked(&self, held: &HeldLock) -> Failure {
+        Failure::locked(held, self.liveness(&held.holder))
+    }
+
+    /// The locks of this process.
+    pub fn locks(&self) -> &LockService {
+        &self.locks
+    }
+
+    /// The service that makes transitions.
+    pub fn lifecycle(&self) -> PlanLifecycleService {
+        let plans = Arc::new(self.store.plans());
+        PlanLifecycleService::new(plans, self.clock.clone(), self.ids.clone(), self.processes.clone())
+            .with_locks(self.locks.clone())
+            .with_observer(self.watch.clone())
+    }
+
+    /// The driver of phases.
+    pub fn driver(&self) -> PhaseDriver {
+        let workspace = Arc::new(GitWorkspace::new(self.git.clone(), &self.base.settings.state_dir));
+        PhaseDriver::new(DriverParts {
+            lifecycle: self.lifecycle(),
+            worktrees: workspace.clone(),
+            landings: workspace,
+            runner: Arc::new(self.runner()),
+            files: Arc::new(self.files.clone()),
+            message: template::render_message,
+            ids: self.ids.clone(),
+            stop: self.stop.clone(),
+            grace: self.base.settings.grace,
+            wait_for_plan: self.wait(Wait::No),
+            wait_for_projects: self.wait(Wait::Forever),
+        })
+    }
+
+    fn runner(&self) -> ProcessRunner {
+        let progress = self.base.progress.clone();
+        let env = &self.base.env;
+        ProcessRunner::new(
+            env.executable.clone(),
+            env.inherited.iter().cloned(),
+            &NOT_FOR_CHILDREN,
+            template::render,
+            self.clock.clone(),
+        )
+        .with_echo(Arc::new(move |chunk| progress.output(chunk)))
+    }
+
+    /// `--wait` and `--no-wait` say it for every lock.
+    fn wait(&self, otherwise: Wait) -> Wait {
+        match (self.base.flags.no_wait, self.base.flags.wait) {
+            (true, _) => Wait::No,
+            (false, Some(limit)) => Wait::AtMost(limit),
+            (false, None) => otherwise,
+        }
+    }
+}
+
+/// What tells this machine from others: the system's machine id, or else its name.
+fn machine() -> String {
+    let id = std::fs::read_to_string(PathBuf::from("/etc/machine-id")).unwrap_or_default();
+    match id.trim() {
+        "" => SystemProcesses::new().myself("").host,
+        id => id.to_owned(),
+    }
+}

@@ -1,0 +1,15 @@
+//! One file for each command: from parsed arguments to a report.
+
+pub mod action;
+pub mod db;
+pub mod demo;
+pub mod diagnostics;
+pub mod init;
+pub mod lock;
+pub mod plan;
+pub mod project;
+pub mod recover;
+pub mod run;
+
+mod drive;
+mod resolve;

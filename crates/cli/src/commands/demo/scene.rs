@@ -1,0 +1,126 @@
+//! The scratch repository, the actions, and this program as the actors.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use agents_domain::id::Ids;
+use agents_infrastructure::ids::SystemIds;
+
+use crate::app::Base;
+use crate::config;
+use crate::exit::Exit;
+use crate::failure::Failure;
+
+/// What every plan of the demo does. The pause stands for work; it lets the plans overlap.
+const GREET: &str = r#"name: local/greet
+description: Greet somebody in a file of their own
+arguments:
+  - { name: who, type: string, required: true, pattern: "^[a-z]+$" }
+strategize:
+  shell: echo "write greetings/$AGENTS_ARG_WHO.txt" > "$AGENTS_STRATEGY_FILE"
+execute:
+  shell: |
+    cat "$AGENTS_STRATEGY_FILE"
+    mkdir -p greetings && echo "Hello, $AGENTS_ARG_WHO" > "greetings/$AGENTS_ARG_WHO.txt"
+    sleep 1
+validations:
+  - { name: polite, run: [grep, -qr, Hello, greetings], required: true }
+apply:
+  message: "greet {{ who }}"
+"#;
+
+/// Everything the demo plays with, below one directory.
+pub(super) struct Scene {
+    pub(super) root: PathBuf,
+    pub(super) home: PathBuf,
+    pub(super) repository: PathBuf,
+    executable: PathBuf,
+}
+
+impl Scene {
+    /// Makes the repository and registers it and the action in a home of its own.
+    pub(super) fn set(base: &Base) -> Result<Self, Failure> {
+        let root = base.env.temp_dir.join(format!("agents-demo-{}", SystemIds::new().ulid()));
+        let scene = Self {
+            home: root.join("home"),
+            repository: root.join("demo"),
+            executable: base.env.executable.clone(),
+            root,
+        };
+        config::private_directory(&scene.root)?;
+        scene.git(&["init", "-q", "-b", "main", "demo"], &scene.root)?;
+        scene.write(&scene.repository.join("README.md"), "# A scratch repository\n")?;
+        scene.git(&["add", "."], &scene.repository)?;
+        scene.git(&["commit", "-q", "-m", "first"], &scene.repository)?;
+        let action = scene.root.join("greet.yaml");
+        scene.write(&action, GREET)?;
+        scene.agents(&["init"])?;
+        scene.agents(&[OsStr::new("project"), OsStr::new("add"), scene.repository.as_os_str()])?;
+        scene.agents(&[OsStr::new("action"), OsStr::new("add"), action.as_os_str()])?;
+        Ok(scene)
+    }
+
+    /// Runs this program to its end; what it printed.
+    pub(super) fn agents<S: AsRef<OsStr>>(&self, args: &[S]) -> Result<String, Failure> {
+        let output = self.command(args).output();
+        finished("agents", output)
+    }
+
+    /// Starts this program and lets it run.
+    pub(super) fn start(&self, args: &[&str]) -> Result<Child, Failure> {
+        let mut command = self.command(args);
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        command.spawn().map_err(|error| Failure::internal("the demo cannot start itself").caused_by(&error))
+    }
+
+    /// How many commits the branch has.
+    pub(super) fn commits(&self) -> Result<u64, Failure> {
+        let count = self.git(&["rev-list", "--count", "--first-parent", "main"], &self.repository)?;
+        count.trim().parse().map_err(|error: std::num::ParseIntError| {
+            Failure::internal("git gave no number").caused_by(&error)
+        })
+    }
+
+    fn command<S: AsRef<OsStr>>(&self, args: &[S]) -> Command {
+        let mut command = Command::new(&self.executable);
+        command.args(args).current_dir(&self.root).stdin(Stdio::null());
+        command.env("AGENTS_HOME", &self.home);
+        for name in ["AGENTS_CONFIG", "AGENTS_DATABASE_URL", "AGENTS_LEASE_TTL", "AGENTS_AUTOMATION"] {
+            command.env_remove(name);
+        }
+        command
+    }
+
+    fn git(&self, args: &[&str], directory: &Path) -> Result<String, Failure> {
+        let mut command = Command::new("git");
+        for name in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"] {
+            command.env_remove(name);
+        }
+        let identity = ["-c", "user.name=demo", "-c", "user.email=demo@localhost", "-c", "commit.gpgsign=false"];
+        finished("git", command.args(identity).args(args).current_dir(directory).output())
+    }
+
+    fn write(&self, path: &Path, text: &str) -> Result<(), Failure> {
+        let shown = path.strip_prefix(&self.root).unwrap_or(path).display();
+        fs::write(path, text)
+            .map_err(|error| Failure::internal(format!("{shown} cannot be written")).caused_by(&error))
+    }
+}
+
+/// The exit code of a process that was started.
+pub(super) fn wait(mut child: Child) -> Result<i32, Failure> {
+    let status = child.wait().map_err(|error| Failure::internal("a process was lost").caused_by(&error))?;
+    Ok(status.code().unwrap_or(-1))
+}
+
+fn finished(program: &str, output: std::io::Result<Output>) -> Result<String, Failure> {
+    let failed = |why: String| Failure::new(Exit::Internal, "demo_failed", format!("{program}: {why}"));
+    let output = output.map_err(|error| failed(error.to_string()))?;
+    if output.status.success() {
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    } else {
+        Err(failed(String::from_utf8_lossy(&output.stderr).trim().to_owned()))
+    }
+}

@@ -1,0 +1,157 @@
+//! `agents diagnostics`: what is well and what is not. Changes nothing.
+
+use std::path::Path;
+
+use agents_domain::reads::PlanReads;
+use agents_infrastructure::git::Git;
+use agents_infrastructure::sqlite;
+use serde_json::json;
+
+use crate::app::{App, Base};
+use crate::commands::recover;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::render::{Body, Grid, Report};
+
+/// Less free space than this and work may be lost (MiB).
+const DISK_ERROR: u64 = 100;
+/// Less free space than this is worth a word (MiB).
+const DISK_WARN: u64 = 1024;
+
+/// How one thing is.
+struct Check {
+    name: &'static str,
+    status: &'static str,
+    message: String,
+    hint: Option<String>,
+}
+
+fn ok(name: &'static str, message: impl Into<String>) -> Check {
+    Check { name, status: "ok", message: message.into(), hint: None }
+}
+
+fn bad(name: &'static str, status: &'static str, message: impl Into<String>, hint: &str) -> Check {
+    Check { name, status, message: message.into(), hint: Some(hint.to_owned()) }
+}
+
+/// Looks at everything; exit 1 if anything is an error.
+pub fn diagnostics(base: Base) -> Result<Report, Failure> {
+    let path = base.store_options().path;
+    let mut checks = vec![config(&base), migrations(&path), git(), disk(&base.settings.state_dir)];
+    match base.open() {
+        Err(failure) => {
+            let hint = failure.hints.first().cloned().unwrap_or_else(|| "agents db status".to_owned());
+            checks.push(bad("database", "error", failure.message, &hint));
+        }
+        Ok(app) => {
+            checks.push(ok("database", app.store.path().display().to_string()));
+            checks.extend([fencing(&app), locks(&app), plans(&app), worktrees(&app)]);
+        }
+    }
+    Ok(report(&checks))
+}
+
+fn config(base: &Base) -> Check {
+    let file = &base.settings.config_file;
+    let state = if file.exists() { "read" } else { "not there; defaults are in force" };
+    ok("config", format!("{}: {state}", file.display()))
+}
+
+fn migrations(path: &Path) -> Check {
+    match sqlite::status(path) {
+        Ok(status) if status.pending => {
+            bad("migrations", "error", format!("schema {}", status.schema_version), "agents db migrate")
+        }
+        Ok(status) => ok("migrations", format!("schema {}, current", status.schema_version)),
+        Err(error) => bad("migrations", "error", error.to_string(), "agents init"),
+    }
+}
+
+fn git() -> Check {
+    match Git::default().check() {
+        Ok(()) => ok("git", "recent enough"),
+        Err(error) => bad("git", "error", error.to_string(), "install git 2.38 or newer"),
+    }
+}
+
+fn disk(state_dir: &Path) -> Check {
+    let Some(there) = state_dir.ancestors().find(|path| path.exists()) else {
+        return bad("disk", "error", "no directory to look at", "agents init");
+    };
+    match rustix::fs::statvfs(there) {
+        Err(error) => bad("disk", "warn", error.to_string(), "look at the file system"),
+        Ok(found) => {
+            let free = found.f_bavail.saturating_mul(found.f_frsize) >> 20;
+            let message = format!("{free} MiB free at {}", there.display());
+            match free {
+                DISK_WARN.. => ok("disk", message),
+                DISK_ERROR.. => bad("disk", "warn", message, "make room"),
+                _ => bad("disk", "error", message, "make room"),
+            }
+        }
+    }
+}
+
+fn fencing(app: &App) -> Check {
+    if app.lifecycle().locks().is_fenced() {
+        ok("fencing", "every transition is made under a lock and checked by its token")
+    } else {
+        bad("fencing", "error", "transitions are not fenced", "use a build with a lock service")
+    }
+}
+
+fn locks(app: &App) -> Check {
+    match app.block_on(app.locks().count_stale()) {
+        Ok(0) => ok("locks", "no stale locks"),
+        Ok(n) => bad("locks", "warn", format!("{n} stale"), "agents lock list --stale"),
+        Err(error) => bad("locks", "error", error.to_string(), "agents db check"),
+    }
+}
+
+fn plans(app: &App) -> Check {
+    match recover::stuck(app) {
+        Ok(stuck) if stuck.is_empty() => ok("plans", "none is without a driver"),
+        Ok(stuck) => {
+            bad("plans", "warn", format!("{} in processing without a driver", stuck.len()), "agents recover")
+        }
+        Err(failure) => bad("plans", "error", failure.message, "agents db check"),
+    }
+}
+
+/// Directories of attempts whose plan is not at work: kept on purpose, or left by a crash.
+fn worktrees(app: &App) -> Check {
+    let root = app.base.settings.state_dir.join("worktrees");
+    let entries = std::fs::read_dir(&root).into_iter().flatten().flatten();
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    let idle = names.filter(|name| {
+        let Ok(plan) = agents_domain::id::PlanId::parse(name) else { return true };
+        let view = app.block_on(app.store.reads().status(plan)).ok().flatten();
+        view.is_none_or(|view| view.record.state() != agents_domain::plan::State::Processing)
+    });
+    match idle.count() {
+        0 => ok("worktrees", "none without work"),
+        n => {
+            let message = format!("{n} kept below {}", root.display());
+            bad("worktrees", "warn", message, "agents plan events PLAN says why")
+        }
+    }
+}
+
+fn report(checks: &[Check]) -> Report {
+    let mut grid = Grid::new(&["CHECK", "STATUS", "MESSAGE", "HINT"]);
+    for check in checks {
+        let hint = check.hint.clone().unwrap_or_default();
+        grid.row([check.name.to_owned(), check.status.to_owned(), check.message.clone(), hint]);
+    }
+    let data: Vec<_> = checks
+        .iter()
+        .map(|check| {
+            json!({
+                "name": check.name, "status": check.status, "message": check.message, "hint": check.hint,
+            })
+        })
+        .collect();
+    let failed = checks.iter().any(|check| check.status == "error");
+    let exit = if failed { Exit::Internal } else { Exit::Done };
+    Report { body: Body::Table(grid), exit, ..Report::of(json!({ "checks": data })) }
+}

@@ -1,0 +1,107 @@
+//! What all commands that move a plan share: signals, the end of the hold, and the report.
+
+use agents_application::{DriveError, PhaseDriver};
+use agents_domain::id::PlanId;
+use agents_domain::plan::{Failure as PlanFailure, Plan, State};
+use agents_domain::runner::StopCause;
+use serde_json::json;
+
+use crate::app::App;
+use crate::commands::resolve;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::render::{Report, plan_report};
+use crate::signals::Signals;
+
+/// Drives a plan with signals heard, ends every hold of this process, and reports.
+pub(super) fn drive<F, D>(app: &App, work: D) -> Result<Report, Failure>
+where
+    D: FnOnce(PhaseDriver) -> F,
+    F: Future<Output = Result<Plan, DriveError>>,
+{
+    let driven = app.block_on(async {
+        let signals = Signals::listen(app.stop.clone())?;
+        let outcome = work(app.driver()).await;
+        if app.stop.requested().is_some() {
+            app.locks().release_all_for_owner().await?;
+        }
+        outcome.map_err(|error| explain(app, error, &signals))
+    });
+    app.base.progress.finish();
+    let outcome = driven.and_then(|plan| outcome(app, &plan));
+    with_warnings(app, outcome)
+}
+
+/// What became of the plan: a report, or the failure that its state stands for.
+pub(super) fn outcome(app: &App, plan: &Plan) -> Result<Report, Failure> {
+    match (&plan.failure, plan.state()) {
+        (Some(failure), State::Errored | State::Constrained) => Err(unsuccessful(plan, failure)),
+        _ if plan.parked.is_some() => Err(parked(plan)),
+        _ => report(app, plan.id),
+    }
+}
+
+/// The plan as `plan status` shows it, with what to do next.
+pub(super) fn report(app: &App, plan: PlanId) -> Result<Report, Failure> {
+    let view = resolve::view(app, plan)?;
+    Ok(plan_report(&view, &|holder| app.liveness(holder), app.now()))
+}
+
+fn with_warnings(app: &App, outcome: Result<Report, Failure>) -> Result<Report, Failure> {
+    let mut warnings = app.watch.take_warnings();
+    match outcome {
+        Ok(mut report) => {
+            warnings.append(&mut report.messages);
+            Ok(Report { messages: warnings, ..report })
+        }
+        Err(mut failure) => {
+            failure.causes.append(&mut warnings);
+            Err(failure)
+        }
+    }
+}
+
+fn explain(app: &App, error: DriveError, signals: &Signals) -> Failure {
+    match error {
+        DriveError::Stopped { plan, cause: StopCause::Shutdown | StopCause::Escalated } => {
+            Failure::new(signals.exit(), "stopped", format!("plan {plan} was stopped by a signal"))
+                .hint(format!("agents plan retry {plan}"))
+                .retry()
+        }
+        error => Failure::of_drive(error, &|held| app.locked(held)),
+    }
+}
+
+/// The exit code of a plan that did not succeed, by the code of its failure.
+fn exit_of(failure: &PlanFailure) -> Exit {
+    match failure.code.as_str() {
+        "conflict" | "moved_away" | "dirty_checkout" | "ref_moved" | "no_branch" => Exit::Stale,
+        "owner_died" | "lease_lost" | "shutdown" => Exit::LeaseLost,
+        _ => Exit::WorkFailed,
+    }
+}
+
+fn unsuccessful(plan: &Plan, failure: &PlanFailure) -> Failure {
+    let code = if plan.state() == State::Constrained { "constrained" } else { "phase_failed" };
+    let message = format!("plan {} is {}: {}", plan.id, plan.stage, failure.message);
+    let details = json!({
+        "plan_id": plan.id.as_str(),
+        "phase": plan.phase().as_str(),
+        "state": plan.state().as_str(),
+        "reason": failure.code,
+        "attempt": plan.attempt,
+    });
+    let mut shown = Failure::new(exit_of(failure), code, message).detail(details);
+    shown.retryable = failure.retryable;
+    let retry = format!("agents plan retry {}", plan.id);
+    let hint = failure.hint.clone().unwrap_or_else(|| retry.clone());
+    let shown = shown.hint(hint.clone());
+    if hint.contains(" retry ") { shown } else { shown.hint(retry) }
+}
+
+fn parked(plan: &Plan) -> Failure {
+    let cause = plan.parked.as_ref().map(|parked| parked.cause.clone()).unwrap_or_default();
+    Failure::new(Exit::AwaitingInput, "parked", format!("plan {} waits: {cause}", plan.id))
+        .hint(format!("agents plan execute {}", plan.id))
+        .retry()
+}

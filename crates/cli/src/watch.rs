@@ -1,0 +1,50 @@
+//! What a person is told while work goes on, and what is said again at the end.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use agents_application::Observer;
+use agents_domain::lock::HeldLock;
+use agents_domain::plan::{Change, Plan};
+
+use crate::render::{Progress, event_line, rfc3339};
+
+/// Passes transitions and waits on to the progress display; keeps warnings for the report.
+pub struct Watch {
+    progress: Arc<Progress>,
+    warnings: Mutex<Vec<String>>,
+}
+
+impl Watch {
+    /// Shows things on that display.
+    pub fn new(progress: Arc<Progress>) -> Self {
+        Self { progress, warnings: Mutex::default() }
+    }
+
+    /// The warnings so far; they are handed out once.
+    pub fn take_warnings(&self) -> Vec<String> {
+        std::mem::take(&mut *self.warnings.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Observer for Watch {
+    fn transition(&self, plan: &Plan, change: &Change) {
+        self.progress.transition(&format!("plan {} {}: {}", plan.id, plan.stage, event_line(change)));
+    }
+
+    fn waiting(&self, held: &HeldLock) {
+        let holder = &held.holder;
+        self.progress.transition(&format!(
+            "waiting for {}, held since {} by {} (pid {} on {}), doing: {}",
+            held.key,
+            rfc3339(held.acquired_at),
+            holder.user,
+            holder.pid,
+            holder.host,
+            holder.operation
+        ));
+    }
+
+    fn warning(&self, text: &str) {
+        self.warnings.lock().unwrap_or_else(PoisonError::into_inner).push(format!("warning: {text}"));
+    }
+}
