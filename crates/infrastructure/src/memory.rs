@@ -39,17 +39,12 @@ use self::plans::PlanRow;
 /// A store in memory. Its handles, and its clones, share one state.
 ///
 /// ```
-/// # use std::sync::Arc;
-/// # use agents_domain::time::{BootInstant, Clock, Timestamp};
-/// # struct Stopped;
-/// # impl Clock for Stopped {
-/// #     fn now(&self) -> Timestamp { Timestamp::from_millis(0) }
-/// #     fn boottime(&self) -> BootInstant { BootInstant::from_millis(0) }
-/// # }
-/// # let clock = Arc::new(Stopped);
+/// use std::sync::Arc;
+///
+/// use agents_infrastructure::clock::SystemClock;
 /// use agents_infrastructure::memory::MemoryStore;
 ///
-/// let store = MemoryStore::new(clock);
+/// let store = MemoryStore::new(Arc::new(SystemClock));
 /// let (locks, plans) = (store.locks(), store.plans());
 /// # let _ = (locks, plans);
 /// ```

@@ -12,7 +12,7 @@ use crate::values::{event_id, new_plan, owner, prompt};
 pub(crate) async fn a_commit_writes_the_plan_and_its_event(open: Opener) {
     let store = open(Unfenced::Refused);
     let (plan, lease) = store.plan(1, 1).await;
-    store.clock.pass(Duration::from_secs(1));
+    store.clock.advance(Duration::from_secs(1));
     let write = prompt(&plan, "smaller", store.clock.now());
     assert_eq!(store.plans.commit(&write, &lease.fence).await, Ok(CommitOutcome::Applied));
     assert_eq!(store.stored(&plan).await, write.plan);
@@ -30,7 +30,7 @@ pub(crate) async fn a_repeated_commit_returns_the_first_outcome(open: Opener) {
         assert_eq!(store.plans.commit(write, &lease.fence).await, Ok(CommitOutcome::Applied));
     }
     assert_eq!(store.stored(&plan).await, second.plan);
-    store.clock.pass(TERM);
+    store.clock.advance(TERM);
     store.take_one(2, &lease.key).await;
     let late = store.plans.commit(&second, &lease.fence).await;
     assert_eq!(late, Ok(CommitOutcome::Applied), "it was written before, whoever holds the lock now");

@@ -193,7 +193,7 @@ async fn apply(store: &Fixture, model: &mut Model, op: &Op) -> Result<(), String
             same(&answer, &Ok(model.clear(key, model.records[key].evict(token))), op)
         }
         Op::Pass { millis } => {
-            store.clock.pass(Duration::from_millis(*millis));
+            store.clock.advance(Duration::from_millis(*millis));
             Ok(())
         }
     }

@@ -18,7 +18,7 @@ async fn is_stale(store: &Fixture, before: &Plan, write: &PlanWrite, fence: &Fen
 pub(crate) async fn a_term_that_was_taken_over_writes_nothing(open: Opener) {
     let store = open(Unfenced::Refused);
     let (plan, old) = store.plan(1, 1).await;
-    store.clock.pass(TERM);
+    store.clock.advance(TERM);
     let current = store.take_one(2, &old.key).await;
     let write = prompt(&plan, "x", store.clock.now());
     is_stale(&store, &plan, &write, &old.fence).await;
@@ -28,7 +28,7 @@ pub(crate) async fn a_term_that_was_taken_over_writes_nothing(open: Opener) {
 pub(crate) async fn a_term_that_ran_out_untouched_still_writes(open: Opener) {
     let store = open(Unfenced::Refused);
     let (plan, lease) = store.plan(1, 1).await;
-    store.clock.pass(TERM * 5);
+    store.clock.advance(TERM * 5);
     let write = prompt(&plan, "x", store.clock.now());
     assert_eq!(store.plans.commit(&write, &lease.fence).await, Ok(CommitOutcome::Applied));
 }

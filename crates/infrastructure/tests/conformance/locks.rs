@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use agents_domain::lock::{AcquireRequest, Fence, HeldLock, LockError, LockFilter, LockKey};
-use agents_domain::time::Clock as _;
+use agents_domain::time::{Clock as _, Timestamp};
 
 use crate::support::{ALMOST_A_TERM, Fixture, MILLI, Opener, TERM, Unfenced, request, term, ttl};
 use crate::values::{holder, owner, plan_id, project};
@@ -50,7 +50,7 @@ pub(crate) async fn a_conflict_shows_who_is_in_the_way(open: Opener) {
     let store = open(Unfenced::Refused);
     let [key] = store.projects([1]).await;
     let lease = store.take_one(1, &key).await;
-    store.clock.pass(Duration::from_secs(3));
+    store.clock.advance(Duration::from_secs(3));
     let expected = HeldLock {
         owner: owner(1),
         token: term(&lease).1,
@@ -68,14 +68,14 @@ pub(crate) async fn the_same_owner_keeps_its_token_and_never_loses_time(open: Op
     let store = open(Unfenced::Refused);
     let [key] = store.projects([1]).await;
     let first = store.take_one(1, &key).await;
-    store.clock.pass(Duration::from_secs(1));
+    store.clock.advance(Duration::from_secs(1));
     let short = AcquireRequest { ttl: ttl(Duration::from_secs(5)), ..request(1, &[&key]) };
     let again = store.locks.acquire(&short).await.expect("its own").remove(0);
     assert_eq!((again.fence, again.reentrant, again.expires_at), (first.fence, true, first.expires_at));
     assert_eq!(again.acquired_at, first.acquired_at, "the term goes on");
     let longer = store.take_one(1, &key).await;
     assert_eq!((longer.fence, longer.expires_at), (first.fence, store.clock.now().plus(TERM)));
-    store.clock.pass(TERM * 3);
+    store.clock.advance(TERM * 3);
     let late = store.take_one(1, &key).await;
     assert_eq!((late.fence, late.reentrant), (first.fence, true), "it ran out, and nobody came");
     assert_eq!(store.conflict(&request(2, &[&key])).await.expires_at, late.expires_at);
@@ -93,9 +93,9 @@ pub(crate) async fn a_term_ends_at_its_very_end_and_not_before(open: Opener) {
     let store = open(Unfenced::Refused);
     let [key] = store.projects([1]).await;
     let first = store.take_one(1, &key).await;
-    store.clock.pass(ALMOST_A_TERM);
+    store.clock.advance(ALMOST_A_TERM);
     store.conflict(&request(2, &[&key])).await;
-    store.clock.pass(MILLI);
+    store.clock.advance(MILLI);
     let lease = store.take_one(2, &key).await;
     assert_eq!((term(&lease).1.value(), lease.reentrant), (2, false));
     assert!(term(&lease).1 > term(&first).1 && lease.acquired_at == store.clock.now());
@@ -108,10 +108,10 @@ pub(crate) async fn a_jump_of_the_wall_clock_ends_no_term(open: Opener) {
     let [key] = store.projects([1]).await;
     store.take_one(1, &key).await;
     for jump in [7_200_000, -14_400_000] {
-        store.clock.jump(jump);
+        store.clock.set_wall(Timestamp::from_millis(store.clock.now().as_millis() + jump));
         assert!(!store.conflict(&request(2, &[&key])).await.stale);
     }
-    store.clock.pass(TERM);
+    store.clock.advance(TERM);
     store.take_one(2, &key).await;
 }
 
@@ -120,7 +120,7 @@ pub(crate) async fn a_proof_of_death_counts_only_at_the_term_it_was_made_for(ope
     let [a, b] = store.projects([1, 2]).await;
     let (old, other) = (store.take_one(1, &a).await, store.take_one(1, &b).await);
     assert_eq!(term(&old).1, term(&other).1);
-    store.clock.pass(TERM);
+    store.clock.advance(TERM);
     let current = store.take_one(2, &a).await;
     let asking = |dead| AcquireRequest { proven_dead: vec![dead], ..request(3, &[&a]) };
     store.conflict(&asking(term(&old))).await;
@@ -166,11 +166,11 @@ pub(crate) async fn a_term_is_listed_as_stale_from_its_very_end(open: Opener) {
     let store = open(Unfenced::Refused);
     let [a, b] = store.projects([1, 2]).await;
     store.take_one(1, &a).await;
-    store.clock.pass(MILLI);
+    store.clock.advance(MILLI);
     store.take_one(1, &b).await;
-    store.clock.pass(ALMOST_A_TERM.saturating_sub(MILLI));
+    store.clock.advance(ALMOST_A_TERM.saturating_sub(MILLI));
     assert_eq!(list(&store, true).await, []);
-    store.clock.pass(MILLI);
+    store.clock.advance(MILLI);
     let stale = list(&store, true).await;
     assert_eq!(stale.iter().map(|lock| (&lock.key, lock.stale)).collect::<Vec<_>>(), [(&a, true)]);
     let all: Vec<bool> = list(&store, false).await.iter().map(|lock| lock.stale).collect();

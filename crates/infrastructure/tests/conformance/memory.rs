@@ -8,9 +8,10 @@ use std::sync::Arc;
 use agents_domain::lock::LockKey;
 use agents_domain::plan::{Opening, PlanWrite, StoreError};
 use agents_domain::time::Clock;
+use agents_infrastructure::clock::HandClock;
 use agents_infrastructure::memory::MemoryStore;
 
-use crate::support::{HandClock, TERM, Unfenced, memory, request};
+use crate::support::{TERM, Unfenced, memory, request};
 use crate::values::{event_id, new_plan, project, prompt};
 
 fn is_nonsense<T>(answer: Result<T, StoreError>) -> bool {
@@ -57,7 +58,7 @@ async fn making_a_plan_again_after_it_was_taken_over_says_by_whom() {
     let store = memory(Unfenced::Refused);
     let new = new_plan(1, store.clock.now());
     let lease = store.make(1, &new).await;
-    store.clock.pass(TERM);
+    store.clock.advance(TERM);
     let rival = store.take_one(2, &lease.key).await;
     let answer = store.plans.create(&new, &Opening::Held(request(1, &[&LockKey::Plan(new.plan.id)]))).await;
     let owner = rival.fence.owner().expect("fenced");

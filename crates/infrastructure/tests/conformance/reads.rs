@@ -53,7 +53,7 @@ pub(crate) async fn a_view_shows_the_plan_and_who_holds_it(open: Opener) {
     let store = open(Unfenced::Refused);
     assert_eq!(store.reads.status(plan_id(1)).await, Ok(None));
     let (plan, lease) = store.plan(1, 1).await;
-    store.clock.pass(TERM);
+    store.clock.advance(TERM);
     let view = store.reads.status(plan.id).await.expect("an answer").expect("the plan");
     assert_eq!(view.record, plan.clone().into_record());
     let lock = view.lock.clone().expect("held");
@@ -74,7 +74,7 @@ pub(crate) async fn plans_are_listed_newest_first_and_counted(open: Opener) {
     let store = open(Unfenced::Refused);
     assert_eq!(list(&store, &PlanFilter::default()).await, PlanPage { plans: Vec::new(), total: 0 });
     for number in 1..=4 {
-        store.clock.pass(Duration::from_millis(1));
+        store.clock.advance(Duration::from_millis(1));
         store.plan(1, number).await;
     }
     assert_eq!(numbers(&store, &PlanFilter::default()).await, [4, 3, 2, 1]);
@@ -89,7 +89,7 @@ pub(crate) async fn plans_are_listed_newest_first_and_counted(open: Opener) {
 /// Plans 3 and 4: queued parts of plan 1. Plan 5: cancelled, local/least, projects 1 and 2.
 async fn family(store: &Fixture) {
     let make = async |number, new: NewPlan| {
-        store.clock.pass(Duration::from_millis(1));
+        store.clock.advance(Duration::from_millis(1));
         assert_eq!(new.plan.id, plan_id(number));
         (new.plan.clone(), store.make(1, &new).await.fence)
     };

@@ -15,7 +15,7 @@ async fn drive(store: &Fixture, number: u32, road: Vec<Change>) -> Vec<Event> {
     let (mut plan, lease) = store.plan(1, number).await;
     let mut log = store.plans.events(plan.id).await.expect("a log");
     for change in road {
-        store.clock.pass(Duration::from_millis(7));
+        store.clock.advance(Duration::from_millis(7));
         let write = step(&plan, change, store.clock.now());
         assert_eq!(store.plans.commit(&write, &lease.fence).await, Ok(CommitOutcome::Applied));
         let stored = store.stored(&plan).await;

@@ -2,7 +2,6 @@
 
 use std::any::Any;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use agents_domain::catalogue::{ActionStore, ProjectStore};
@@ -13,6 +12,7 @@ use agents_domain::lock::{
 use agents_domain::plan::{NewPlan, Opening, Plan, PlanStore};
 use agents_domain::reads::PlanReads;
 use agents_domain::time::{BootInstant, Clock, Timestamp, Ttl};
+use agents_infrastructure::clock::HandClock;
 use agents_infrastructure::memory::MemoryStore;
 
 use crate::values::{self, holder, owner};
@@ -42,7 +42,7 @@ pub(crate) struct Fixture {
 
 /// The store in memory.
 pub(crate) fn memory(unfenced: Unfenced) -> Fixture {
-    let clock = Arc::new(HandClock::default());
+    let clock = hand_clock();
     let store = MemoryStore::new(Arc::clone(&clock) as Arc<dyn Clock>);
     let store = if unfenced == Unfenced::Allowed { store.allow_unfenced() } else { store };
     Fixture {
@@ -56,41 +56,11 @@ pub(crate) fn memory(unfenced: Unfenced) -> Fixture {
     }
 }
 
-/// A clock that moves only by hand.
-#[derive(Debug)]
-pub(crate) struct HandClock {
-    wall: AtomicI64,
-    boot: AtomicI64,
-}
-
-impl Default for HandClock {
-    fn default() -> Self {
-        Self { wall: AtomicI64::new(1_790_000_000_000), boot: AtomicI64::new(50_000) }
-    }
-}
-
-impl HandClock {
-    /// Time passes, on both lines.
-    pub(crate) fn pass(&self, by: Duration) {
-        let by = i64::try_from(by.as_millis()).expect("a short while");
-        self.wall.fetch_add(by, Ordering::SeqCst);
-        self.boot.fetch_add(by, Ordering::SeqCst);
-    }
-
-    /// Somebody sets the wall clock.
-    pub(crate) fn jump(&self, millis: i64) {
-        self.wall.fetch_add(millis, Ordering::SeqCst);
-    }
-}
-
-impl Clock for HandClock {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_millis(self.wall.load(Ordering::SeqCst))
-    }
-
-    fn boottime(&self) -> BootInstant {
-        BootInstant::from_millis(self.boot.load(Ordering::SeqCst))
-    }
+/// Some day in 2026, by a machine that was booted a while ago.
+fn hand_clock() -> Arc<HandClock> {
+    let clock = HandClock::new(Timestamp::from_millis(1_790_000_000_000));
+    clock.set_boottime(BootInstant::from_millis(50_000));
+    Arc::new(clock)
 }
 
 pub(crate) const MILLI: Duration = Duration::from_millis(1);

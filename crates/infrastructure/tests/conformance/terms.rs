@@ -21,18 +21,18 @@ pub(crate) async fn a_renewal_extends_and_never_shortens(open: Opener) {
     let store = open(Unfenced::Refused);
     let [key] = store.projects([1]).await;
     let lease = store.take_one(1, &key).await;
-    store.clock.pass(Duration::from_secs(4));
+    store.clock.advance(Duration::from_secs(4));
     assert_eq!(renew(&store, 1, &[&term(&lease)]).await, [extended(&store)]);
     let expires_at = store.clock.now().plus(TERM);
     let shorter = store.locks.renew(owner(1), &[term(&lease)], ttl(Duration::from_secs(5))).await;
     assert_eq!(shorter, Ok(vec![Renewal::Extended { expires_at }]));
-    store.clock.pass(ALMOST_A_TERM);
+    store.clock.advance(ALMOST_A_TERM);
     let held = store.conflict(&request(2, &[&key])).await;
     assert_eq!(
         (held.expires_at, held.token, held.acquired_at),
         (expires_at, term(&lease).1, lease.acquired_at)
     );
-    store.clock.pass(MILLI);
+    store.clock.advance(MILLI);
     store.take_one(2, &key).await;
 }
 
@@ -40,7 +40,7 @@ pub(crate) async fn a_sleeper_renews_if_nobody_came(open: Opener) {
     let store = open(Unfenced::Refused);
     let [key] = store.projects([1]).await;
     let lease = store.take_one(1, &key).await;
-    store.clock.pass(TERM * 10);
+    store.clock.advance(TERM * 10);
     assert_eq!(renew(&store, 1, &[&term(&lease)]).await, [extended(&store)]);
     store.conflict(&request(2, &[&key])).await;
 }
@@ -49,7 +49,7 @@ pub(crate) async fn a_renewal_says_who_took_the_lock(open: Opener) {
     let store = open(Unfenced::Refused);
     let [key] = store.projects([1]).await;
     let lease = store.take_one(1, &key).await;
-    store.clock.pass(TERM);
+    store.clock.advance(TERM);
     let taken = store.take_one(2, &key).await;
     assert_eq!(renew(&store, 1, &[&term(&lease)]).await, [Renewal::Lost { by: owner(2) }]);
     assert_eq!(renew(&store, 1, &[&term(&taken)]).await, [Renewal::Lost { by: owner(2) }]);
@@ -85,7 +85,7 @@ pub(crate) async fn many_terms_are_answered_in_the_order_given(open: Opener) {
     store.locks.release(owner(1), &terms[2]).await.expect("an answer");
     store.locks.release(owner(1), &terms[0]).await.expect("an answer");
     store.take_one(2, &a).await;
-    store.clock.pass(Duration::from_secs(1));
+    store.clock.advance(Duration::from_secs(1));
     let answers = renew(&store, 1, &[&terms[3], &terms[2], &terms[0], &terms[1], &terms[3]]).await;
     let (kept, lost) = (extended(&store), Renewal::Lost { by: owner(2) });
     assert_eq!(answers, [kept.clone(), Renewal::Expired, lost, kept.clone(), kept]);
@@ -98,7 +98,7 @@ pub(crate) async fn releasing_what_one_does_not_hold_harms_nobody(open: Opener) 
     let store = open(Unfenced::Refused);
     let [key] = store.projects([1]).await;
     let old = term(&store.take_one(1, &key).await);
-    store.clock.pass(TERM);
+    store.clock.advance(TERM);
     let current = term(&store.take_one(2, &key).await);
     let missing: Term = (LockKey::Project(project(9).name), current.1);
     for (who, term) in [(1, &old), (1, &current), (2, &old), (2, &missing)] {
@@ -116,7 +116,7 @@ pub(crate) async fn release_all_ends_the_terms_of_one_owner(open: Opener) {
     let [a, b, c] = store.projects([1, 2, 3]).await;
     store.take(1, &[&a, &b]).await;
     store.take_one(2, &c).await;
-    store.clock.pass(TERM * 2);
+    store.clock.advance(TERM * 2);
     assert_eq!(store.locks.release_all_for_owner(owner(1)).await, Ok(2), "also those that ran out");
     assert_eq!(store.locks.release_all_for_owner(owner(1)).await, Ok(0));
     assert_eq!((store.holder_of(&a).await, store.holder_of(&b).await), (None, None));
@@ -127,7 +127,7 @@ pub(crate) async fn an_eviction_ends_only_the_term_it_names(open: Opener) {
     let store = open(Unfenced::Refused);
     let [key] = store.projects([1]).await;
     let old = term(&store.take_one(1, &key).await);
-    store.clock.pass(TERM);
+    store.clock.advance(TERM);
     let current = term(&store.take_one(2, &key).await);
     let missing: Term = (LockKey::Project(project(9).name), current.1);
     for term in [&old, &missing] {

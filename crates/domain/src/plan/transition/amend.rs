@@ -76,8 +76,8 @@ fn forget_open_landings(record: &mut PlanRecord) {
     }
 }
 
-/// Earlier work stays in its refs; what went wrong becomes guidance. The tips stay too: the plan
-/// branches exist, and the next completion moves them from where they are.
+/// The next attempt starts from a base of its own. Earlier work stays in its refs; what went wrong
+/// becomes guidance.
 fn go_back(record: &mut PlanRecord, reason: Option<&str>) {
     let finding = record.failure.take().map(|failure| failure.message);
     record.guidance.extend(finding);
