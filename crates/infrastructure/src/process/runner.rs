@@ -205,7 +205,7 @@ impl Run {
             (None, Some(Status::Exited(code)), None) => Ok(Ended::Exited(code)),
             (None, Some(Status::Signalled(signal)), None) => Ok(Ended::Signalled(signal)),
             (None, _, Some(reason)) => Err(failed(reason)),
-            (None, None, None) => Err(failed("how it ended is unknown: SIGCHLD is ignored".to_owned())),
+            (None, None, None) => Err(failed("its guard did not say how it ended".to_owned())),
         }
     }
 }
