@@ -6,4 +6,5 @@ pub mod files;
 pub mod git;
 pub mod ids;
 pub mod memory;
+pub mod process;
 pub mod template;

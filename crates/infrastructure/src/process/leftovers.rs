@@ -1,0 +1,133 @@
+//! Processes that outlived their guard: found by the marker in their environment.
+//!
+//! A guard leaves nobody behind, unless it is itself killed. Whoever then takes over the plan
+//! looks here before it starts a command of its own. Linux only (`/proc/<pid>/environ`); elsewhere
+//! nothing is found. The marker is the attempt's: several commands run at once for one attempt share
+//! it, and are ended together. A process that has wiped its environment, or belongs to another user, is not
+//! found either.
+//!
+//! A number is signalled through a descriptor of the process (pidfd), opened before the marker is
+//! read once more, so that nobody is hit who has the number by reuse.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+#[cfg(target_os = "linux")]
+use super::stat;
+
+/// A process found by its marker.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Leftover {
+    /// Its number.
+    pub pid: u32,
+    /// Its name, as the kernel keeps it: 15 bytes at most.
+    pub name: String,
+}
+
+/// Between two looks while waiting for processes to end.
+const PAUSE: Duration = Duration::from_millis(10);
+/// How long KILL is given to take effect; only a process stuck in the kernel takes that long.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The processes, this one excepted, that run with this marker
+/// ([`RUN_MARKER`](super::RUN_MARKER)`=<plan>/<attempt>`).
+pub fn find(marker: &str) -> Vec<Leftover> {
+    platform::find(marker)
+}
+
+/// Ends the processes with this marker, except those whose name `keep` lists: TERM, after the
+/// grace KILL. Blocks until they are gone, a few seconds beyond the grace at most; returns those
+/// that were signalled.
+pub fn end(marker: &str, keep: &[String], grace: Duration) -> Vec<Leftover> {
+    let mut ended = Vec::new();
+    let deadline = Instant::now() + grace;
+    while Instant::now() < deadline {
+        let new = round(marker, keep, false, &mut ended);
+        if new.is_empty() {
+            return ended;
+        }
+        thread::sleep(PAUSE);
+    }
+    kill_until_gone(marker, keep, &mut ended);
+    ended
+}
+
+/// KILL, at once, to all processes with this marker. Blocks until they are gone, a few seconds at
+/// most; returns those that were signalled.
+pub(super) fn kill(marker: &str) -> Vec<Leftover> {
+    let mut ended = Vec::new();
+    kill_until_gone(marker, &[], &mut ended);
+    ended
+}
+
+fn kill_until_gone(marker: &str, keep: &[String], ended: &mut Vec<Leftover>) {
+    let deadline = Instant::now() + PATIENCE;
+    while !round(marker, keep, true, ended).is_empty() && Instant::now() < deadline {
+        thread::sleep(PAUSE);
+    }
+}
+
+/// Signals who is there, TERM only once each; returns who was there.
+fn round(marker: &str, keep: &[String], kill: bool, ended: &mut Vec<Leftover>) -> Vec<Leftover> {
+    let found: Vec<_> = find(marker).into_iter().filter(|left| !keep.contains(&left.name)).collect();
+    for left in &found {
+        let known = ended.contains(left);
+        if kill || !known {
+            platform::signal(left, marker, kill);
+        }
+        if !known {
+            ended.push(left.clone());
+        }
+    }
+    found
+}
+
+#[cfg(target_os = "linux")]
+mod platform {
+    //! Markers read and processes signalled through `/proc` and pidfds.
+
+    use std::fs;
+
+    use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+
+    use super::{Leftover, stat};
+    use crate::process::RUN_MARKER;
+
+    pub(super) fn find(marker: &str) -> Vec<Leftover> {
+        let me = std::process::id();
+        stat::all()
+            .filter(|stat| !stat.is_dead())
+            .filter_map(|stat| Some(Leftover { pid: stat.pid.try_into().ok()?, name: stat.name }))
+            .filter(|left| left.pid != me && carries(left.pid, marker))
+            .collect()
+    }
+
+    /// Whether that process was started with the marker.
+    fn carries(pid: u32, marker: &str) -> bool {
+        let wanted = format!("{RUN_MARKER}={marker}");
+        let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        environment.split(|byte| *byte == 0).any(|variable| variable == wanted.as_bytes())
+    }
+
+    pub(super) fn signal(left: &Leftover, marker: &str, kill: bool) {
+        let Some(pid) = left.pid.try_into().ok().and_then(Pid::from_raw) else { return };
+        let Ok(process) = pidfd_open(pid, PidfdFlags::empty()) else { return };
+        if carries(left.pid, marker) {
+            let _ = pidfd_send_signal(&process, if kill { Signal::KILL } else { Signal::TERM });
+            let _ = pidfd_send_signal(&process, Signal::CONT);
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod platform {
+    //! Environments of other processes are not to be seen.
+
+    use super::Leftover;
+
+    pub(super) fn find(_marker: &str) -> Vec<Leftover> {
+        Vec::new()
+    }
+
+    pub(super) fn signal(_left: &Leftover, _marker: &str, _kill: bool) {}
+}
