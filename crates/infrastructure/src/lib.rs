@@ -1,1 +1,3 @@
-//! Skeleton.
+//! How: the stores, the locks, processes, git, the clock and ids.
+
+pub mod store;
