@@ -7,4 +7,6 @@ pub mod git;
 pub mod ids;
 pub mod memory;
 pub mod process;
+pub mod sqlite;
+pub mod store;
 pub mod template;

@@ -1,0 +1,218 @@
+//! The store on one SQLite file.
+//!
+//! [`SqliteStore::open`] recognises the file; the adapters it hands out share its connections:
+//!
+//! ```text
+//! reads ──────────────────────────────── read connection      any time, one moment each
+//! plans, projects, actions, renewals ─┐
+//!                                     ├─ gate ─ durable       waits for the disk
+//! acquire, release ───────────────────┴─ gate ─ lease         does not ([`connection`] says why)
+//! heartbeat's locks ──────────────────── turn ─ own           passes the queue, no runtime
+//! ```
+//!
+//! Nothing but SQLite opens the database file: closing any other descriptor of it would drop the
+//! locks that SQLite holds.
+
+mod catalogue;
+mod check;
+mod connection;
+mod failure;
+mod filesystem;
+mod gate;
+mod lane;
+mod locks;
+mod migrate;
+mod open;
+mod plans;
+mod process;
+mod reads;
+mod renewal;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use agents_domain::plan::StoreError;
+use agents_domain::time::Clock;
+
+use crate::sqlite::connection::Purpose;
+use crate::sqlite::filesystem::Identity;
+use crate::sqlite::gate::Gate;
+use crate::sqlite::lane::{Lane, Site};
+use crate::sqlite::locks::LeaseClock;
+use crate::store::ParseAction;
+
+pub use catalogue::{SqliteActions, SqliteProjects};
+pub use check::CheckReport;
+pub use locks::SqliteLocks;
+pub use migrate::{Adoption, DatabaseStatus, status};
+pub use open::{APPLICATION_ID, OpenError, SCHEMA_VERSION};
+pub use plans::SqlitePlans;
+pub use reads::SqliteReads;
+
+/// How long one waits for a turn to write (`locks.md`).
+pub const GATE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Which file, and what the store needs to know of the world.
+#[derive(Clone)]
+pub struct SqliteOptions {
+    /// The database file.
+    pub path: PathBuf,
+    /// Where time comes from.
+    pub clock: Arc<dyn Clock>,
+    /// This boot of this machine; leases of another one are over.
+    pub boot_id: String,
+    /// This machine; files of another one are refused.
+    pub machine: String,
+    /// Reads actions back from their text.
+    pub parse_action: ParseAction,
+    /// Whether plans that were never locked may be written without a fence.
+    pub allow_unfenced: bool,
+    /// How long one waits for a turn to write.
+    pub gate_timeout: Duration,
+}
+
+impl SqliteOptions {
+    /// Fenced writes only, and the usual patience at the gate.
+    pub fn new(
+        path: impl Into<PathBuf>,
+        clock: Arc<dyn Clock>,
+        boot_id: impl Into<String>,
+        machine: impl Into<String>,
+        parse_action: ParseAction,
+    ) -> Self {
+        Self {
+            path: path.into(),
+            clock,
+            boot_id: boot_id.into(),
+            machine: machine.into(),
+            parse_action,
+            allow_unfenced: false,
+            gate_timeout: GATE_TIMEOUT,
+        }
+    }
+
+    /// Lets plans that were never locked be written without a fence: for tests, and for embedders
+    /// with no second process.
+    #[must_use]
+    pub fn allow_unfenced(mut self) -> Self {
+        self.allow_unfenced = true;
+        self
+    }
+}
+
+/// A database file in use.
+pub struct SqliteStore {
+    site: Arc<Site>,
+    reads: Arc<Lane>,
+    durable: Arc<Lane>,
+    leases: Arc<Lane>,
+    clock: LeaseClock,
+    allow_unfenced: bool,
+    parse_action: ParseAction,
+}
+
+impl SqliteStore {
+    /// Opens a database that is there and current: one connection, two small queries.
+    pub fn open(options: SqliteOptions) -> Result<Self, OpenError> {
+        let connection = open::open(&options.path, &options.machine)?;
+        let identity = Identity::of(&options.path).map_err(|error| OpenError::Unavailable {
+            path: options.path.display().to_string(),
+            reason: error.to_string(),
+        })?;
+        let bound = options.gate_timeout;
+        let gate = Gate::new(&options.path, bound);
+        let site = Arc::new(Site { path: options.path, identity, gate, bound });
+        let lane = |purpose, connection| Arc::new(Lane::new(Arc::clone(&site), purpose, connection));
+        Ok(Self {
+            reads: lane(Purpose::Read, Some(connection)),
+            durable: lane(Purpose::Durable, None),
+            leases: lane(Purpose::Lease, None),
+            site,
+            clock: LeaseClock { clock: options.clock, boot_id: options.boot_id.into() },
+            allow_unfenced: options.allow_unfenced,
+            parse_action: options.parse_action,
+        })
+    }
+
+    /// Opens a database, first making it and its directory, or bringing it up to date, as needed.
+    /// Safe with several at once; if the process dies in between, calling it again goes on.
+    pub fn create(options: SqliteOptions) -> Result<Self, OpenError> {
+        migrate::create(&options.path, &options.machine, options.gate_timeout)?;
+        Self::open(options)
+    }
+
+    /// Brings an existing database up to date.
+    pub fn migrate(options: &SqliteOptions) -> Result<DatabaseStatus, OpenError> {
+        migrate::migrate(&options.path, &options.machine, options.gate_timeout)?;
+        status(&options.path)
+    }
+
+    /// Makes a database that was moved here this machine's own.
+    pub fn adopt(options: &SqliteOptions) -> Result<Adoption, OpenError> {
+        migrate::adopt(&options.path, &options.machine, options.gate_timeout)
+    }
+
+    /// Checks everything that is stored. Blocks; reads the whole database.
+    pub fn check(&self) -> Result<CheckReport, StoreError> {
+        self.reads.transact(check::check).map_err(|fault| fault.into_store(failure::WORDS))
+    }
+
+    /// The database file.
+    pub fn path(&self) -> &Path {
+        &self.site.path
+    }
+
+    /// The locks, for tasks of a runtime.
+    pub fn locks(&self) -> SqliteLocks {
+        SqliteLocks {
+            leases: Arc::clone(&self.leases),
+            renewals: Arc::clone(&self.durable),
+            reads: Arc::clone(&self.reads),
+            clock: self.clock.clone(),
+        }
+    }
+
+    /// The locks, for the heartbeat thread: over a connection of its own, past the queue, and in
+    /// the calling thread, with no runtime.
+    pub fn heartbeat_locks(&self) -> SqliteLocks {
+        let lane = Arc::new(Lane::heartbeat(Arc::clone(&self.site)));
+        SqliteLocks {
+            leases: Arc::clone(&lane),
+            renewals: Arc::clone(&lane),
+            reads: lane,
+            clock: self.clock.clone(),
+        }
+    }
+
+    /// The plans.
+    pub fn plans(&self) -> SqlitePlans {
+        SqlitePlans {
+            writes: Arc::clone(&self.durable),
+            reads: Arc::clone(&self.reads),
+            clock: self.clock.clone(),
+            allow_unfenced: self.allow_unfenced,
+            parse_action: self.parse_action,
+        }
+    }
+
+    /// The projects.
+    pub fn projects(&self) -> SqliteProjects {
+        let (writes, reads) = (Arc::clone(&self.durable), Arc::clone(&self.reads));
+        SqliteProjects { writes, reads, clock: self.clock.clone() }
+    }
+
+    /// The actions.
+    pub fn actions(&self) -> SqliteActions {
+        let (writes, reads) = (Arc::clone(&self.durable), Arc::clone(&self.reads));
+        SqliteActions { writes, reads, parse_action: self.parse_action }
+    }
+
+    /// The plans as readers see them.
+    pub fn reads(&self) -> SqliteReads {
+        SqliteReads { reads: Arc::clone(&self.reads), clock: self.clock.clone() }
+    }
+}

@@ -1,0 +1,77 @@
+//! `agents db check`: whether what is stored can be true.
+//!
+//! SQLite looks after its pages and references. What only we can tell: every plan's log, replayed
+//! through the transition function, must yield the plan; every plan and project has its lock, and
+//! every lock its plan or project; the kept counts are right. Reads only, plan by plan.
+
+use agents_domain::id::PlanId;
+use agents_domain::plan::replay;
+use diesel::prelude::*;
+use diesel::sql_types::Text;
+
+use crate::sqlite::failure::WORDS;
+use crate::sqlite::plans::{load, log};
+use crate::store::fault::Fault;
+use crate::store::schema::plans;
+
+/// What a check found.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CheckReport {
+    /// How many plans were replayed.
+    pub plans: u64,
+    /// What is wrong, for people; empty: nothing.
+    pub problems: Vec<String>,
+}
+
+#[derive(QueryableByName)]
+struct Line {
+    #[diesel(sql_type = Text)]
+    line: String,
+}
+
+/// Each query yields a sentence for each thing that is wrong.
+const QUERIES: [&str; 5] = [
+    "SELECT 'SQLite: ' || integrity_check AS line FROM pragma_integrity_check WHERE integrity_check <> 'ok'",
+    "SELECT 'a row of ' || \"table\" || ' refers to a missing row of ' || parent AS line \
+     FROM pragma_foreign_key_check",
+    "SELECT 'plan/' || id || ' has no lock' AS line FROM plans WHERE id NOT IN \
+     (SELECT resource_id FROM locks WHERE resource_type = 'plan') \
+     UNION ALL SELECT 'project/' || name || ' has no lock' FROM projects WHERE name NOT IN \
+     (SELECT resource_id FROM locks WHERE resource_type = 'project')",
+    "SELECT 'the lock ' || resource_type || '/' || resource_id || ' belongs to nothing' AS line FROM locks \
+     WHERE CASE resource_type WHEN 'plan' THEN resource_id NOT IN (SELECT id FROM plans) \
+     ELSE resource_id NOT IN (SELECT name FROM projects) END",
+    "SELECT 'the count of ' || action || ' in ' || phase || '/' || state || ' is wrong' AS line FROM \
+     (SELECT action, phase, state, parent IS NOT NULL AS sub, count(*) AS n FROM plans GROUP BY 1, 2, 3, 4) \
+     LEFT JOIN plan_counts USING (action, phase, state) WHERE subplan = sub AND n <> plans",
+];
+
+/// Checks everything, in one read transaction.
+pub(crate) fn check(connection: &mut SqliteConnection) -> Result<CheckReport, Fault> {
+    let mut report = CheckReport::default();
+    for query in QUERIES {
+        let lines: Vec<Line> = diesel::sql_query(query).load(connection)?;
+        report.problems.extend(lines.into_iter().map(|line| line.line));
+    }
+    let ids: Vec<String> = plans::table.select(plans::id).order(plans::id).load(connection)?;
+    for id in &ids {
+        report.plans += 1;
+        if let Some(problem) = problem(connection, id) {
+            report.problems.push(format!("plan/{id}: {problem}"));
+        }
+    }
+    Ok(report)
+}
+
+/// What is wrong with one plan.
+fn problem(connection: &mut SqliteConnection, id: &str) -> Option<String> {
+    let Ok(id) = PlanId::parse(id) else { return Some("its id is no ULID".to_owned()) };
+    match (load(connection, id), log(connection, id)) {
+        (Err(fault), _) | (_, Err(fault)) => Some(fault.into_store(WORDS).to_string()),
+        (Ok(stored), Ok(events)) => match replay(&events) {
+            Ok(plan) if Some(&plan) == stored.as_ref() => None,
+            Ok(_) => Some("its log leads to another plan than the stored one".to_owned()),
+            Err(error) => Some(format!("its log cannot be replayed: {error}")),
+        },
+    }
+}

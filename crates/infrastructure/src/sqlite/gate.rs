@@ -1,0 +1,160 @@
+//! The gate: who writes next to one database file, among many processes.
+//!
+//! SQLite lets one writer in at a time and has the others poll. Under load that starves: of eight
+//! writers the luckiest made thousands of transactions while the unluckiest made one, and waits of
+//! seconds end in "database is locked". So writers line up before they touch the database, at two
+//! lock files beside it, which the kernel guards (`flock`) and releases when a process dies:
+//!
+//! ```text
+//!            <db>-queue            <db>-turn
+//! A  ─ take ─ drop ─┐            hold ── BEGIN IMMEDIATE … COMMIT ── drop, comes again
+//! B        take ────┼─ waits ─────────────────────────────────────── turn ─ drop queue …
+//! C           waits for queue ──────────────────────────────────────────── queue ─ waits …
+//! A                                                              waits for queue, behind C
+//! heartbeat ──────── waits for turn only: never behind more than the one in it and B
+//! ```
+//!
+//! An ordinary writer takes `queue`, then `turn`, and drops `queue` once it has the turn. The order
+//! is what makes it fair: whoever leaves its turn finds the queue taken by the one who is next,
+//! so it cannot come round again before that one has begun; and those who wait for the queue are
+//! woken in the order in which they came. Were `queue` dropped before `turn` is held, the one who
+//! leaves could walk straight in again; were it held to the end, it would be one lock and no line.
+//!
+//! A heartbeat takes `turn` only, so that a crowd of writers cannot let leases run out.
+//!
+//! Always gate, then database, and nothing but SQL inside: no git, no children, no second lock.
+//! The gate is for fairness and patience only. What protects the data is SQLite's own locking;
+//! should somebody delete the lock files, at worst two writers meet at SQLite's busy timeout.
+//!
+//! Waiting is bounded. `flock` knows no timeout, so the first try does not wait, and after that a
+//! helper thread waits and hands the file over. One who gives up leaves the helper behind; when
+//! its turn comes at last, nobody receives it, and the file closes.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use crate::sqlite::process;
+
+/// How one enters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Entrance {
+    /// By the queue.
+    Ordinary,
+    /// Past the queue.
+    Heartbeat,
+}
+
+/// The gate of one database file.
+#[derive(Debug, Clone)]
+pub(crate) struct Gate {
+    queue: PathBuf,
+    turn: PathBuf,
+    bound: Duration,
+}
+
+/// The right to write, until dropped.
+#[derive(Debug)]
+pub(crate) struct Turn(#[expect(dead_code, reason = "closing it ends the turn")] File);
+
+impl Gate {
+    /// The gate of that database; waits at most so long.
+    pub(crate) fn new(database: &Path, bound: Duration) -> Self {
+        let beside = |suffix: &str| {
+            let mut path = database.as_os_str().to_owned();
+            path.push(suffix);
+            PathBuf::from(path)
+        };
+        Self { queue: beside("-queue"), turn: beside("-turn"), bound }
+    }
+
+    /// Waits for the turn. The error is a sentence that names who is in the way.
+    pub(crate) fn enter(&self, entrance: Entrance) -> Result<Turn, String> {
+        match self.try_enter(entrance) {
+            Ok(Some(turn)) => return Ok(turn),
+            Ok(None) => {}
+            Err(error) => return Err(self.broken(&error)),
+        }
+        let (hand_over, receive) = mpsc::channel();
+        let gate = self.clone();
+        let helper = move || {
+            // Nobody receives it any more: the turn ends here.
+            let _ = hand_over.send(gate.wait(entrance));
+        };
+        let spawned = thread::Builder::new().name("sqlite-gate".to_owned()).spawn(helper);
+        spawned.map_err(|error| self.broken(&error))?;
+        match receive.recv_timeout(self.bound) {
+            Ok(entered) => entered.map_err(|error| self.broken(&error)),
+            Err(_) => Err(self.blocked()),
+        }
+    }
+
+    fn try_enter(&self, entrance: Entrance) -> io::Result<Option<Turn>> {
+        let queue = match entrance {
+            Entrance::Heartbeat => None,
+            Entrance::Ordinary => match try_lock(&self.queue)? {
+                Some(queue) => Some(queue),
+                None => return Ok(None),
+            },
+        };
+        let turn = try_lock(&self.turn)?;
+        drop(queue);
+        turn.map(|file| sign(file).map(Turn)).transpose()
+    }
+
+    fn wait(&self, entrance: Entrance) -> io::Result<Turn> {
+        let queue = match entrance {
+            Entrance::Heartbeat => None,
+            Entrance::Ordinary => Some(sign(lock(&self.queue)?)?),
+        };
+        let turn = sign(lock(&self.turn)?)?;
+        drop(queue);
+        Ok(Turn(turn))
+    }
+
+    fn broken(&self, error: &io::Error) -> String {
+        format!("the lock files beside the database ({}) cannot be used: {error}", self.turn.display())
+    }
+
+    /// Whoever is in the turn is in the way; if nobody is, whoever stands in the queue.
+    fn blocked(&self) -> String {
+        let turn_is_free = matches!(try_lock(&self.turn), Ok(Some(_)));
+        let file = if turn_is_free { &self.queue } else { &self.turn };
+        let pid = std::fs::read_to_string(file).ok().and_then(|text| text.trim().parse().ok());
+        let who = pid.map_or_else(|| "another process".to_owned(), process::describe);
+        format!("{who} has kept the database from being written for {:?}", self.bound)
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
+}
+
+fn lock(path: &Path) -> io::Result<File> {
+    let file = open(path)?;
+    file.lock()?;
+    Ok(file)
+}
+
+fn try_lock(path: &Path) -> io::Result<Option<File>> {
+    let file = open(path)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+/// Leaves our pid for whoever waits; of fixed width, so that it replaces a longer one.
+fn sign(mut file: File) -> io::Result<File> {
+    file.write_all(format!("{:>10}\n", std::process::id()).as_bytes())?;
+    Ok(file)
+}
+
+#[cfg(test)]
+#[path = "gate/tests.rs"]
+mod tests;

@@ -1,0 +1,230 @@
+//! Locks on SQLite.
+//!
+//! Every grant is decided by the pure [`LockRecord`](agents_domain::lock::LockRecord), inside
+//! `BEGIN IMMEDIATE`, on rows read in the order of their keys. Nobody else can write between the
+//! look and the deed, so a lost race is a `Conflict` like any other.
+//!
+//! ```text
+//! A: BEGIN IMMEDIATE ─ row: free, token 6 ─ held by A, token 7 ─ COMMIT
+//! B:         waits at the gate ──────────────────────────────────── row: held by A → Conflict
+//! ```
+//!
+//! A term ends on the clock that counts since boot (`expires_boottime_ms`), so a wall clock that
+//! jumps moves nothing; another boot of the same machine means that the holder is dead.
+//!
+//! Grants and releases do not wait for the disk, renewals do; the argument is in
+//! [`super::connection`]. A renewal is one statement for however many terms: they go in as one
+//! JSON parameter, so the prepared statement is the same each time.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use agents_domain::id::OwnerId;
+use agents_domain::lock::{
+    AcquireRequest, Conflict, Fence, HeldLock, Lease, LockError, LockFilter, LockKey, LockPort, Release,
+    Renewal, Term,
+};
+use agents_domain::time::{Clock, Timestamp, Ttl};
+use async_trait::async_trait;
+use diesel::prelude::*;
+
+use crate::sqlite::failure::WORDS;
+use crate::sqlite::lane::Lane;
+use crate::sqlite::renewal::{Renew, holders};
+use crate::store::column::RowName;
+use crate::store::fault::Fault;
+use crate::store::lock_row::{LockRow, NewTerm, TenureColumns};
+use crate::store::schema::locks;
+
+/// The clock that leases are judged on: that of this boot.
+#[derive(Clone)]
+pub(crate) struct LeaseClock {
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) boot_id: Arc<str>,
+}
+
+/// The locks of one database file.
+pub struct SqliteLocks {
+    pub(crate) leases: Arc<Lane>,
+    pub(crate) renewals: Arc<Lane>,
+    pub(crate) reads: Arc<Lane>,
+    pub(crate) clock: LeaseClock,
+}
+
+fn lock_error(fault: Fault) -> LockError {
+    fault.into_lock(WORDS)
+}
+
+#[async_trait]
+impl LockPort for SqliteLocks {
+    async fn acquire(&self, request: &AcquireRequest) -> Result<Vec<Lease>, LockError> {
+        let (request, clock) = (request.clone(), self.clock.clone());
+        self.leases.run(move |connection| acquire(connection, &clock, &request)).await.map_err(lock_error)
+    }
+
+    async fn renew(&self, owner: OwnerId, terms: &[Term], ttl: Ttl) -> Result<Vec<Renewal>, LockError> {
+        let (terms, clock) = (terms.to_vec(), self.clock.clone());
+        let renewing = move |connection: &mut SqliteConnection| renew(connection, &clock, owner, &terms, ttl);
+        self.renewals.run(renewing).await.map_err(lock_error)
+    }
+
+    async fn release(&self, owner: OwnerId, term: &Term) -> Result<Release, LockError> {
+        let term = term.clone();
+        self.leases.run(move |connection| release(connection, owner, &term)).await.map_err(lock_error)
+    }
+
+    async fn release_all_for_owner(&self, owner: OwnerId) -> Result<u64, LockError> {
+        let releasing = move |connection: &mut SqliteConnection| {
+            let held = locks::table.filter(locks::owner_id.eq(owner.as_str()));
+            let count = diesel::update(held).set(TenureColumns::default()).execute(connection)?;
+            Ok(u64::try_from(count).unwrap_or(u64::MAX))
+        };
+        self.leases.run(releasing).await.map_err(lock_error)
+    }
+
+    async fn evict(&self, term: &Term, by: OwnerId, reason: &str) -> Result<Release, LockError> {
+        tracing::info!(key = %term.0, token = %term.1, %by, reason, "a lock is broken");
+        let term = term.clone();
+        self.leases.run(move |connection| evict(connection, &term)).await.map_err(lock_error)
+    }
+
+    async fn list(&self, filter: &LockFilter) -> Result<Vec<HeldLock>, LockError> {
+        let (filter, clock) = (filter.clone(), self.clock.clone());
+        self.reads.run(move |connection| list(connection, &clock, &filter)).await.map_err(lock_error)
+    }
+}
+
+/// The row of a lock, if there is one.
+pub(crate) fn find(connection: &mut SqliteConnection, key: &LockKey) -> QueryResult<Option<LockRow>> {
+    locks::table
+        .find((key.resource_type(), key.resource_id()))
+        .select(LockRow::as_select())
+        .first(connection)
+        .optional()
+}
+
+/// Grants one lock of a row that was just read, or says who holds it.
+pub(crate) fn grant(
+    row: LockRow,
+    key: &LockKey,
+    clock: &LeaseClock,
+    request: &AcquireRequest,
+) -> Result<(LockRow, Lease), Fault> {
+    let (now, wall) = (clock.clock.boottime(), clock.clock.now());
+    let ttl = request.ttl.as_duration();
+    let record = row.record(&clock.boot_id)?;
+    let dead = request.proven_dead.iter().find(|(other, token)| other == key && *token == record.token());
+    let Ok(grant) = record.acquire(request.owner, now, ttl, dead.map(|(_, token)| *token)) else {
+        let held = row.held(&clock.boot_id, now)?.expect("a record that refuses is held");
+        return Err(Fault::Conflict(Conflict(Box::new(held))));
+    };
+    let before = row.held(&clock.boot_id, now)?.filter(|_| grant.reentrant);
+    let tenure = grant.record.tenure().expect("a grant has a holder");
+    // Of an earlier hold of the same owner everything stays, also its end if that is later.
+    let kept = before.as_ref().filter(|_| record.tenure().is_some_and(|old| old.expires == tenure.expires));
+    let acquired_at = before.as_ref().map_or(wall, |held| held.acquired_at);
+    let expires_at = kept.map_or_else(|| wall.plus(ttl), |held| held.expires_at);
+    let holder = before.as_ref().map_or(&request.holder, |held| &held.holder);
+    let term = NewTerm { tenure, boot_id: &clock.boot_id, acquired_at, expires_at, holder };
+    let fence = Fence::Token { owner: request.owner, token: grant.token };
+    let lease = Lease { key: key.clone(), fence, acquired_at, expires_at, reentrant: grant.reentrant };
+    Ok((LockRow { token: grant.token.value(), tenure: term.into(), ..row }, lease))
+}
+
+/// Writes token and tenure of a lock that was granted.
+pub(crate) fn write(connection: &mut SqliteConnection, key: &LockKey, row: &LockRow) -> QueryResult<()> {
+    let stored = locks::table.find((key.resource_type(), key.resource_id()));
+    diesel::update(stored).set((locks::token.eq(row.token), &row.tenure)).execute(connection)?;
+    Ok(())
+}
+
+fn acquire(
+    connection: &mut SqliteConnection,
+    clock: &LeaseClock,
+    request: &AcquireRequest,
+) -> Result<Vec<Lease>, Fault> {
+    let mut keys = request.keys.clone();
+    keys.sort();
+    keys.dedup();
+    let mut granted = Vec::with_capacity(keys.len());
+    for key in keys {
+        let row = find(connection, &key)?.ok_or_else(|| Fault::NoSuchLock(key.clone()))?;
+        granted.push(grant(row, &key, clock, request)?);
+    }
+    for (row, lease) in &granted {
+        write(connection, &lease.key, row)?;
+    }
+    Ok(granted.into_iter().map(|(_, lease)| lease).collect())
+}
+
+fn renew(
+    connection: &mut SqliteConnection,
+    clock: &LeaseClock,
+    owner: OwnerId,
+    terms: &[Term],
+    ttl: Ttl,
+) -> Result<Vec<Renewal>, Fault> {
+    let (now, wall) = (clock.clock.boottime(), clock.clock.now());
+    let length = ttl.as_duration();
+    let renew = Renew::new(owner, terms, &clock.boot_id, now.plus(length), wall.plus(length));
+    let extended = renew.run(connection)?;
+    let all_extended = terms.iter().all(|(key, _)| extended.contains_key(&columns(key)));
+    let others = if all_extended { HashMap::new() } else { holders(connection, terms)? };
+    let outcome = |(key, _): &Term| {
+        let key = columns(key);
+        if let Some(end) = extended.get(&key) {
+            return Ok(Renewal::Extended { expires_at: Timestamp::from_millis(*end) });
+        }
+        let Some(by) = others.get(&key) else { return Ok(Renewal::Expired) };
+        let row = RowName::new("locks", &key.1);
+        Ok(Renewal::Lost { by: row.parsed("owner_id", OwnerId::parse(by))? })
+    };
+    terms.iter().map(outcome).collect()
+}
+
+fn columns(key: &LockKey) -> (String, String) {
+    (key.resource_type().to_owned(), key.resource_id().to_owned())
+}
+
+fn release(connection: &mut SqliteConnection, owner: OwnerId, term: &Term) -> Result<Release, Fault> {
+    let (key, token) = term;
+    let row = locks::table
+        .find((key.resource_type(), key.resource_id()))
+        .filter(locks::owner_id.eq(owner.as_str()))
+        .filter(locks::token.eq(token.value()));
+    Ok(released(diesel::update(row).set(TenureColumns::default()).execute(connection)?))
+}
+
+fn evict(connection: &mut SqliteConnection, term: &Term) -> Result<Release, Fault> {
+    let (key, token) = term;
+    let row = locks::table
+        .find((key.resource_type(), key.resource_id()))
+        .filter(locks::owner_id.is_not_null())
+        .filter(locks::token.eq(token.value()));
+    Ok(released(diesel::update(row).set(TenureColumns::default()).execute(connection)?))
+}
+
+fn released(count: usize) -> Release {
+    if count == 1 { Release::Released } else { Release::NotHeld }
+}
+
+fn list(
+    connection: &mut SqliteConnection,
+    clock: &LeaseClock,
+    filter: &LockFilter,
+) -> Result<Vec<HeldLock>, Fault> {
+    let held = locks::table.filter(locks::owner_id.is_not_null());
+    let mut query = held.select(LockRow::as_select()).into_boxed();
+    if let Some(key) = &filter.key {
+        query = query.filter(locks::resource_type.eq(key.resource_type()));
+        query = query.filter(locks::resource_id.eq(key.resource_id()));
+    }
+    let rows = query.order((locks::resource_type, locks::resource_id)).load(connection)?;
+    let now = clock.clock.boottime();
+    let mut found = Vec::with_capacity(rows.len());
+    for row in rows {
+        found.extend(row.held(&clock.boot_id, now)?);
+    }
+    found.retain(|lock| lock.stale || !filter.stale_only);
+    Ok(found)
+}

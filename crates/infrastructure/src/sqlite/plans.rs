@@ -1,0 +1,296 @@
+//! Plans on SQLite: the aggregate with its log, written under a fence.
+//!
+//! ```text
+//! commit: BEGIN IMMEDIATE
+//!   this event is there already           → Applied   (a retry after a lost reply)
+//!   no such plan                          → Missing
+//!   a lock row with another owner, token  → Stale
+//!   another version                       → Stale
+//!   UPDATE plan, its projects; INSERT event
+//! COMMIT (waits for the disk)             → Applied
+//! ```
+//!
+//! Fence and write are one transaction, so nobody can take the lock over between the two.
+
+use std::sync::Arc;
+
+use agents_domain::id::PlanId;
+use agents_domain::lock::{Fence, FencingToken, Lease, LockKey};
+use agents_domain::plan::{
+    CommitOutcome, Definition, Event, NewPlan, Opening, Plan, PlanRecord, PlanStore, PlanWrite, StoreError,
+};
+use async_trait::async_trait;
+use diesel::dsl::exists;
+use diesel::prelude::*;
+
+use crate::sqlite::failure::WORDS;
+use crate::sqlite::lane::Lane;
+use crate::sqlite::locks::{self, LeaseClock};
+use crate::store::ParseAction;
+use crate::store::arguments;
+use crate::store::column::RowName;
+use crate::store::event_row::EventRow;
+use crate::store::fault::Fault;
+use crate::store::lock_row::LockRow;
+use crate::store::plan_row::{DefinitionRow, FactColumns, GuidanceRow, PlanRow};
+use crate::store::project_row::{PlanProjectRow, ProgressColumns};
+use crate::store::schema::{
+    events, locks as lock_table, plan_definitions, plan_guidance, plan_projects, plans,
+};
+
+/// The plans of one database file.
+pub struct SqlitePlans {
+    pub(crate) writes: Arc<Lane>,
+    pub(crate) reads: Arc<Lane>,
+    pub(crate) clock: LeaseClock,
+    pub(crate) allow_unfenced: bool,
+    pub(crate) parse_action: ParseAction,
+}
+
+#[async_trait]
+impl PlanStore for SqlitePlans {
+    async fn create(&self, new: &NewPlan, opening: &Opening) -> Result<Lease, StoreError> {
+        if matches!(opening, Opening::Unfenced) && !self.allow_unfenced {
+            return Err(StoreError::UnfencedRefused);
+        }
+        let (new, opening, clock) = (new.clone(), opening.clone(), self.clock.clone());
+        let work = move |connection: &mut SqliteConnection| create(connection, &clock, &new, &opening);
+        self.writes.run(work).await.map_err(store_error)
+    }
+
+    async fn load(&self, plan: PlanId) -> Result<Option<Plan>, StoreError> {
+        self.reads.run(move |connection| load(connection, plan)).await.map_err(store_error)
+    }
+
+    async fn definition(&self, plan: PlanId) -> Result<Option<Definition>, StoreError> {
+        let parse = self.parse_action;
+        self.reads.run(move |connection| definition(connection, plan, parse)).await.map_err(store_error)
+    }
+
+    async fn commit(&self, write: &PlanWrite, fence: &Fence) -> Result<CommitOutcome, StoreError> {
+        let fences = write.also.iter().map(|(_, fence)| fence).chain([fence]);
+        if !self.allow_unfenced && fences.into_iter().any(|fence| *fence == Fence::Unfenced) {
+            return Err(StoreError::UnfencedRefused);
+        }
+        let (write, fence) = (write.clone(), *fence);
+        self.writes.run(move |connection| commit(connection, &write, &fence)).await.map_err(store_error)
+    }
+
+    async fn events(&self, plan: PlanId) -> Result<Vec<Event>, StoreError> {
+        self.reads.run(move |connection| log(connection, plan)).await.map_err(store_error)
+    }
+}
+
+fn store_error(fault: Fault) -> StoreError {
+    fault.into_store(WORDS)
+}
+
+fn create(
+    connection: &mut SqliteConnection,
+    clock: &LeaseClock,
+    new: &NewPlan,
+    opening: &Opening,
+) -> Result<Lease, Fault> {
+    let key = LockKey::Plan(new.plan.id);
+    if let Some(found) = locks::find(connection, &key)? {
+        return created_before(connection, clock, new, opening, found);
+    }
+    let (lock, lease) = match opening {
+        Opening::Held(request) => locks::grant(LockRow::free(&key), &key, clock, request)?,
+        Opening::Unfenced => (LockRow::free(&key), unfenced(&key, clock)),
+    };
+    let id = new.plan.id.as_str();
+    diesel::insert_into(plans::table).values(PlanRow::new(&new.plan, &lease.fence)).execute(connection)?;
+    diesel::insert_into(plan_definitions::table)
+        .values(DefinitionRow {
+            plan_id: id.to_owned(),
+            action_source: new.definition.action_source.clone(),
+            arguments: arguments::to_json(&new.definition.arguments),
+        })
+        .execute(connection)?;
+    for (index, facts) in new.plan.projects.iter().enumerate() {
+        let ordered = new.definition.projects.iter().find(|project| project.name == facts.name);
+        let missing = || RowName::new("plan_projects", id).corrupt("a project is not in the definition");
+        let row = PlanProjectRow::new(id, index, ordered.ok_or_else(missing)?, facts);
+        diesel::insert_into(plan_projects::table).values(row).execute(connection)?;
+    }
+    for row in GuidanceRow::of(&new.plan, 0) {
+        diesel::insert_into(plan_guidance::table).values(row).execute(connection)?;
+    }
+    diesel::insert_into(lock_table::table).values(lock).execute(connection)?;
+    append(connection, &new.event, &lease.fence)?;
+    Ok(lease)
+}
+
+/// The same plan was stored before: the reply to the first try was lost, or the id is taken. In
+/// the first case the maker gets its lock again, at the same token if it still stands.
+fn created_before(
+    connection: &mut SqliteConnection,
+    clock: &LeaseClock,
+    new: &NewPlan,
+    opening: &Opening,
+    found: LockRow,
+) -> Result<Lease, Fault> {
+    if !is_written(connection, &new.event)? {
+        let what = format!("the plan id {}", new.plan.id);
+        return Err(StoreError::Taken { what, by: "another plan".to_owned() }.into());
+    }
+    let key = LockKey::Plan(new.plan.id);
+    let Opening::Held(request) = opening else { return Ok(unfenced(&key, clock)) };
+    let (row, lease) = locks::grant(found, &key, clock, request)?;
+    locks::write(connection, &key, &row)?;
+    Ok(lease)
+}
+
+/// The lease of the no-op lock: over as soon as it begins.
+fn unfenced(key: &LockKey, clock: &LeaseClock) -> Lease {
+    let now = clock.clock.now();
+    let fence = Fence::Unfenced;
+    Lease { key: key.clone(), fence, acquired_at: now, expires_at: now, reentrant: false }
+}
+
+fn commit(
+    connection: &mut SqliteConnection,
+    write: &PlanWrite,
+    fence: &Fence,
+) -> Result<CommitOutcome, Fault> {
+    let id = write.plan.id.as_str();
+    if is_written(connection, &write.event)? {
+        return Ok(CommitOutcome::Applied);
+    }
+    let found = plans::table.find(id).select((plans::version, plans::token));
+    let Some((version, token)) = found.first::<(i64, Option<i64>)>(connection).optional()? else {
+        return Ok(CommitOutcome::Missing);
+    };
+    if *fence == Fence::Unfenced && token.is_some() {
+        return Err(StoreError::UnfencedRefused.into());
+    }
+    let own = (LockKey::Plan(write.plan.id), *fence);
+    for (key, fence) in write.also.iter().chain([&own]) {
+        if !stands(connection, key, fence)? {
+            return Ok(CommitOutcome::Stale);
+        }
+    }
+    if u64::try_from(version).ok() != Some(write.expected_version) {
+        return Ok(CommitOutcome::Stale);
+    }
+    diesel::update(plans::table.find(id)).set(FactColumns::new(&write.plan, fence)).execute(connection)?;
+    update_projects(connection, &write.plan)?;
+    add_guidance(connection, &write.plan)?;
+    append(connection, &write.event, fence)?;
+    Ok(CommitOutcome::Applied)
+}
+
+fn is_written(connection: &mut SqliteConnection, event: &Event) -> QueryResult<bool> {
+    let same = events::table
+        .filter(events::event_id.eq(event.id.as_str()))
+        .filter(events::plan_id.eq(event.plan.as_str()));
+    diesel::select(exists(same)).get_result(connection)
+}
+
+/// Whether the lock is still this owner's at this token. An unfenced write has nothing to check.
+fn stands(connection: &mut SqliteConnection, key: &LockKey, fence: &Fence) -> QueryResult<bool> {
+    let Fence::Token { owner, token } = fence else { return Ok(true) };
+    let row = lock_table::table
+        .find((key.resource_type(), key.resource_id()))
+        .filter(lock_table::owner_id.eq(owner.as_str()))
+        .filter(lock_table::token.eq(token.value()));
+    diesel::select(exists(row)).get_result(connection)
+}
+
+/// Writes those projects in which something changed.
+fn update_projects(connection: &mut SqliteConnection, plan: &PlanRecord) -> Result<(), Fault> {
+    for row in project_rows(connection, plan.id)? {
+        let facts = plan.projects.iter().find(|project| project.name.as_str() == row.project);
+        let Some(progress) = facts.map(ProgressColumns::from) else { continue };
+        if progress != row.progress {
+            let row = plan_projects::table.find((row.plan_id, row.position));
+            diesel::update(row).set(progress).execute(connection)?;
+        }
+    }
+    Ok(())
+}
+
+/// Guidance only grows.
+fn add_guidance(connection: &mut SqliteConnection, plan: &PlanRecord) -> Result<(), Fault> {
+    if plan.guidance.is_empty() {
+        return Ok(());
+    }
+    let stored = plan_guidance::table.filter(plan_guidance::plan_id.eq(plan.id.as_str()));
+    let stored: i64 = stored.count().get_result(connection)?;
+    for row in GuidanceRow::of(plan, usize::try_from(stored).unwrap_or(0)) {
+        diesel::insert_into(plan_guidance::table).values(row).execute(connection)?;
+    }
+    Ok(())
+}
+
+fn append(connection: &mut SqliteConnection, event: &Event, fence: &Fence) -> QueryResult<usize> {
+    diesel::insert_into(events::table).values(EventRow::new(event, fence)).execute(connection)
+}
+
+/// The rows of a plan's projects, in order.
+pub(crate) fn project_rows(
+    connection: &mut SqliteConnection,
+    plan: PlanId,
+) -> QueryResult<Vec<PlanProjectRow>> {
+    plan_projects::table
+        .filter(plan_projects::plan_id.eq(plan.as_str()))
+        .order(plan_projects::position)
+        .select(PlanProjectRow::as_select())
+        .load(connection)
+}
+
+/// A plan's facts, with the highest token that wrote them.
+pub(crate) fn load_record(
+    connection: &mut SqliteConnection,
+    plan: PlanId,
+) -> Result<Option<(PlanRecord, Option<FencingToken>)>, Fault> {
+    let row = plans::table.find(plan.as_str()).select(PlanRow::as_select()).first(connection);
+    let Some(row) = row.optional()? else { return Ok(None) };
+    let projects =
+        project_rows(connection, plan)?.iter().map(PlanProjectRow::facts).collect::<Result<_, _>>()?;
+    let guidance = plan_guidance::table
+        .filter(plan_guidance::plan_id.eq(plan.as_str()))
+        .order(plan_guidance::position)
+        .select(plan_guidance::text)
+        .load(connection)?;
+    let token = row.facts.token.map(FencingToken::from_storage);
+    Ok(Some((row.into_record(projects, guidance)?, token)))
+}
+
+/// A plan, if its row can exist.
+pub(crate) fn load(connection: &mut SqliteConnection, plan: PlanId) -> Result<Option<Plan>, Fault> {
+    let Some((record, _)) = load_record(connection, plan)? else { return Ok(None) };
+    let invalid = Plan::from_storage(record);
+    Ok(Some(invalid.map_err(|error| RowName::new("plans", plan.as_str()).corrupt(error.reason))?))
+}
+
+fn definition(
+    connection: &mut SqliteConnection,
+    plan: PlanId,
+    parse: ParseAction,
+) -> Result<Option<Definition>, Fault> {
+    let row =
+        plan_definitions::table.find(plan.as_str()).select(DefinitionRow::as_select()).first(connection);
+    let Some(row) = row.optional()? else { return Ok(None) };
+    let name = RowName::new("plan_definitions", &row.plan_id);
+    let action = parse(&row.action_source, &format!("the action of plan {plan}"));
+    let projects =
+        project_rows(connection, plan)?.iter().map(PlanProjectRow::ordered).collect::<Result<_, _>>()?;
+    Ok(Some(Definition {
+        action: name.parsed("action_source", action)?,
+        arguments: name.parsed("arguments", arguments::from_json(&row.arguments))?,
+        projects,
+        action_source: row.action_source,
+    }))
+}
+
+/// A plan's log, from its beginning.
+pub(crate) fn log(connection: &mut SqliteConnection, plan: PlanId) -> Result<Vec<Event>, Fault> {
+    let rows = events::table
+        .filter(events::plan_id.eq(plan.as_str()))
+        .order(events::seq)
+        .select(EventRow::as_select())
+        .load(connection)?;
+    Ok(rows.into_iter().map(Event::try_from).collect::<Result<_, _>>()?)
+}

@@ -1,0 +1,8 @@
+//! The store on one SQLite file, as several processes would use it: each *open* has connections
+//! of its own, so two opens in one test race as two processes do.
+
+mod catalogue;
+mod commits;
+mod locks;
+mod reads;
+mod world;

@@ -1,0 +1,20 @@
+//! What both databases share: the schema, the rows, and the way from a row to a domain value.
+//!
+//! Nothing here opens a connection or knows which database it is. A row that the domain cannot
+//! express becomes [`StoreError::Corrupt`](agents_domain::plan::StoreError::Corrupt), which names
+//! the row; nothing is repaired silently.
+
+pub(crate) mod arguments;
+pub(crate) mod catalogue_row;
+pub(crate) mod column;
+pub(crate) mod document;
+pub(crate) mod event_row;
+pub(crate) mod fault;
+pub(crate) mod lock_row;
+pub(crate) mod plan_row;
+pub(crate) mod project_row;
+pub(crate) mod schema;
+
+/// Reads an action back from its text. The second argument says where the text comes from, for
+/// messages; the error is for people.
+pub type ParseAction = fn(&str, &str) -> Result<agents_domain::action::Action, String>;

@@ -1,0 +1,153 @@
+//! The tables as Diesel sees them; the truth is in `migrations/`.
+
+diesel::table! {
+    /// Facts about the store itself.
+    meta (key) {
+        key -> Text,
+        value -> Text,
+    }
+}
+
+diesel::table! {
+    /// Registered repositories.
+    projects (name) {
+        name -> Text,
+        path -> Text,
+        common_dir -> Text,
+        branch -> Text,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    /// Registered actions, as text.
+    actions (name) {
+        name -> Text,
+        source -> Text,
+        updated_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    /// Plans: a column for each fact.
+    plans (id) {
+        id -> Text,
+        name -> Nullable<Text>,
+        action -> Text,
+        automation -> Text,
+        parent -> Nullable<Text>,
+        phase -> Text,
+        state -> Text,
+        attempt -> BigInt,
+        version -> BigInt,
+        token -> Nullable<BigInt>,
+        reversion_count -> BigInt,
+        attempt_started_at -> Nullable<BigInt>,
+        attempt_commanded -> Nullable<Bool>,
+        driver_host -> Nullable<Text>,
+        driver_boot_id -> Nullable<Text>,
+        driver_pid_namespace -> Nullable<Text>,
+        driver_pid -> Nullable<BigInt>,
+        driver_started -> Nullable<BigInt>,
+        driver_user -> Nullable<Text>,
+        driver_operation -> Nullable<Text>,
+        error_code -> Nullable<Text>,
+        error_message -> Nullable<Text>,
+        error_hint -> Nullable<Text>,
+        error_retryable -> Nullable<Bool>,
+        parked_until -> Nullable<BigInt>,
+        parked_input -> Nullable<Text>,
+        parked_cause -> Nullable<Text>,
+        strategy -> Nullable<Text>,
+        validations -> Text,
+        cancel_reason -> Nullable<Text>,
+        created_at -> BigInt,
+        updated_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    /// How many plans there are of each kind.
+    plan_counts (action, phase, state, subplan) {
+        action -> Text,
+        phase -> Text,
+        state -> Text,
+        subplan -> Bool,
+        plans -> BigInt,
+    }
+}
+
+diesel::table! {
+    /// What plans were ordered to do.
+    plan_definitions (plan_id) {
+        plan_id -> Text,
+        action_source -> Text,
+        arguments -> Text,
+    }
+}
+
+diesel::table! {
+    /// The projects of plans.
+    plan_projects (plan_id, position) {
+        plan_id -> Text,
+        position -> BigInt,
+        project -> Text,
+        path -> Text,
+        common_dir -> Text,
+        branch -> Text,
+        base -> Nullable<Text>,
+        tip -> Nullable<Text>,
+        intent_id -> Nullable<Text>,
+        landing_ref -> Nullable<Text>,
+        landing_old -> Nullable<Text>,
+        landing_new -> Nullable<Text>,
+        landed -> Bool,
+    }
+}
+
+diesel::table! {
+    /// What people added for the next attempt.
+    plan_guidance (plan_id, position) {
+        plan_id -> Text,
+        position -> BigInt,
+        text -> Text,
+    }
+}
+
+diesel::table! {
+    /// The logs of plans.
+    events (plan_id, seq) {
+        plan_id -> Text,
+        seq -> BigInt,
+        event_id -> Text,
+        kind -> Text,
+        at -> BigInt,
+        owner_id -> Nullable<Text>,
+        token -> Nullable<BigInt>,
+        schema_version -> BigInt,
+        payload -> Text,
+    }
+}
+
+diesel::table! {
+    /// One row for each plan and project.
+    locks (resource_type, resource_id) {
+        resource_type -> Text,
+        resource_id -> Text,
+        owner_id -> Nullable<Text>,
+        token -> BigInt,
+        acquired_at -> Nullable<BigInt>,
+        expires_at -> Nullable<BigInt>,
+        boot_id -> Nullable<Text>,
+        expires_boottime_ms -> Nullable<BigInt>,
+        operation -> Nullable<Text>,
+        host -> Nullable<Text>,
+        holder_boot_id -> Nullable<Text>,
+        pid_namespace -> Nullable<Text>,
+        pid -> Nullable<BigInt>,
+        started -> Nullable<BigInt>,
+        user -> Nullable<Text>,
+    }
+}
+
+diesel::allow_tables_to_appear_in_same_query!(plans, plan_projects, plan_guidance, locks);
