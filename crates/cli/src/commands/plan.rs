@@ -39,7 +39,7 @@ pub fn plan(app: &App, command: &PlanCommand) -> Result<Report, Failure> {
             drive::drive(app, |driver| async move { driver.revert(id, reason).await })
         }
         PlanCommand::Prompt { plan, text } => {
-            let (id, text) = (resolve::plan(app, plan)?, text.to_string());
+            let (id, text) = (resolve::plan(app, plan)?, text.as_str().to_owned());
             drive::drive(app, |driver| async move { Ok(driver.lifecycle().prompt(id, text).await?) })
         }
         PlanCommand::List(args) => list(app, args),
@@ -53,7 +53,7 @@ pub fn plan(app: &App, command: &PlanCommand) -> Result<Report, Failure> {
 }
 
 fn text(words: Option<&crate::args::value::Words>) -> Option<String> {
-    words.map(ToString::to_string)
+    words.map(|words| words.as_str().to_owned())
 }
 
 /// Asks only on a terminal; elsewhere the command is the approval.

@@ -53,8 +53,10 @@ fn name_of(root: &Path) -> Result<Name, Failure> {
     let fit = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') { c } else { '-' };
     let name: String = folder.chars().map(fit).collect();
     Name::parse(name.trim_matches(['-', '.', '_'])).map_err(|_| {
-        Failure::usage(format!("`{folder}` is no good name for a project"))
-            .hint(format!("agents project add {} --name NAME", crate::remedy::quoted(&root.display().to_string())))
+        Failure::usage(format!("`{folder}` is no good name for a project")).hint(format!(
+            "agents project add {} --name NAME",
+            crate::remedy::quoted(&root.display().to_string())
+        ))
     })
 }
 

@@ -21,7 +21,10 @@ pub(super) fn plan(app: &App, wanted: &PlanRef) -> Result<PlanId, Failure> {
     let found = app.block_on(app.store.reads().resolve(wanted.as_str(), SHOWN + 1))?;
     match found.as_slice() {
         [plan] => Ok(*plan),
-        [] => Err(Failure::not_found("no_such_plan", format!("there is no plan {wanted}")).hint("agents plan list")),
+        [] => {
+            Err(Failure::not_found("no_such_plan", format!("there is no plan {wanted}"))
+                .hint("agents plan list"))
+        }
         many => {
             let some: Vec<_> = many.iter().take(SHOWN as usize).map(PlanId::to_string).collect();
             let more = if many.len() > some.len() { ", …" } else { "" };
@@ -33,8 +36,9 @@ pub(super) fn plan(app: &App, wanted: &PlanRef) -> Result<PlanId, Failure> {
 
 /// A plan as readers see it.
 pub(super) fn view(app: &App, plan: PlanId) -> Result<PlanView, Failure> {
-    app.block_on(app.store.reads().status(plan))?
-        .ok_or_else(|| Failure::not_found("no_such_plan", format!("there is no plan {plan}")).hint("agents plan list"))
+    app.block_on(app.store.reads().status(plan))?.ok_or_else(|| {
+        Failure::not_found("no_such_plan", format!("there is no plan {plan}")).hint("agents plan list")
+    })
 }
 
 /// The names of registered projects, from names and from paths inside them.

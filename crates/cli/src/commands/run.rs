@@ -29,7 +29,7 @@ fn prepare(app: &App, args: &NewPlanArgs) -> Result<Order, Failure> {
         projects: resolve::projects(app, &args.projects)?,
         arguments: args.args.iter().map(|given| format!("{}={}", given.name, given.value)).collect(),
         automation: args.automation.or(app.base.settings.automation),
-        name: args.name.as_ref().map(ToString::to_string),
+        name: args.name.as_ref().map(|label| label.as_str().to_owned()),
     };
     Ok(app.block_on(order::prepare(&app.store.actions(), &app.store.projects(), request))?)
 }

@@ -10,7 +10,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 
 /// Says of a lock who holds it and whether they live.
-pub type Locked<'a> = &'a dyn Fn(&HeldLock) -> Failure;
+pub(super) type Locked<'a> = &'a dyn Fn(&HeldLock) -> Failure;
 
 impl Failure {
     /// Why a plan could not be driven on.
@@ -70,7 +70,10 @@ impl From<OrderError> for Failure {
             OrderError::NoProject => Self::usage(message),
             OrderError::Arguments { action, problems } => {
                 let failure = Self::new(Exit::Usage, "invalid_arguments", message);
-                problems.problems.iter().fold(failure, |failure, problem| failure.cause(problem.to_string()))
+                problems
+                    .problems
+                    .iter()
+                    .fold(failure, |failure, problem| failure.cause(problem.to_string()))
                     .hint(format!("agents action show {action}"))
             }
             OrderError::Store(error) => error.into(),

@@ -72,9 +72,8 @@ fn plan_terms(events: &[Event]) -> Vec<Term> {
 
 /// The project's lock is held at least from the start of apply to its end.
 fn landing_term(lock: &str, events: &[Event]) -> Option<Term> {
-    let advanced = events.iter().position(|event| {
-        matches!(event.change, Change::PhaseAdvanced { to: Phase::Apply })
-    })?;
+    let advanced =
+        events.iter().position(|event| matches!(event.change, Change::PhaseAdvanced { to: Phase::Apply }))?;
     let during = &events[advanced + 1..];
     let (first, last) = (during.first()?, during.last()?);
     let (pid, writes) = (driver(first), during.len());
