@@ -13,6 +13,7 @@ mod journey;
 mod locks;
 mod memory;
 mod noop;
+mod races;
 mod reads;
 mod round_trip;
 mod support;
@@ -110,6 +111,10 @@ macro_rules! every_test {
                 plans_are_listed_newest_first_and_counted
                 filters_narrow_the_list
                 parts_of_plans_are_listed_when_asked_for
+            }
+            races {
+                of_many_who_ask_at_once_one_is_granted
+                of_many_writers_of_one_version_one_is_applied
             }
             differential {
                 random_histories_agree_with_the_pure_record
