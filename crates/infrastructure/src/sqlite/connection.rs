@@ -84,10 +84,14 @@ fn uri(path: &Path, mode: &str) -> String {
         if plain(byte) {
             uri.push(char::from(byte));
         } else {
-            uri.push_str(&format!("%{byte:02X}"));
+            uri.extend(['%', hex(byte >> 4), hex(byte & 0xf)]);
         }
     }
     uri + "?mode=" + mode
+}
+
+fn hex(nibble: u8) -> char {
+    char::from_digit(u32::from(nibble), 16).expect("four bits").to_ascii_uppercase()
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use crate::sqlite::OpenError;
 
 /// The numbers by which the kernel names file systems that other machines reach too (`statfs(2)`).
 /// FUSE is not among them: most of its file systems are local, and it does not tell.
-const NETWORK: [(u64, &str); 13] = [
+const NETWORK: [(i128, &str); 13] = [
     (0x6969, "nfs"),
     (0x517b, "smb"),
     (0xff53_4d42, "cifs"),
@@ -46,8 +46,8 @@ impl Identity {
 }
 
 /// The name of that file system if other machines reach it too.
-pub(crate) fn network_kind(magic: u64) -> Option<&'static str> {
-    // `f_type` is signed on some machines: only its low 32 bits mean anything.
+pub(crate) fn network_kind(magic: i128) -> Option<&'static str> {
+    // Signed on some machines, unsigned on others: only its low 32 bits mean anything.
     let magic = magic & 0xffff_ffff;
     NETWORK.iter().find(|(number, _)| *number == magic).map(|(_, name)| *name)
 }
@@ -81,12 +81,7 @@ fn check_directory(path: &Path) -> Result<&Path, OpenError> {
     }
     let found = statfs(directory);
     let found = found.map_err(|e| OpenError::Unavailable { path: shown(), reason: e.to_string() })?;
-    #[expect(
-        clippy::cast_sign_loss,
-        clippy::allow_attributes,
-        reason = "a bit pattern, masked by its reader"
-    )]
-    match network_kind(found.f_type as u64) {
+    match network_kind(found.f_type.into()) {
         Some(kind) => Err(OpenError::NetworkFilesystem { path: shown(), kind: kind.to_owned() }),
         None => Ok(directory),
     }
@@ -133,7 +128,7 @@ mod tests {
 
     #[test]
     fn file_systems_of_other_machines_are_known_by_their_numbers() {
-        let names = [0x6969, 0xff53_4d42, 0xffff_ffff_fe53_4d42].map(network_kind);
+        let names = [0x6969, 0xff53_4d42, -0x01ac_b2be].map(network_kind);
         assert_eq!(names, [Some("nfs"), Some("cifs"), Some("smb2")]);
         assert_eq!(network_kind(0xef53), None);
     }

@@ -57,9 +57,16 @@ pub(crate) struct Gate {
     bound: Duration,
 }
 
-/// The right to write, until dropped.
+/// A lock file that is held, until dropped; the one named `turn` is the right to write.
 #[derive(Debug)]
-pub(crate) struct Turn(#[expect(dead_code, reason = "closing it ends the turn")] File);
+pub(crate) struct Turn(File);
+
+impl Drop for Turn {
+    /// Closing would do, unless a child that is just being started still shares the descriptor.
+    fn drop(&mut self) {
+        let _ = self.0.unlock();
+    }
+}
 
 impl Gate {
     /// The gate of that database; waits at most so long.
@@ -103,7 +110,7 @@ impl Gate {
         };
         let turn = try_lock(&self.turn)?;
         drop(queue);
-        turn.map(|file| sign(file).map(Turn)).transpose()
+        turn.map(sign).transpose()
     }
 
     fn wait(&self, entrance: Entrance) -> io::Result<Turn> {
@@ -113,7 +120,7 @@ impl Gate {
         };
         let turn = sign(lock(&self.turn)?)?;
         drop(queue);
-        Ok(Turn(turn))
+        Ok(turn)
     }
 
     fn broken(&self, error: &io::Error) -> String {
@@ -134,25 +141,25 @@ fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
 }
 
-fn lock(path: &Path) -> io::Result<File> {
+fn lock(path: &Path) -> io::Result<Turn> {
     let file = open(path)?;
     file.lock()?;
-    Ok(file)
+    Ok(Turn(file))
 }
 
-fn try_lock(path: &Path) -> io::Result<Option<File>> {
+fn try_lock(path: &Path) -> io::Result<Option<Turn>> {
     let file = open(path)?;
     match file.try_lock() {
-        Ok(()) => Ok(Some(file)),
+        Ok(()) => Ok(Some(Turn(file))),
         Err(TryLockError::WouldBlock) => Ok(None),
         Err(TryLockError::Error(error)) => Err(error),
     }
 }
 
 /// Leaves our pid for whoever waits; of fixed width, so that it replaces a longer one.
-fn sign(mut file: File) -> io::Result<File> {
-    file.write_all(format!("{:>10}\n", std::process::id()).as_bytes())?;
-    Ok(file)
+fn sign(mut turn: Turn) -> io::Result<Turn> {
+    turn.0.write_all(format!("{:>10}\n", std::process::id()).as_bytes())?;
+    Ok(turn)
 }
 
 #[cfg(test)]

@@ -125,10 +125,11 @@ impl Lane {
                 connection.batch_execute("COMMIT").map_err(Fault::AtCommit)?;
                 Ok(value)
             }
-            Err(fault) => {
-                connection.batch_execute("ROLLBACK")?;
-                Err(fault)
-            }
+            Err(fault) => match (connection.batch_execute("ROLLBACK"), fault) {
+                // After a failure of its own SQLite may have rolled back already, and says so.
+                (_, fault @ Fault::Database(_)) | (Ok(()), fault) => Err(fault),
+                (Err(error), _) => Err(error.into()),
+            },
         }
     }
 

@@ -54,8 +54,8 @@ pub enum OpenError {
         /// The file or directory.
         path: String,
     },
-    /// Made by an earlier version, and not migrated yet.
-    #[error("the database has schema {found}, this program needs {known}; run `agents db migrate`")]
+    /// Made by an earlier version and not migrated yet, or without its write-ahead log.
+    #[error("the database is not up to date (schema {found} of {known}); run `agents db migrate`")]
     MigrationPending {
         /// The schema of the file.
         found: i64,
@@ -165,7 +165,8 @@ impl Facts {
         let header = &self.header;
         match (header.application_id, header.schema_version) {
             (APPLICATION_ID, version) if version > SCHEMA_VERSION => Verdict::Newer,
-            (APPLICATION_ID, SCHEMA_VERSION) => match self.machine.as_deref() {
+            (APPLICATION_ID, SCHEMA_VERSION) if header.journal_mode == "wal" => match self.machine.as_deref()
+            {
                 None => Verdict::Pending,
                 Some(found) if found == machine => Verdict::Current,
                 Some(_) => Verdict::OtherMachine,

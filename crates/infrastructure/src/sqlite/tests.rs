@@ -3,6 +3,11 @@
 
 mod catalogue;
 mod commits;
+mod crowd;
+mod files;
+mod histories;
 mod locks;
+mod power;
 mod reads;
+mod rows;
 mod world;

@@ -100,10 +100,7 @@ impl PlanRow {
     ) -> Result<PlanRecord, StoreError> {
         let row = RowName::new("plans", &self.id);
         let facts = &self.facts;
-        let phase = row.word("phase", &facts.phase, Phase::parse)?;
-        let state = row.word("state", &facts.state, State::parse)?;
-        let stage = Stage::new(phase, state)
-            .ok_or_else(|| row.corrupt(format_args!("there is no {phase}/{state}")))?;
+        let stage = facts.stage(row)?;
         Ok(PlanRecord {
             id: row.parsed("id", PlanId::parse(&self.id))?,
             name: self.name.clone(),
@@ -163,6 +160,12 @@ impl FactColumns {
             cancel_reason: record.cancel_reason.clone(),
             updated_at: record.updated_at.as_millis(),
         }
+    }
+
+    fn stage(&self, row: RowName<'_>) -> Result<Stage, StoreError> {
+        let phase = row.word("phase", &self.phase, Phase::parse)?;
+        let pair = Stage::new(phase, row.word("state", &self.state, State::parse)?);
+        pair.ok_or_else(|| row.corrupt(format_args!("there is no {phase}/{}", self.state)))
     }
 
     fn last_attempt(&self, row: RowName<'_>) -> Result<Option<Attempt>, StoreError> {

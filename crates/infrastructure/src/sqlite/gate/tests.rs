@@ -7,7 +7,7 @@ fn gate(dir: &tempfile::TempDir, bound: Duration) -> Gate {
     Gate::new(&dir.path().join("agents.db"), bound)
 }
 
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 const SHORT: Duration = Duration::from_millis(30);
 
 #[test]

@@ -70,7 +70,7 @@ async fn views_show_who_holds_the_lock() {
     let lock = view.lock.clone().expect("held");
     assert_eq!((lock.owner, lock.key, lock.stale), (owner_of(&fence), LockKey::Plan(plan.id), false));
     assert_eq!(&view.record, &*plan);
-    world.clock.advance(Duration::from_secs(300));
+    world.clock.advance(Duration::from_mins(5));
     let page = store.reads().list(&PlanFilter::default()).await.expect("listed");
     assert!(page.plans[0].lock.as_ref().expect("held").stale);
     assert_eq!(store.reads().status(world.new_plan(|_| ()).plan.id).await, Ok(None));

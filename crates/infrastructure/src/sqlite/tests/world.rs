@@ -69,7 +69,7 @@ impl World {
     pub(super) fn options(&self) -> SqliteOptions {
         let clock: Arc<dyn Clock> = Arc::clone(&self.clock) as _;
         let options = SqliteOptions::new(self.path(), clock, "boot-1", "machine-1", parse_action);
-        SqliteOptions { gate_timeout: Duration::from_secs(60), ..options }
+        SqliteOptions { gate_timeout: Duration::from_mins(1), ..options }
     }
 
     pub(super) fn open(&self) -> SqliteStore {
@@ -127,6 +127,7 @@ impl World {
         NewPlan { plan, definition, event }
     }
 
+    #[expect(clippy::unused_self, reason = "reads like the rest of the world")]
     pub(super) fn request(&self, keys: &[LockKey], owner: OwnerId) -> AcquireRequest {
         AcquireRequest {
             keys: keys.to_vec(),

@@ -1,0 +1,96 @@
+//! Whatever happens to a plan, its row is what its log leads to.
+
+use std::collections::BTreeMap;
+
+use agents_domain::id::IntentId;
+use agents_domain::oid::Oid;
+use agents_domain::plan::{
+    Change, Failure, InterruptCause, Phase, Plan, PlanStore as _, Saved, Step, Validation, Work, next,
+};
+use agents_domain::time::{Clock as _, Timestamp};
+use agents_domain::workspace::Intent;
+use proptest::prelude::*;
+
+use super::world::{World, done, holder, name, sound, start};
+
+fn oid(digit: &str) -> Oid {
+    Oid::parse(&digit.repeat(40)).expect("valid")
+}
+
+fn failure() -> Failure {
+    Failure {
+        code: "conflict".into(),
+        message: "both changed".into(),
+        hint: Some("h".into()),
+        retryable: true,
+    }
+}
+
+fn changes(round: usize) -> Vec<Change> {
+    let id = IntentId::parse(&format!("01ARZ3NDEKTSV4RRFF{:08}", round % 3)).expect("valid");
+    let intent = Intent {
+        id,
+        project: name(if round.is_multiple_of(2) { "api" } else { "web" }),
+        reference: "refs/heads/main".into(),
+        old: oid("1"),
+        new: oid("2"),
+    };
+    let validation = Validation {
+        name: "tests".into(),
+        project: name("api"),
+        required: true,
+        passed: round.is_multiple_of(2),
+        message: Some("said".into()),
+    };
+    let work = vec![Work { project: name("api"), saved: Saved::Directory { reason: "full".into() } }];
+    let input = (round.is_multiple_of(2)).then(|| "which?".to_owned());
+    vec![
+        start(),
+        done(),
+        Change::PhaseFailed { failure: failure(), work: work.clone() },
+        Change::Parked { until: Some(Timestamp::from_millis(7)), input, cause: "later".into(), work },
+        Change::PhaseAdvanced { to: Phase::Execute },
+        Change::PhaseAdvanced { to: Phase::Apply },
+        Change::Applied,
+        Change::Constrained { failure: failure(), validations: vec![validation.clone()] },
+        Change::Retried,
+        Change::Reverted { reason: Some("wrong way".into()) },
+        Change::Interrupted { cause: InterruptCause::OwnerDied, work: vec![] },
+        Change::Adopted { driver: holder("plan execute") },
+        Change::Prompted { text: "more tests".into() },
+        Change::LandingIntended { intents: vec![intent], validations: vec![validation] },
+        Change::Landed { intent: id },
+        Change::PhaseStarted { driver: holder("parent"), bases: BTreeMap::new(), commanded: false },
+        Change::Cancelled { reason: Some("enough".into()), keep_landed: true, work: vec![] },
+    ]
+}
+
+fn is_legal(plan: &Plan, change: &Change, world: &World) -> bool {
+    matches!(next(plan, change, world.clock.now()), Ok(Step::Moved(_)))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    #[test]
+    fn every_history_is_read_back_and_replays(picks in proptest::collection::vec(0usize..1_000, 1..60)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("runtime");
+        runtime.block_on(async {
+            let (world, store) = World::new();
+            let (mut plan, fence) = world.held_plan(&store).await;
+            for (round, pick) in picks.into_iter().enumerate() {
+                // The last change ends the plan; it is left out until little else remains.
+                let mut legal = changes(round);
+                legal.retain(|change| is_legal(&plan, change, &world));
+                if legal.len() > 3 {
+                    legal.retain(|change| !matches!(change, Change::Cancelled { .. }));
+                }
+                if legal.is_empty() {
+                    break;
+                }
+                plan = world.commit(&store, &plan, legal.swap_remove(pick % legal.len()), &fence).await;
+                assert_eq!(store.plans().load(plan.id).await, Ok(Some(plan.clone())));
+            }
+            sound(&store);
+        });
+    }
+}
