@@ -4,7 +4,7 @@ use agents_domain::id::PlanId;
 use agents_domain::oid::Oid;
 use agents_domain::workspace::{Project, WorkspaceError};
 
-use super::command::Git;
+use super::command::{At, Git};
 use super::refs;
 
 /// Moves it from `old` to `new`. Already at `new`: done before.
@@ -32,7 +32,8 @@ pub(super) fn advance(
 }
 
 /// The tip to work from: what is recorded, or what a person put on top of it. A branch that is
-/// behind what is recorded (a crash between the record and the move) or gone is brought up to it.
+/// behind what is recorded (a crash between the record and the move) or gone is brought up to it;
+/// so is one that stands at an earlier snapshot of the plan, which stays in a ref of its own.
 pub(super) fn settle(
     git: &Git,
     project: &Project,
@@ -45,8 +46,10 @@ pub(super) fn settle(
     match (recorded, &found) {
         (None, _) => return Ok(found),
         (Some(recorded), Some(found)) if refs::contains(&at, found, recorded)? => {}
-        (Some(recorded), Some(behind)) if !refs::contains(&at, recorded, behind)? => {
-            return Err(moved(reference, Some(recorded), Some(behind)));
+        (Some(recorded), Some(aside))
+            if !refs::contains(&at, recorded, aside)? && !is_ours(&at, plan, aside)? =>
+        {
+            return Err(moved(reference, Some(recorded), Some(aside)));
         }
         (Some(recorded), behind) => {
             refs::swap(&at, &reference, behind.as_ref(), recorded, "agents: catching up")?;
@@ -54,6 +57,14 @@ pub(super) fn settle(
         }
     }
     Ok(found)
+}
+
+/// Whether that commit is a snapshot of one of the plan's attempts.
+fn is_ours(at: &At<'_>, plan: PlanId, commit: &Oid) -> Result<bool, WorkspaceError> {
+    let snapshots = format!("refs/agents/{plan}/");
+    let found =
+        at.call(&["for-each-ref", "--format=%(refname)", "--points-at"]).args([commit.as_str(), &snapshots]);
+    Ok(!found.run()?.is_empty())
 }
 
 fn reference(plan: PlanId) -> String {

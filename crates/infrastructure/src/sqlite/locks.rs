@@ -168,13 +168,14 @@ fn renew(
     let length = ttl.as_duration();
     let renew = Renew::new(owner, terms, &clock.boot_id, now.plus(length), wall.plus(length));
     let extended = renew.run(connection)?;
-    let all_extended = terms.iter().all(|(key, _)| extended.contains_key(&columns(key)));
+    let extension = |(key, token): &Term| extended.get(&(columns(key), token.value()));
+    let all_extended = terms.iter().all(|term| extension(term).is_some());
     let others = if all_extended { HashMap::new() } else { holders(connection, terms)? };
-    let outcome = |(key, _): &Term| {
-        let key = columns(key);
-        if let Some(end) = extended.get(&key) {
+    let outcome = |term: &Term| {
+        if let Some(end) = extension(term) {
             return Ok(Renewal::Extended { expires_at: Timestamp::from_millis(*end) });
         }
+        let key = columns(&term.0);
         let Some(by) = others.get(&key) else { return Ok(Renewal::Expired) };
         let row = RowName::new("locks", &key.1);
         Ok(Renewal::Lost { by: row.parsed("owner_id", OwnerId::parse(by))? })

@@ -10,6 +10,9 @@ use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{BigInt, Text};
 use diesel::sqlite::Sqlite;
 
+/// The ends of the terms that were extended, by the columns of their key and their token.
+pub(crate) type Extended = HashMap<((String, String), i64), i64>;
+
 /// Moves the ends of those terms that still carry this owner and token, never back.
 #[derive(Debug, QueryId)]
 pub(crate) struct Renew {
@@ -41,19 +44,16 @@ impl Renew {
 }
 
 impl Query for Renew {
-    type SqlType = (Text, Text, BigInt);
+    type SqlType = (Text, Text, BigInt, BigInt);
 }
 
 impl RunQueryDsl<SqliteConnection> for Renew {}
 
 impl Renew {
-    /// Runs it: type and id of each lock that was extended, and where its term now ends, wall time.
-    pub(crate) fn run(
-        self,
-        connection: &mut SqliteConnection,
-    ) -> QueryResult<HashMap<(String, String), i64>> {
-        let rows: Vec<(String, String, i64)> = self.load(connection)?;
-        Ok(rows.into_iter().map(|(kind, id, end)| ((kind, id), end)).collect())
+    /// Runs it: type, id and token of each term that was extended, and where it now ends, wall time.
+    pub(crate) fn run(self, connection: &mut SqliteConnection) -> QueryResult<Extended> {
+        let rows: Vec<(String, String, i64, i64)> = self.load(connection)?;
+        Ok(rows.into_iter().map(|(kind, id, token, end)| (((kind, id), token), end)).collect())
     }
 }
 
@@ -82,7 +82,7 @@ impl QueryFragment<Sqlite> for Renew {
              (SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(",
         );
         out.push_bind_param::<Text, _>(&self.terms)?;
-        out.push_sql(")) RETURNING resource_type, resource_id, expires_at");
+        out.push_sql(")) RETURNING resource_type, resource_id, token, expires_at");
         Ok(())
     }
 }

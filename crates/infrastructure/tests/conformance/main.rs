@@ -134,4 +134,5 @@ macro_rules! stores {
 // THE ONE PLACE TO ADD A STORE: one line here, and its opener in `support.rs`.
 stores! {
     in_memory => crate::support::memory;
+    on_sqlite => crate::support::sqlite;
 }

@@ -14,6 +14,7 @@ use agents_domain::reads::PlanReads;
 use agents_domain::time::{BootInstant, Clock, Timestamp, Ttl};
 use agents_infrastructure::clock::HandClock;
 use agents_infrastructure::memory::MemoryStore;
+use agents_infrastructure::sqlite::{SqliteOptions, SqliteStore};
 
 use crate::values::{self, holder, owner};
 
@@ -53,6 +54,25 @@ pub(crate) fn memory(unfenced: Unfenced) -> Fixture {
         actions: store.actions(),
         reads: store.reads(),
         _kept: Box::new(()),
+    }
+}
+
+/// The store on a SQLite file.
+pub(crate) fn sqlite(unfenced: Unfenced) -> Fixture {
+    let (clock, directory) = (hand_clock(), tempfile::tempdir().expect("a directory"));
+    let time = Arc::clone(&clock) as Arc<dyn Clock>;
+    let path = directory.path().join("agents.db");
+    let options = SqliteOptions::new(path, time, "this boot", "this machine", values::parse_action);
+    let options = if unfenced == Unfenced::Allowed { options.allow_unfenced() } else { options };
+    let store = SqliteStore::create(options).expect("a database");
+    Fixture {
+        clock,
+        locks: Arc::new(store.locks()),
+        plans: Arc::new(store.plans()),
+        projects: Arc::new(store.projects()),
+        actions: Arc::new(store.actions()),
+        reads: Arc::new(store.reads()),
+        _kept: Box::new(directory),
     }
 }
 
