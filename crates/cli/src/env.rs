@@ -3,6 +3,8 @@
 //! Nothing else reads the environment. Of variables only `AGENTS_*`, the XDG base directories
 //! and what terminals agree on are looked at; a bare `DATABASE_URL` belongs to the user's app.
 
+#![expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+
 use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::path::PathBuf;

@@ -105,6 +105,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "compared with what is under test")]
     fn wall_time_is_the_systems() {
         let before = since_epoch(SystemTime::now());
         let read = SystemClock.now().as_millis();

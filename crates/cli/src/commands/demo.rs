@@ -40,7 +40,7 @@ pub fn demo(base: &Base) -> Result<Report, Failure> {
     scene.agents(&["plan", "apply", plan])?;
     base.progress.finish();
     let terms = summary::terms(base, &scene)?;
-    let commits = scene.commits()?;
+    let commits = scene.commits(base)?;
     let home = scene.home.display().to_string();
     let data = json!({
         "home": home,

@@ -65,6 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "the age of a file is told by the system's clock")]
     fn a_lock_is_reported_with_path_and_age() {
         let dir = tempfile::tempdir().expect("a directory");
         let lock = dir.path().join("index.lock");

@@ -33,6 +33,7 @@ pub struct SystemProcesses {
 impl SystemProcesses {
     /// Reads who we are; the user from `USER` or `LOGNAME`, or else its number. On systems without
     /// `/proc` the boot and the namespace stay unknown, and nobody is ever proved dead or alive.
+    #[expect(clippy::disallowed_methods, reason = "the adapter of who this process is")]
     pub fn new() -> Self {
         let user = ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
         Self {

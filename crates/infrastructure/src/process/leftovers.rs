@@ -9,6 +9,11 @@
 //! A number is signalled through a descriptor of the process (pidfd), opened before the marker is
 //! read once more, so that nobody is hit who has the number by reuse.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "short waits for processes to end, in which nothing else can be heard"
+)]
+
 use std::thread;
 use std::time::{Duration, Instant};
 

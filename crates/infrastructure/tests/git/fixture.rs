@@ -1,5 +1,7 @@
 //! A repository with one commit, a home of its own, and a workspace on it.
 
+#![expect(clippy::disallowed_methods, reason = "tests hand the caller's GIT_* to git")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -170,6 +172,7 @@ pub(crate) fn plan() -> PlanId {
     PlanId::parse(PLAN).expect("valid")
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the port takes an option; an attempt may have no lock")]
 pub(crate) fn token(value: i64) -> Option<FencingToken> {
     Some(FencingToken::from_storage(value))
 }

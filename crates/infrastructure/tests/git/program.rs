@@ -1,5 +1,7 @@
 //! Which git runs, and in which environment.
 
+#![expect(clippy::disallowed_methods, reason = "shows what the caller's environment was")]
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;

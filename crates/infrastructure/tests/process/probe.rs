@@ -5,6 +5,8 @@
 //! agents-process-probe drive LOG PROGRAM ARG…      a driver; prints how it ended, and its peak memory
 //! ```
 
+#![expect(clippy::disallowed_methods, reason = "a program of its own, which hands its environment in")]
+
 use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;

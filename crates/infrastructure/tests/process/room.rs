@@ -151,6 +151,7 @@ pub(crate) fn render(program: &Program, _: &Context, purpose: &str) -> Result<Ve
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "tests hand the caller's environment in")]
 pub(crate) fn runner_with(binary: &Path, extra: &[(&str, &str)]) -> ProcessRunner {
     let extra = extra.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
     let caller: Vec<_> = std::env::vars_os().chain(extra).collect();

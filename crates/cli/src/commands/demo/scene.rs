@@ -50,10 +50,10 @@ impl Scene {
             root,
         };
         config::private_directory(&scene.root)?;
-        scene.git(&["init", "-q", "-b", "main", "demo"], &scene.root)?;
+        git(base, &scene.root, &["init", "-q", "-b", "main", "demo"])?;
         scene.write(&scene.repository.join("README.md"), "# A scratch repository\n")?;
-        scene.git(&["add", "."], &scene.repository)?;
-        scene.git(&["commit", "-q", "-m", "first"], &scene.repository)?;
+        git(base, &scene.repository, &["add", "."])?;
+        git(base, &scene.repository, &["commit", "-q", "-m", "first"])?;
         let action = scene.root.join("greet.yaml");
         scene.write(&action, GREET)?;
         scene.agents(&["init"])?;
@@ -76,8 +76,8 @@ impl Scene {
     }
 
     /// How many commits the branch has.
-    pub(super) fn commits(&self) -> Result<u64, Failure> {
-        let count = self.git(&["rev-list", "--count", "--first-parent", "main"], &self.repository)?;
+    pub(super) fn commits(&self, base: &Base) -> Result<u64, Failure> {
+        let count = git(base, &self.repository, &["rev-list", "--count", "--first-parent", "main"])?;
         count.trim().parse().map_err(|error: std::num::ParseIntError| {
             Failure::internal("git gave no number").caused_by(&error)
         })
@@ -93,21 +93,23 @@ impl Scene {
         command
     }
 
-    fn git(&self, args: &[&str], directory: &Path) -> Result<String, Failure> {
-        let mut command = Command::new("git");
-        for name in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"] {
-            command.env_remove(name);
-        }
-        let identity =
-            ["-c", "user.name=demo", "-c", "user.email=demo@localhost", "-c", "commit.gpgsign=false"];
-        finished("git", command.args(identity).args(args).current_dir(directory).output())
-    }
-
     fn write(&self, path: &Path, text: &str) -> Result<(), Failure> {
         let shown = path.strip_prefix(&self.root).unwrap_or(path).display();
         fs::write(path, text)
             .map_err(|error| Failure::internal(format!("{shown} cannot be written")).caused_by(&error))
     }
+}
+
+/// The caller's `GIT_*` would lead git elsewhere.
+fn git(base: &Base, directory: &Path, args: &[&str]) -> Result<String, Failure> {
+    let mut command = Command::new("git");
+    for (name, _) in
+        base.env.inherited.iter().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"GIT_"))
+    {
+        command.env_remove(name);
+    }
+    let identity = ["-c", "user.name=demo", "-c", "user.email=demo@localhost", "-c", "commit.gpgsign=false"];
+    finished("git", command.args(identity).args(args).current_dir(directory).output())
 }
 
 /// The exit code of a process that was started.

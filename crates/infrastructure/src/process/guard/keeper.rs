@@ -1,5 +1,10 @@
 //! The guard's one loop: what happens next, and how urgently the tree is to end.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the guard is a process of its own: only its own time counts for a grace"
+)]
+
 use std::io::Write;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
