@@ -28,7 +28,9 @@ impl Watch {
 
 impl Observer for Watch {
     fn transition(&self, plan: &Plan, change: &Change) {
-        self.progress.transition(&format!("plan {} {}: {}", plan.id, plan.stage, event_line(change)));
+        let facts = event_line(change);
+        let facts = if facts.is_empty() { facts } else { format!(": {facts}") };
+        self.progress.transition(&format!("plan {} {}{facts}", plan.id, plan.stage));
     }
 
     fn waiting(&self, held: &HeldLock) {

@@ -34,7 +34,9 @@ pub fn add(app: &App, file: &Path) -> Result<Report, Failure> {
     let name = &stored.action.name;
     let verb = if replaced { "replaced" } else { "added" };
     let message = format!("{verb} {name}; plans made before keep what they were made with");
-    Ok(one(&stored).message(message).message(format!("next: agents run {name} PROJECT")))
+    let facts = vec![("action", name.to_string()), ("description", stored.action.description.clone())];
+    let report = Report { body: Body::Facts(facts), ..one(&stored) };
+    Ok(report.message(message).message(format!("next: agents run {name} PROJECT")))
 }
 
 /// `action list`.

@@ -2,7 +2,7 @@
 
 use agents_application::{DriveError, PhaseDriver};
 use agents_domain::id::PlanId;
-use agents_domain::plan::{Failure as PlanFailure, Plan, State};
+use agents_domain::plan::{Failure as PlanFailure, Phase, Plan, State};
 use agents_domain::runner::StopCause;
 use serde_json::json;
 
@@ -37,7 +37,24 @@ pub(super) fn outcome(app: &App, plan: &Plan) -> Result<Report, Failure> {
     match (&plan.failure, plan.state()) {
         (Some(failure), State::Errored | State::Constrained) => Err(unsuccessful(plan, failure)),
         _ if plan.parked.is_some() => Err(parked(plan)),
-        _ => report(app, plan.id),
+        _ => {
+            let report = report(app, plan.id)?;
+            Ok(next_step(plan).into_iter().fold(report, Report::message))
+        }
+    }
+}
+
+/// What to do next with a plan that is well, if anything.
+fn next_step(plan: &Plan) -> Option<String> {
+    let id = plan.id;
+    match (plan.phase(), plan.state()) {
+        (Phase::Strategize, State::Queued | State::Complete) | (Phase::Execute, State::Queued) => {
+            Some(format!("next: agents plan execute {id}"))
+        }
+        (Phase::Execute, State::Complete) | (Phase::Apply, State::Queued) => {
+            Some(format!("next: agents plan apply {id}"))
+        }
+        _ => None,
     }
 }
 

@@ -1,5 +1,7 @@
 //! `agents plan …`: moving plans along, and looking at them.
 
+use std::io::{Cursor, Read};
+
 use agents_application::driver::ApplyOptions;
 use agents_domain::plan::PlanStore;
 use agents_domain::reads::{PlanFilter, PlanReads};
@@ -89,16 +91,24 @@ fn list(app: &App, args: &ListArgs) -> Result<Report, Failure> {
     Ok(plans_report(&page, &|holder| app.liveness(holder), app.now()))
 }
 
+/// One attempt's output, or that of all, each under a line of its own.
 fn log(app: &App, plan: &PlanRef, attempt: Option<u32>) -> Result<Report, Failure> {
     let view = resolve::view(app, resolve::plan(app, plan)?)?;
-    let id = view.record.id;
-    let attempt = attempt.unwrap_or(view.record.attempt);
-    let path = app.files.paths(id, attempt).log;
-    let none = || {
-        let message = format!("plan {id} has no log of attempt {attempt}");
-        Failure::not_found("no_such_attempt", message).hint(format!("agents plan events {id}"))
-    };
-    let reader = read_log(&path).map_err(|_| none())?;
-    let data = json!({ "plan_id": id.as_str(), "attempt": attempt, "path": path.display().to_string() });
-    Ok(Report { body: Body::Raw(Box::new(reader)), ..Report::of(data) })
+    let (id, last) = (view.record.id, view.record.attempt);
+    let attempts = attempt.map_or(1..=last, |attempt| attempt..=attempt);
+    let (mut bytes, mut logs): (Box<dyn Read + Send>, _) = (Box::new(std::io::empty()), Vec::new());
+    for number in attempts {
+        let path = app.files.paths(id, number).log;
+        let Ok(reader) = read_log(&path) else { continue };
+        let heading = if attempt.is_some() { String::new() } else { format!("[agents] attempt {number}\n") };
+        bytes = Box::new(bytes.chain(Cursor::new(heading)).chain(reader));
+        logs.push(json!({ "attempt": number, "path": path.display().to_string() }));
+    }
+    if logs.is_empty() {
+        let which = attempt.map_or_else(String::new, |attempt| format!(" of attempt {attempt}"));
+        let failure = Failure::not_found("no_log", format!("plan {id} has no log{which}"));
+        return Err(failure.hint(format!("agents plan events {id}")));
+    }
+    let data = json!({ "plan_id": id.as_str(), "logs": logs });
+    Ok(Report { body: Body::Raw(bytes), ..Report::of(data) })
 }
