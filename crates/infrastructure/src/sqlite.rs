@@ -6,7 +6,7 @@
 //! reads ──────────────────────────────── read connection      any time, one moment each
 //! plans, projects, actions, renewals ─┐
 //!                                     ├─ gate ─ durable       waits for the disk
-//! acquire, release ───────────────────┴─ gate ─ lease         does not ([`connection`] says why)
+//! acquire, release ───────────────────┴─ gate ─ lease         does not (`connection.rs` says why)
 //! heartbeat's locks ──────────────────── turn ─ own           passes the queue, no runtime
 //! ```
 //!

@@ -81,10 +81,14 @@ fn check_directory(path: &Path) -> Result<&Path, OpenError> {
     }
     let found = statfs(directory);
     let found = found.map_err(|e| OpenError::Unavailable { path: shown(), reason: e.to_string() })?;
-    match network_kind(found.f_type.into()) {
-        Some(kind) => Err(OpenError::NetworkFilesystem { path: shown(), kind: kind.to_owned() }),
-        None => Ok(directory),
-    }
+    judge_filesystem(directory, found.f_type.into())?;
+    Ok(directory)
+}
+
+fn judge_filesystem(directory: &Path, magic: i128) -> Result<(), OpenError> {
+    let Some(kind) = network_kind(magic) else { return Ok(()) };
+    let path = directory.display().to_string();
+    Err(OpenError::NetworkFilesystem { path, kind: kind.to_owned() })
 }
 
 fn writable(path: &Path) -> Result<(), OpenError> {
@@ -130,7 +134,9 @@ mod tests {
     fn file_systems_of_other_machines_are_known_by_their_numbers() {
         let names = [0x6969, 0xff53_4d42, -0x01ac_b2be].map(network_kind);
         assert_eq!(names, [Some("nfs"), Some("cifs"), Some("smb2")]);
-        assert_eq!(network_kind(0xef53), None);
+        assert_eq!(judge_filesystem(Path::new("/x"), 0xef53), Ok(()));
+        let refused = judge_filesystem(Path::new("/x"), 0x6969).expect_err("nfs").to_string();
+        assert!(refused.starts_with("/x is on a network file system (nfs)"), "{refused}");
     }
 
     #[test]

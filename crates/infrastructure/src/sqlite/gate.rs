@@ -31,8 +31,8 @@
 //! its turn comes at last, nobody receives it, and the file closes.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::thread;
@@ -156,9 +156,15 @@ fn try_lock(path: &Path) -> io::Result<Option<Turn>> {
     }
 }
 
-/// Leaves our pid for whoever waits; of fixed width, so that it replaces a longer one.
-fn sign(mut turn: Turn) -> io::Result<Turn> {
-    turn.0.write_all(format!("{:>10}\n", std::process::id()).as_bytes())?;
+/// Leaves our pid for whoever waits; of fixed width, so that it replaces a longer one. Whoever
+/// finds its own there writes nothing: a write would dirty the file for the next sync of the disk.
+fn sign(turn: Turn) -> io::Result<Turn> {
+    let ours = format!("{:>10}\n", std::process::id());
+    let mut found = [0; 11];
+    let read = turn.0.read_at(&mut found, 0)?;
+    if &found[..read] != ours.as_bytes() {
+        turn.0.write_all_at(ours.as_bytes(), 0)?;
+    }
     Ok(turn)
 }
 

@@ -24,14 +24,13 @@ use agents_domain::lock::{
     AcquireRequest, Conflict, Fence, HeldLock, Lease, LockError, LockFilter, LockKey, LockPort, Release,
     Renewal, Term,
 };
-use agents_domain::time::{Clock, Timestamp, Ttl};
+use agents_domain::time::{Clock, Ttl};
 use async_trait::async_trait;
 use diesel::prelude::*;
 
 use crate::sqlite::failure::WORDS;
 use crate::sqlite::lane::Lane;
 use crate::sqlite::renewal::{Renew, holders};
-use crate::store::column::RowName;
 use crate::store::fault::Fault;
 use crate::store::lock_row::{LockRow, NewTerm, TenureColumns};
 use crate::store::schema::locks;
@@ -118,7 +117,7 @@ pub(crate) fn grant(
         let held = row.held(&clock.boot_id, now)?.expect("a record that refuses is held");
         return Err(Fault::Conflict(Conflict(Box::new(held))));
     };
-    let before = row.held(&clock.boot_id, now)?.filter(|_| grant.reentrant);
+    let before = if grant.reentrant { row.held(&clock.boot_id, now)? } else { None };
     let tenure = grant.record.tenure().expect("a grant has a holder");
     // Of an earlier hold of the same owner everything stays, also its end if that is later.
     let kept = before.as_ref().filter(|_| record.tenure().is_some_and(|old| old.expires == tenure.expires));
@@ -168,23 +167,14 @@ fn renew(
     let length = ttl.as_duration();
     let renew = Renew::new(owner, terms, &clock.boot_id, now.plus(length), wall.plus(length));
     let extended = renew.run(connection)?;
-    let extension = |(key, token): &Term| extended.get(&(columns(key), token.value()));
-    let all_extended = terms.iter().all(|term| extension(term).is_some());
+    let all_extended = terms.iter().all(|term| extended.contains_key(term));
     let others = if all_extended { HashMap::new() } else { holders(connection, terms)? };
-    let outcome = |term: &Term| {
-        if let Some(end) = extension(term) {
-            return Ok(Renewal::Extended { expires_at: Timestamp::from_millis(*end) });
-        }
-        let key = columns(&term.0);
-        let Some(by) = others.get(&key) else { return Ok(Renewal::Expired) };
-        let row = RowName::new("locks", &key.1);
-        Ok(Renewal::Lost { by: row.parsed("owner_id", OwnerId::parse(by))? })
+    let outcome = |term: &Term| match (extended.get(term), others.get(&term.0)) {
+        (Some(end), _) => Renewal::Extended { expires_at: *end },
+        (None, Some(by)) => Renewal::Lost { by: *by },
+        (None, None) => Renewal::Expired,
     };
-    terms.iter().map(outcome).collect()
-}
-
-fn columns(key: &LockKey) -> (String, String) {
-    (key.resource_type().to_owned(), key.resource_id().to_owned())
+    Ok(terms.iter().map(outcome).collect())
 }
 
 fn release(connection: &mut SqliteConnection, owner: OwnerId, term: &Term) -> Result<Release, Fault> {

@@ -3,15 +3,16 @@
 use std::collections::HashMap;
 
 use agents_domain::id::OwnerId;
-use agents_domain::lock::{LockKey, Term};
+use agents_domain::lock::{FencingToken, LockKey, Term};
+use agents_domain::plan::StoreError;
 use agents_domain::time::{BootInstant, Timestamp};
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{BigInt, Text};
 use diesel::sqlite::Sqlite;
 
-/// The ends of the terms that were extended, by the columns of their key and their token.
-pub(crate) type Extended = HashMap<((String, String), i64), i64>;
+use crate::store::column::RowName;
+use crate::store::fault::Fault;
 
 /// Moves the ends of those terms that still carry this owner and token, never back.
 #[derive(Debug, QueryId)]
@@ -50,10 +51,14 @@ impl Query for Renew {
 impl RunQueryDsl<SqliteConnection> for Renew {}
 
 impl Renew {
-    /// Runs it: type, id and token of each term that was extended, and where it now ends, wall time.
-    pub(crate) fn run(self, connection: &mut SqliteConnection) -> QueryResult<Extended> {
+    /// Runs it: the terms that were extended, and where each now ends, wall time.
+    pub(crate) fn run(self, connection: &mut SqliteConnection) -> Result<HashMap<Term, Timestamp>, Fault> {
         let rows: Vec<(String, String, i64, i64)> = self.load(connection)?;
-        Ok(rows.into_iter().map(|(kind, id, token, end)| (((kind, id), token), end)).collect())
+        let extended = rows.into_iter().map(|(kind, id, token, end)| {
+            let term = (key(&kind, &id)?, FencingToken::from_storage(token));
+            Ok((term, Timestamp::from_millis(end)))
+        });
+        extended.collect()
     }
 }
 
@@ -111,14 +116,22 @@ impl QueryFragment<Sqlite> for Holders {
     }
 }
 
-/// Who holds the locks of those terms now, by type and id; the free and the missing are left out.
+/// Who holds the locks of those terms now; the free and the missing are left out.
 pub(crate) fn holders(
     connection: &mut SqliteConnection,
     terms: &[Term],
-) -> QueryResult<HashMap<(String, String), String>> {
+) -> Result<HashMap<LockKey, OwnerId>, Fault> {
     let keys = array(terms.iter().map(|(key, _)| row(key, None)));
     let rows: Vec<(String, String, String)> = Holders { keys }.load(connection)?;
-    Ok(rows.into_iter().map(|(kind, id, owner)| ((kind, id), owner)).collect())
+    let holders = rows.into_iter().map(|(kind, id, owner)| {
+        let owner = RowName::new("locks", &id).parsed("owner_id", OwnerId::parse(&owner))?;
+        Ok((key(&kind, &id)?, owner))
+    });
+    holders.collect()
+}
+
+fn key(kind: &str, id: &str) -> Result<LockKey, StoreError> {
+    RowName::new("locks", id).need("a lock key", LockKey::from_parts(kind, id))
 }
 
 fn row(key: &LockKey, token: Option<i64>) -> serde_json::Value {

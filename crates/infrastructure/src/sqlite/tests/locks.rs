@@ -99,6 +99,24 @@ async fn many_terms_are_renewed_at_once_and_each_says_what_became_of_it() {
     assert_eq!(short, Ok(vec![Renewal::Extended { expires_at: kept }]), "never shortened");
 }
 
+#[tokio::test]
+async fn an_earlier_term_of_the_same_owner_is_lost_to_its_later_one() {
+    let (world, store) = World::new();
+    let keys = projects(&store, &["a"]).await;
+    let request = world.request(&keys, world.owner());
+    let mut terms = Vec::new();
+    for _ in 0..2 {
+        let lease = store.locks().acquire(&request).await.expect("free").remove(0);
+        terms.push((keys[0].clone(), token(&lease.fence)));
+        if terms.len() == 1 {
+            store.locks().evict(&terms[0], request.owner, "test").await.expect("evicted");
+        }
+    }
+    let renewed = store.locks().renew(request.owner, &terms, Ttl::default()).await.expect("answers");
+    assert_eq!(renewed[0], Renewal::Lost { by: request.owner });
+    assert!(matches!(renewed[1], Renewal::Extended { .. }));
+}
+
 #[test]
 fn the_heartbeat_needs_no_runtime() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("runtime");
