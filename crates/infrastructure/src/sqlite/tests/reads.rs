@@ -8,7 +8,7 @@ use agents_domain::reads::{PlanFilter, PlanReads as _};
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 
-use super::world::{World, done, name, owner_of, sound, start};
+use super::world::{World, done, name, owner_of, sound, start, start_on};
 use crate::sqlite::SqliteStore;
 
 /// Four plans: one at work, one done with its phase, one cancelled of another action, one child.
@@ -18,7 +18,7 @@ async fn four(world: &World, store: &SqliteStore) -> [Plan; 4] {
     let first = world.commit(store, &first, start(), &fence).await;
     tick();
     let (second, fence) = world.held_plan_of(store, |origin| origin.projects = vec![name("api")]).await;
-    let second = world.commit(store, &second, start(), &fence).await;
+    let second = world.commit(store, &second, start_on(&["api"]), &fence).await;
     let second = world.commit(store, &second, done(), &fence).await;
     tick();
     let (third, fence) = world.held_plan_of(store, |origin| origin.action = name("fix")).await;

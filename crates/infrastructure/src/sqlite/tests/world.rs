@@ -237,8 +237,12 @@ pub(super) fn owner_of(fence: &Fence) -> OwnerId {
 }
 
 pub(super) fn start() -> Change {
-    let oid = |digit: &str| agents_domain::oid::Oid::parse(&digit.repeat(40)).expect("valid");
-    let bases = [(name("api"), oid("a")), (name("web"), oid("b"))].into();
+    start_on(&["api", "web"])
+}
+
+pub(super) fn start_on(projects: &[&str]) -> Change {
+    let oid = agents_domain::oid::Oid::parse(&"a".repeat(40)).expect("valid");
+    let bases = projects.iter().map(|project| (name(project), oid.clone())).collect();
     Change::PhaseStarted { driver: holder("plan execute"), bases, commanded: true }
 }
 
