@@ -31,11 +31,9 @@ pub struct SystemProcesses {
 }
 
 impl SystemProcesses {
-    /// Reads who we are; the user from `USER` or `LOGNAME`, or else its number. On systems without
-    /// `/proc` the boot and the namespace stay unknown, and nobody is ever proved dead or alive.
-    #[expect(clippy::disallowed_methods, reason = "the adapter of who this process is")]
+    /// Reads who we are. On systems without `/proc` the boot and the namespace stay unknown, and
+    /// nobody is ever proved dead or alive.
     pub fn new() -> Self {
-        let user = ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
         Self {
             host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
             boot_id: fs::read_to_string("/proc/sys/kernel/random/boot_id")
@@ -43,7 +41,7 @@ impl SystemProcesses {
                 .trim()
                 .to_owned(),
             pid_namespace: namespace(),
-            user: user.filter(|user| !user.is_empty()).unwrap_or_else(|| getuid().as_raw().to_string()),
+            user: user(),
             one_machine: false,
         }
     }
@@ -106,6 +104,25 @@ fn process(pid: u32, started: u64) -> Liveness {
     }
 }
 
+/// `USER` or `LOGNAME`; without them (a service, a container) the name in the system's list; or
+/// else the number. For people only.
+#[expect(clippy::disallowed_methods, reason = "the adapter of who this process is")]
+fn user() -> String {
+    let named = ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
+    let number = getuid().as_raw().to_string();
+    let listed = || name_of(&number, &fs::read_to_string("/etc/passwd").unwrap_or_default());
+    named.filter(|user| !user.is_empty()).or_else(listed).unwrap_or(number)
+}
+
+/// The first name with that number in a list of the form `name:x:number:…`.
+fn name_of(number: &str, list: &str) -> Option<String> {
+    list.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)? == number).then(|| name.to_owned())
+    })
+}
+
 /// The pid namespace, and the time namespace if it is not the system's first; empty if `/proc`
 /// does not show this process, as when it belongs to another namespace.
 fn namespace() -> String {
@@ -147,6 +164,12 @@ mod tests {
     fn holder(pid: u32) -> Holder {
         let started = stat::of(pid).expect("there").started;
         Holder { pid, started, ..SystemProcesses::new().myself("test") }
+    }
+
+    #[test]
+    fn a_number_has_a_name_in_the_list() {
+        let list = "root:x:0:0::/root:/bin/sh\nbroken\nada:x:1000:1000::/home/ada:/bin/sh\n";
+        assert_eq!((name_of("1000", list), name_of("7", list)), (Some("ada".to_owned()), None));
     }
 
     #[test]
