@@ -1,6 +1,6 @@
 //! The scratch repository, the actions, and this program as the actors.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -37,6 +37,8 @@ pub(super) struct Scene {
     pub(super) home: PathBuf,
     pub(super) repository: PathBuf,
     executable: PathBuf,
+    /// What the caller told git about another repository.
+    not_for_git: Vec<OsString>,
 }
 
 impl Scene {
@@ -47,6 +49,7 @@ impl Scene {
             home: root.join("home"),
             repository: root.join("demo"),
             executable: base.env.executable.clone(),
+            not_for_git: git_variables(base).cloned().collect(),
             root,
         };
         config::private_directory(&scene.root)?;
@@ -95,7 +98,7 @@ impl Scene {
 
     fn git(&self, args: &[&str], directory: &Path) -> Result<String, Failure> {
         let mut command = Command::new("git");
-        for name in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"] {
+        for name in &self.not_for_git {
             command.env_remove(name);
         }
         let identity =
@@ -108,6 +111,11 @@ impl Scene {
         fs::write(path, text)
             .map_err(|error| Failure::internal(format!("{shown} cannot be written")).caused_by(&error))
     }
+}
+
+fn git_variables(base: &Base) -> impl Iterator<Item = &OsString> {
+    let names = base.env.inherited.iter().map(|(name, _)| name);
+    names.filter(|name| name.as_encoded_bytes().starts_with(b"GIT_"))
 }
 
 /// The exit code of a process that was started.
