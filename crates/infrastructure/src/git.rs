@@ -41,7 +41,7 @@ use agents_domain::workspace::{
 use async_trait::async_trait;
 
 pub use command::Git;
-pub use inspect::{Found, inspect, locate};
+pub use inspect::{Found, check_project, inspect, locate};
 
 use paths::Kind;
 

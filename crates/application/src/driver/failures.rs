@@ -51,7 +51,13 @@ pub(super) fn of_workspace(plan: PlanId, error: &WorkspaceError) -> Failure {
         WorkspaceError::DirtyCheckout { .. } => "dirty_checkout",
         WorkspaceError::Git { .. } => "git",
     };
-    failure(code, error.to_string(), retry_hint(plan), true)
+    let retry = retry_hint(plan);
+    let hint = match error {
+        WorkspaceError::DirtyCheckout { .. } => format!("commit or stash these files, then: {retry}"),
+        WorkspaceError::NoBranch { branch, .. } => format!("bring {branch} back, then: {retry}"),
+        _ => retry,
+    };
+    failure(code, error.to_string(), hint, true)
 }
 
 /// A file of the attempt that could not be made or read.

@@ -136,9 +136,12 @@ impl PhaseDriver {
         }
         if let Err(error) = self.parts.landings.follow(project, intent).await {
             self.warn(&format!(
-                "{}: {} has moved to {}, but a checkout of it could not follow: {error}",
+                "{}: {} has moved to {}, but a checkout of it could not follow: {error}; \
+                 then, in that checkout: git read-tree -m -u {} {}",
                 intent.project,
                 intent.reference,
+                intent.new.short(),
+                intent.old.short(),
                 intent.new.short()
             ));
         }

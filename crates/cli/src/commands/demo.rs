@@ -9,6 +9,7 @@ mod summary;
 
 use std::process::Child;
 
+use agents_infrastructure::git::Git;
 use serde_json::json;
 
 use crate::app::Base;
@@ -23,6 +24,7 @@ const GUESTS: [&str; 3] = ["ada", "grace", "edsger"];
 
 /// Plays the demo and says who held which lock when.
 pub fn demo(base: &Base) -> Result<Report, Failure> {
+    Git::default().check()?;
     base.progress.transition("demo: a scratch repository");
     let scene = Scene::set(base)?;
     base.progress.transition(&format!("demo: {} plans at once, each to its landing", GUESTS.len()));
@@ -40,7 +42,7 @@ pub fn demo(base: &Base) -> Result<Report, Failure> {
     scene.agents(&["plan", "apply", plan])?;
     base.progress.finish();
     let terms = summary::terms(base, &scene)?;
-    let commits = scene.commits(base)?;
+    let commits = scene.commits()?;
     let home = scene.home.display().to_string();
     let data = json!({
         "home": home,

@@ -30,6 +30,10 @@ fn ok(name: &'static str, message: impl Into<String>) -> Check {
     Check { name, status: "ok", message: message.into(), hint: None }
 }
 
+fn failed(name: &'static str, failure: Failure) -> Check {
+    Check { name, status: "error", message: failure.message, hint: failure.hints.into_iter().next() }
+}
+
 fn bad(name: &'static str, status: &'static str, message: impl Into<String>, hint: &str) -> Check {
     Check { name, status, message: message.into(), hint: Some(hint.to_owned()) }
 }
@@ -39,10 +43,7 @@ pub fn diagnostics(base: Base) -> Result<Report, Failure> {
     let path = base.store_options().path;
     let mut checks = vec![config(&base), migrations(&path), git(), disk(&base.settings.state_dir)];
     match base.open() {
-        Err(failure) => {
-            let hint = failure.hints.first().cloned().unwrap_or_else(|| "agents db status".to_owned());
-            checks.push(bad("database", "error", failure.message, &hint));
-        }
+        Err(failure) => checks.push(failed("database", failure)),
         Ok(app) => {
             checks.push(ok("database", app.store.path().display().to_string()));
             checks.extend([fencing(&app), locks(&app), plans(&app), worktrees(&app)]);
@@ -62,8 +63,12 @@ fn migrations(path: &Path) -> Check {
         Ok(status) if status.pending => {
             bad("migrations", "error", format!("schema {}", status.schema_version), "agents db migrate")
         }
+        Ok(status) if status.schema_version > status.known_version => {
+            let message = format!("schema {}, newer than this program", status.schema_version);
+            bad("migrations", "error", message, "use a newer version of agents")
+        }
         Ok(status) => ok("migrations", format!("schema {}, current", status.schema_version)),
-        Err(error) => bad("migrations", "error", error.to_string(), "agents init"),
+        Err(error) => failed("migrations", error.into()),
     }
 }
 

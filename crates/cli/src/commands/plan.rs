@@ -1,8 +1,7 @@
 //! `agents plan …`: moving plans along, and looking at them.
 
-use std::io::{Cursor, Read};
-
 use agents_application::driver::ApplyOptions;
+use agents_domain::id::PlanId;
 use agents_domain::plan::PlanStore;
 use agents_domain::reads::{PlanFilter, PlanReads};
 use agents_infrastructure::process::read_log;
@@ -24,12 +23,12 @@ pub fn plan(app: &App, command: &PlanCommand) -> Result<Report, Failure> {
     match command {
         PlanCommand::Use(args) => run::use_action(app, args),
         PlanCommand::Execute { plan } => {
-            let id = resolve::plan(app, plan)?;
+            let id = at_work(app, plan)?;
             drive::drive(app, |driver| async move { driver.execute(id).await })
         }
         PlanCommand::Apply { plan, yes, allow_empty } => apply(app, plan, *yes, *allow_empty),
         PlanCommand::Retry { plan, allow_empty } => {
-            let (id, options) = (resolve::plan(app, plan)?, ApplyOptions { allow_empty: *allow_empty });
+            let (id, options) = (at_work(app, plan)?, ApplyOptions { allow_empty: *allow_empty });
             drive::drive(app, |driver| async move { driver.retry(id, options).await })
         }
         PlanCommand::Cancel(args) => {
@@ -54,13 +53,19 @@ pub fn plan(app: &App, command: &PlanCommand) -> Result<Report, Failure> {
     }
 }
 
+/// A plan that git is about to work for: without a git that will do, it stays as it is.
+fn at_work(app: &App, plan: &PlanRef) -> Result<PlanId, Failure> {
+    app.git.check()?;
+    resolve::plan(app, plan)
+}
+
 fn text(words: Option<&crate::args::value::Words>) -> Option<String> {
     words.map(|words| words.as_str().to_owned())
 }
 
 /// Asks only on a terminal; elsewhere the command is the approval.
 fn apply(app: &App, plan: &PlanRef, yes: bool, allow_empty: bool) -> Result<Report, Failure> {
-    let id = resolve::plan(app, plan)?;
+    let id = at_work(app, plan)?;
     let streams = app.base.env.streams;
     let asks = streams.input_is_terminal && streams.error_is_terminal && !app.base.flags.no_input && !yes;
     if asks {
@@ -91,24 +96,22 @@ fn list(app: &App, args: &ListArgs) -> Result<Report, Failure> {
     Ok(plans_report(&page, &|holder| app.liveness(holder), app.now()))
 }
 
-/// One attempt's output, or that of all, each under a line of its own.
+/// Of the attempt asked for, or else the newest that ran a command; landing alone runs none.
 fn log(app: &App, plan: &PlanRef, attempt: Option<u32>) -> Result<Report, Failure> {
     let view = resolve::view(app, resolve::plan(app, plan)?)?;
-    let (id, last) = (view.record.id, view.record.attempt);
-    let attempts = attempt.map_or(1..=last, |attempt| attempt..=attempt);
-    let (mut bytes, mut logs): (Box<dyn Read + Send>, _) = (Box::new(std::io::empty()), Vec::new());
-    for number in attempts {
-        let path = app.files.paths(id, number).log;
-        let Ok(reader) = read_log(&path) else { continue };
-        let heading = if attempt.is_some() { String::new() } else { format!("[agents] attempt {number}\n") };
-        bytes = Box::new(bytes.chain(Cursor::new(heading)).chain(reader));
-        logs.push(json!({ "attempt": number, "path": path.display().to_string() }));
-    }
-    if logs.is_empty() {
-        let which = attempt.map_or_else(String::new, |attempt| format!(" of attempt {attempt}"));
-        let failure = Failure::not_found("no_log", format!("plan {id} has no log{which}"));
-        return Err(failure.hint(format!("agents plan events {id}")));
-    }
-    let data = json!({ "plan_id": id.as_str(), "logs": logs });
-    Ok(Report { body: Body::Raw(bytes), ..Report::of(data) })
+    let id = view.record.id;
+    let path_of = |attempt| app.files.paths(id, attempt).log;
+    let newest = || (1..=view.record.attempt).rev().find(|attempt| path_of(*attempt).exists());
+    let Some(attempt) = attempt.or_else(newest) else {
+        let message = format!("plan {id} has run no command yet");
+        return Err(Failure::not_found("no_log", message).hint(format!("agents plan status {id}")));
+    };
+    let path = path_of(attempt);
+    let none = || {
+        let message = format!("plan {id} has no log of attempt {attempt}");
+        Failure::not_found("no_such_attempt", message).hint(format!("agents plan events {id}"))
+    };
+    let reader = read_log(&path).map_err(|_| none())?;
+    let data = json!({ "plan_id": id.as_str(), "attempt": attempt, "path": path.display().to_string() });
+    Ok(Report { body: Body::Raw(Box::new(reader)), ..Report::of(data) })
 }

@@ -34,6 +34,9 @@ impl Database {
     pub fn parse(text: &str, base: Option<&Path>) -> Result<Self, InvalidDatabase> {
         let malformed = |reason| InvalidDatabase::Malformed { reason };
         let path = match text.split_once(':') {
+            Some(("sqlite", rest)) if rest.contains('?') => {
+                return Err(malformed("a URL takes no parameters; a plain path may hold a `?`"));
+            }
             Some(("sqlite", rest)) => match rest.strip_prefix("//") {
                 Some(path) if !path.starts_with('/') => {
                     return Err(malformed("write sqlite:///abs/path, or sqlite:path for a relative one"));
@@ -89,6 +92,7 @@ mod tests {
     #[case("/plain/path.db", "/plain/path.db")]
     #[case("plain.db", "/base/plain.db")]
     #[case("./odd:name.db", "/base/odd:name.db")]
+    #[case("really?.db", "/base/really?.db")]
     fn files_are_named_in_three_ways(#[case] text: &str, #[case] path: &str) {
         let database = Database::parse(text, Some(Path::new("/base"))).expect("valid");
         assert_eq!(database.path(), Path::new(path));
@@ -106,6 +110,7 @@ mod tests {
     #[case("sqlite::memory:")]
     #[case(":memory:")]
     #[case("a\0b")]
+    #[case("sqlite:///var/agents.db?mode=ro")]
     fn nothing_else_names_a_file(#[case] text: &str) {
         assert!(matches!(Database::parse(text, None), Err(InvalidDatabase::Malformed { .. })), "{text}");
     }

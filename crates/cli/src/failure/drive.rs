@@ -92,6 +92,7 @@ impl From<OpenError> for Failure {
             }
             OpenError::MissingDirectory { .. } => store("missing_directory"),
             OpenError::NotADatabase { .. } => store("not_a_database"),
+            OpenError::Damaged { .. } => store("damaged"),
             OpenError::ForeignDatabase { .. } => store("foreign_database"),
             OpenError::ReadOnly { .. } => store("read_only"),
             OpenError::MigrationPending { .. } => store("migration_pending").hint("agents db migrate"),

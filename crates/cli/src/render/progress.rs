@@ -50,7 +50,6 @@ impl Progress {
         if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix} {elapsed}  {wide_msg}") {
             bar.set_style(style);
         }
-        bar.enable_steady_tick(Duration::from_millis(100));
         Self(Mode::Spinner { bar, line: Mutex::default() })
     }
 
@@ -62,6 +61,8 @@ impl Progress {
             Mode::Spinner { bar, line } => {
                 *line.lock().unwrap_or_else(PoisonError::into_inner) = LastLine::default();
                 bar.set_message("");
+                // Not before there is work: it would draw over a question.
+                bar.enable_steady_tick(Duration::from_millis(100));
                 bar.set_prefix(clean(text));
                 bar.reset_elapsed();
             }

@@ -24,6 +24,7 @@ type Names = BTreeSet<Vec<u8>>;
 pub(super) fn check(git: &Git, project: &Project, intent: &Intent) -> Result<(), WorkspaceError> {
     for dir in checkouts(git, project, &intent.reference)? {
         let at = git.directory(&dir);
+        refuse_locked_index(&at)?;
         let touched = diff(&at, &["diff-tree", "-r"], &[&intent.old, &intent.new])?;
         let now = Working::look(&at, &touched)?;
         let in_way = now.in_way(&at, &touched, intent)?;
@@ -33,6 +34,14 @@ pub(super) fn check(git: &Git, project: &Project, intent: &Intent) -> Result<(),
         move_along(&now.index.at(&at), &["-n"], intent)?;
     }
     Ok(())
+}
+
+/// A checkout whose index another git has locked, or left locked, could not follow. All else that
+/// is looked at happens in private copies, which such a lock does not stop.
+fn refuse_locked_index(at: &At<'_>) -> Result<(), WorkspaceError> {
+    let lock = index::git_dir(at)?.join("index.lock");
+    let there = fs::symlink_metadata(&lock).is_ok();
+    if there { Err(failure::git("read-tree", at.dir, failure::describe_lock(&lock))) } else { Ok(()) }
 }
 
 /// Moves all checkouts of the ref along. What has been done before stays done.

@@ -23,6 +23,9 @@ pub(super) fn io(path: &Path) -> impl FnOnce(io::Error) -> WorkspaceError {
 pub(super) fn of_command(shown: &str, dir: &Path, output: &Output) -> WorkspaceError {
     let said = String::from_utf8_lossy(&output.stderr);
     let said = said.trim();
+    if said.contains("not a git repository") {
+        return unsuitable(dir, "there is no git repository any more; was it moved or deleted?");
+    }
     let message = match lock_in_the_way(said) {
         Some(lock) => describe_lock(Path::new(lock)),
         None if said.is_empty() => output.status.to_string(),

@@ -4,13 +4,13 @@
 //! and partial clones, a detached HEAD without a branch named. A worktree of ours would lack what
 //! they keep elsewhere, and a landing could not be judged from the objects that are there.
 //!
-//! Both functions block, and change nothing.
+//! All functions block, and change nothing.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use agents_domain::workspace::WorkspaceError;
+use agents_domain::workspace::{Project, WorkspaceError};
 
 use super::command::{At, Git};
 use super::failure::unsuitable;
@@ -48,6 +48,16 @@ pub fn locate(git: &Git, path: &Path) -> Result<Option<PathBuf>, WorkspaceError>
     git.check()?;
     let Ok(dir) = existing_directory(path) else { return Ok(None) };
     Ok(common_dir(&git.directory(&dir), path).ok())
+}
+
+/// Whether a registered project can be worked on: its repository is where it was, and has the
+/// branch that plans land on.
+pub fn check_project(git: &Git, project: &Project) -> Result<(), WorkspaceError> {
+    if locate(git, &project.path)?.as_ref() != Some(&project.common_dir) {
+        let reason = format!("the repository of {} is not there any more; put it back", project.name);
+        return Err(unsuitable(&project.path, reason));
+    }
+    refs::target(&git.repository(&project.common_dir), project).map(drop)
 }
 
 fn existing_directory(path: &Path) -> Result<PathBuf, WorkspaceError> {

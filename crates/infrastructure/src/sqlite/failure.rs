@@ -53,7 +53,7 @@ pub(crate) fn sentence(message: &str) -> String {
             "another program is writing to the database; close other tools that have it open and try again"
         }
         Kind::Full => "the disk is full; free some space and try again",
-        Kind::Io => "the disk reported an error while the database was read or written",
+        Kind::Io => "the disk is full or failing: it reported an error while the database was in use",
         Kind::ReadOnly => {
             "the database cannot be written; check the permissions of the file and its directory"
         }

@@ -54,8 +54,11 @@ pub(crate) fn network_kind(magic: i128) -> Option<&'static str> {
 
 /// What can be said of an existing database file without opening it.
 pub(crate) fn check_file(path: &Path) -> Result<(), OpenError> {
-    let directory = check_directory(path)?;
     let shown = || path.display().to_string();
+    if is_absent(directory_of(path)) {
+        return Err(OpenError::NotInitialised { path: shown() });
+    }
+    let directory = check_directory(path)?;
     match fs::metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return Err(OpenError::NotInitialised { path: shown() });
@@ -70,6 +73,10 @@ pub(crate) fn check_file(path: &Path) -> Result<(), OpenError> {
         writable(path)?;
     }
     Ok(())
+}
+
+fn is_absent(path: &Path) -> bool {
+    fs::metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
 /// The directory of a database, if it is there and local.
@@ -152,6 +159,14 @@ mod tests {
     fn a_bare_name_lives_in_the_current_directory() {
         assert_eq!(directory_of(Path::new("agents.db")), Path::new("."));
         assert_eq!(directory_of(Path::new("/a/agents.db")), Path::new("/a"));
+    }
+
+    #[test]
+    fn before_the_first_init_there_is_no_directory_either() {
+        let dir = tempfile::tempdir().expect("dir");
+        let path = dir.path().join("state/agents/agents.db");
+        assert!(matches!(check_file(&path), Err(OpenError::NotInitialised { .. })));
+        assert!(!dir.path().join("state").exists(), "looking makes nothing");
     }
 
     #[test]

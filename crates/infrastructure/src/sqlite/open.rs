@@ -42,6 +42,14 @@ pub enum OpenError {
         /// The file.
         path: String,
     },
+    /// A SQLite database whose pages contradict each other.
+    #[error(
+        "the database {path} is damaged; put a copy of it back, or move it away and start again with `agents init`"
+    )]
+    Damaged {
+        /// The file.
+        path: String,
+    },
     /// A SQLite database of another program.
     #[error("{path} is a database, but not one of agents")]
     ForeignDatabase {
@@ -102,6 +110,7 @@ impl OpenError {
         let path = path.display().to_string();
         match failure::kind(message) {
             Kind::NotADatabase => Self::NotADatabase { path },
+            Kind::Corrupt => Self::Damaged { path },
             Kind::ReadOnly => Self::ReadOnly { path },
             _ => Self::Unavailable { path, reason: failure::sentence(message) },
         }

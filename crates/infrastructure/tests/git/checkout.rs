@@ -195,6 +195,18 @@ async fn a_checkout_with_its_git_directory_elsewhere_follows() {
 }
 
 #[tokio::test]
+async fn a_locked_index_is_found_before_anything_moves() {
+    let (fixture, intent) = prepared();
+    let lock = fixture.repo.join(".git/index.lock");
+    fs::write(&lock, "").expect("written");
+    let error = check(&fixture, &intent).await.expect_err("locked").to_string();
+    assert!(error.contains("index.lock (") && error.contains("remove it"), "{error}");
+    assert!(lock.exists(), "it is not ours to remove");
+    fs::remove_file(lock).expect("removed");
+    check(&fixture, &intent).await.expect("clean");
+}
+
+#[tokio::test]
 async fn a_lock_in_the_checkout_is_no_dirty_file() {
     let (fixture, intent) = prepared();
     fixture.workspace.land(&fixture.project, &intent).await.expect("landed");

@@ -1,6 +1,6 @@
 //! The scratch repository, the actions, and this program as the actors.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -37,6 +37,8 @@ pub(super) struct Scene {
     pub(super) home: PathBuf,
     pub(super) repository: PathBuf,
     executable: PathBuf,
+    /// What the caller told git about another repository.
+    not_for_git: Vec<OsString>,
 }
 
 impl Scene {
@@ -47,13 +49,14 @@ impl Scene {
             home: root.join("home"),
             repository: root.join("demo"),
             executable: base.env.executable.clone(),
+            not_for_git: git_variables(base).cloned().collect(),
             root,
         };
         config::private_directory(&scene.root)?;
-        git(base, &scene.root, &["init", "-q", "-b", "main", "demo"])?;
+        scene.git(&["init", "-q", "-b", "main", "demo"], &scene.root)?;
         scene.write(&scene.repository.join("README.md"), "# A scratch repository\n")?;
-        git(base, &scene.repository, &["add", "."])?;
-        git(base, &scene.repository, &["commit", "-q", "-m", "first"])?;
+        scene.git(&["add", "."], &scene.repository)?;
+        scene.git(&["commit", "-q", "-m", "first"], &scene.repository)?;
         let action = scene.root.join("greet.yaml");
         scene.write(&action, GREET)?;
         scene.agents(&["init"])?;
@@ -76,8 +79,8 @@ impl Scene {
     }
 
     /// How many commits the branch has.
-    pub(super) fn commits(&self, base: &Base) -> Result<u64, Failure> {
-        let count = git(base, &self.repository, &["rev-list", "--count", "--first-parent", "main"])?;
+    pub(super) fn commits(&self) -> Result<u64, Failure> {
+        let count = self.git(&["rev-list", "--count", "--first-parent", "main"], &self.repository)?;
         count.trim().parse().map_err(|error: std::num::ParseIntError| {
             Failure::internal("git gave no number").caused_by(&error)
         })
@@ -93,6 +96,16 @@ impl Scene {
         command
     }
 
+    fn git(&self, args: &[&str], directory: &Path) -> Result<String, Failure> {
+        let mut command = Command::new("git");
+        for name in &self.not_for_git {
+            command.env_remove(name);
+        }
+        let identity =
+            ["-c", "user.name=demo", "-c", "user.email=demo@localhost", "-c", "commit.gpgsign=false"];
+        finished("git", command.args(identity).args(args).current_dir(directory).output())
+    }
+
     fn write(&self, path: &Path, text: &str) -> Result<(), Failure> {
         let shown = path.strip_prefix(&self.root).unwrap_or(path).display();
         fs::write(path, text)
@@ -100,16 +113,9 @@ impl Scene {
     }
 }
 
-/// The caller's `GIT_*` would lead git elsewhere.
-fn git(base: &Base, directory: &Path, args: &[&str]) -> Result<String, Failure> {
-    let mut command = Command::new("git");
-    for (name, _) in
-        base.env.inherited.iter().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"GIT_"))
-    {
-        command.env_remove(name);
-    }
-    let identity = ["-c", "user.name=demo", "-c", "user.email=demo@localhost", "-c", "commit.gpgsign=false"];
-    finished("git", command.args(identity).args(args).current_dir(directory).output())
+fn git_variables(base: &Base) -> impl Iterator<Item = &OsString> {
+    let names = base.env.inherited.iter().map(|(name, _)| name);
+    names.filter(|name| name.as_encoded_bytes().starts_with(b"GIT_"))
 }
 
 /// The exit code of a process that was started.

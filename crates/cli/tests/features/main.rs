@@ -1,0 +1,94 @@
+//! The features, in the words of a user, run twice: in process, and through the binary.
+//!
+//! `features/*.feature` at the root of the workspace is all there is to run. A scenario runs *in
+//! process*, through [`agents_cli::run`], unless it is tagged `@process`; one tagged `@binary` or
+//! `@process` runs *through the binary*. Each has a directory, a home and repositories of its own.
+//!
+//! A step that is skipped, undefined or ambiguous fails the run, and so does a run without
+//! scenarios: nothing here can be green by not having run. The last line counts.
+//!
+//! `--name TEXT` runs only the scenarios whose name contains the text; whatever else `cargo test`
+//! passes on is ignored.
+
+mod pauses;
+mod repository;
+mod services;
+mod steps;
+mod stream;
+mod world;
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use cucumber::event::ScenarioFinished;
+use cucumber::gherkin::{Feature, Scenario};
+use cucumber::{StatsWriter as _, World as _};
+
+use crate::world::{Through, World};
+
+/// Scenarios at once: most of their time is spent waiting for programs.
+const AT_ONCE: usize = 4;
+
+/// What came of all scenarios.
+#[derive(Debug, Default)]
+struct Counts {
+    passed: AtomicUsize,
+    failed: AtomicUsize,
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if arguments.iter().any(|argument| argument == "--list") {
+        // What test runners ask first; cargo itself never does.
+        println!("features: test");
+        return ExitCode::SUCCESS;
+    }
+    let name = arguments.iter().position(|argument| argument == "--name");
+    let name = name.and_then(|at| arguments.get(at + 1)).cloned().unwrap_or_default();
+    let counts = Arc::new(Counts::default());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let broken = runtime.block_on(async {
+        let library = run(Through::Library, &name, &counts).await;
+        let binary = run(Through::Binary, &name, &counts).await;
+        library || binary
+    });
+    let (passed, failed) = (counts.passed.load(Ordering::SeqCst), counts.failed.load(Ordering::SeqCst));
+    println!("features: {passed} passed, {failed} failed");
+    if broken || failed > 0 || passed == 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+/// Runs the scenarios that are meant for this way; whether anything at all went wrong.
+async fn run(through: Through, name: &str, counts: &Arc<Counts>) -> bool {
+    let features = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../features");
+    let (name, counts) = (name.to_owned(), counts.clone());
+    let finished = World::cucumber()
+        .max_concurrent_scenarios(AT_ONCE)
+        .before(move |_, _, _, world| {
+            world.through = through;
+            Box::pin(async {})
+        })
+        .after(move |_, _, _, outcome, _| {
+            let passed = matches!(outcome, ScenarioFinished::StepPassed);
+            let count = if passed { &counts.passed } else { &counts.failed };
+            count.fetch_add(1, Ordering::SeqCst);
+            Box::pin(async {})
+        })
+        .fail_on_skipped()
+        .with_default_cli()
+        .filter_run(features, move |feature, _, scenario| {
+            scenario.name.contains(&name) && meant_for(through, feature, scenario)
+        })
+        .await;
+    finished.execution_has_failed()
+}
+
+/// Tags of the feature hold for its scenarios.
+fn meant_for(through: Through, feature: &Feature, scenario: &Scenario) -> bool {
+    let tagged = |tag: &str| feature.tags.iter().chain(&scenario.tags).any(|found| found == tag);
+    match through {
+        Through::Library => !tagged("process"),
+        Through::Binary => tagged("binary") || tagged("process"),
+    }
+}

@@ -1,0 +1,310 @@
+//! The services alone, as an embedder composes them: several owners on one store, and a clock
+//! that only moves when a step says so.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use agents_application::lock_service::LockParts;
+use agents_application::{LifecycleError, LockGuard, LockService, Order, PlanLifecycleService, Wait};
+use agents_domain::action::Automation;
+use agents_domain::id::{Ids, OwnerId, PlanId};
+use agents_domain::lock::{
+    Fence, HeldLock, Holder, Liveness, LockError, LockFilter, LockKey, LockPort, Processes,
+};
+use agents_domain::name::Name;
+use agents_domain::plan::{
+    Change, CommitOutcome, Definition, Event, Plan, PlanStore, PlanWrite, Step, StoreError, next,
+};
+use agents_domain::time::{Clock, Ttl};
+use agents_domain::workspace::Project;
+use agents_infrastructure::action_file;
+use agents_infrastructure::clock::HandClock;
+use agents_infrastructure::ids::CountingIds;
+use agents_infrastructure::memory::MemoryStore;
+use agents_infrastructure::sqlite::{SqliteOptions, SqliteStore};
+
+const ACTION: &str = "name: local/fix\nexecute: { shell: 'true' }\n";
+
+/// A process that nothing can be proved of, so that its lease alone decides.
+struct Stranger(String);
+
+impl Processes for Stranger {
+    fn myself(&self, operation: &str) -> Holder {
+        Holder {
+            host: "box".into(),
+            boot_id: "boot".into(),
+            pid_namespace: "ns".into(),
+            pid: 1,
+            started: 1,
+            user: self.0.clone(),
+            operation: operation.into(),
+        }
+    }
+
+    fn liveness(&self, _: &Holder) -> Liveness {
+        Liveness::Unknown
+    }
+}
+
+/// One owner: its locks, its lifecycle service, and the holds it has.
+struct Driver {
+    locks: LockService,
+    lifecycle: PlanLifecycleService,
+    holds: Vec<LockGuard>,
+}
+
+/// Where plans and locks are kept.
+#[derive(Clone)]
+pub(crate) struct Store {
+    plans: Arc<dyn PlanStore>,
+    locks: Arc<dyn LockPort>,
+}
+
+/// All owners, their store and their clock.
+pub(crate) struct Drivers {
+    pub(crate) clock: Arc<HandClock>,
+    ids: Arc<CountingIds>,
+    store: Store,
+    drivers: BTreeMap<String, Driver>,
+    plan: Option<PlanId>,
+    /// What the last attempt at anything came to.
+    pub(crate) last: Result<(), LifecycleError>,
+}
+
+/// How unfenced writes are met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unfenced {
+    Allowed,
+    Refused,
+}
+
+impl Drivers {
+    /// On a fresh database file.
+    pub(crate) fn on_sqlite(root: &Path, unfenced: Unfenced) -> Self {
+        let clock = Arc::new(HandClock::default());
+        let options = SqliteOptions::new(
+            root.join("services.db"),
+            clock.clone(),
+            "boot",
+            "machine",
+            |source, origin| action_file::parse(source, origin).map_err(|error| error.to_string()),
+        );
+        let options = if unfenced == Unfenced::Allowed { options.allow_unfenced() } else { options };
+        let sqlite = SqliteStore::create(options).expect("a database");
+        Self::on(clock, Store { plans: Arc::new(sqlite.plans()), locks: Arc::new(sqlite.locks()) })
+    }
+
+    /// In memory.
+    pub(crate) fn in_memory(unfenced: Unfenced) -> Self {
+        let clock = Arc::new(HandClock::default());
+        let memory = MemoryStore::new(clock.clone());
+        let memory = if unfenced == Unfenced::Allowed { memory.allow_unfenced() } else { memory };
+        Self::on(clock, Store { plans: memory.plans(), locks: memory.locks() })
+    }
+
+    fn on(clock: Arc<HandClock>, store: Store) -> Self {
+        let (ids, drivers) = (Arc::new(CountingIds::default()), BTreeMap::new());
+        Self { clock, ids, store, drivers, plan: None, last: Ok(()) }
+    }
+
+    fn driver(&mut self, name: &str) -> &mut Driver {
+        if !self.drivers.contains_key(name) {
+            let processes: Arc<dyn Processes> = Arc::new(Stranger(name.to_owned()));
+            let locks = LockService::new(LockParts {
+                port: self.store.locks.clone(),
+                heartbeat: self.store.locks.clone(),
+                owner: OwnerId::from(self.ids.ulid()),
+                ttl: Ttl::default(),
+                // Hearts beat when a step says so.
+                tick: Duration::from_hours(1),
+                processes: processes.clone(),
+                clock: self.clock.clone(),
+                ids: self.ids.clone(),
+            });
+            let plans = self.store.plans.clone();
+            let lifecycle = PlanLifecycleService::new(plans, self.clock.clone(), self.ids.clone(), processes)
+                .with_locks(locks.clone());
+            self.drivers.insert(name.to_owned(), Driver { locks, lifecycle, holds: vec![] });
+        }
+        self.drivers.get_mut(name).expect("just made")
+    }
+
+    /// A service that was given no locks.
+    pub(crate) fn without_locks(&self) -> PlanLifecycleService {
+        let processes = Arc::new(Stranger("nobody".to_owned()));
+        PlanLifecycleService::new(self.store.plans.clone(), self.clock.clone(), self.ids.clone(), processes)
+    }
+
+    fn plan(&self) -> PlanId {
+        self.plan.expect("a plan was made")
+    }
+
+    /// Makes a plan and lets go of it.
+    pub(crate) async fn make_plan(&mut self, service: Option<PlanLifecycleService>) {
+        let service = service.unwrap_or_else(|| self.driver("maker").lifecycle.clone());
+        self.last = async {
+            let (plan, hold) = service.create(order()).await?;
+            hold.release().await.expect("released");
+            self.plan = Some(plan.id);
+            Ok(())
+        }
+        .await;
+    }
+
+    /// Guidance is the simplest transition.
+    pub(crate) async fn prompt(&mut self, service: PlanLifecycleService) {
+        self.last = service.prompt(self.plan(), "go on".to_owned()).await.map(drop);
+    }
+
+    /// The same by somebody who has locks.
+    pub(crate) async fn prompt_as(&mut self, name: &str) {
+        let service = self.driver(name).lifecycle.clone();
+        self.prompt(service).await;
+    }
+
+    /// Somebody takes the plan, or is refused.
+    pub(crate) async fn take(&mut self, name: &str) {
+        let plan = self.plan();
+        let driver = self.driver(name);
+        let taken = driver.lifecycle.hold(plan, "work", Wait::No).await;
+        self.last = taken.map(|hold| driver.holds.push(hold));
+    }
+
+    /// Somebody gives one hold back.
+    pub(crate) async fn give_back(&mut self, name: &str) {
+        let hold = self.driver(name).holds.pop().expect("there is a hold");
+        hold.release().await.expect("released");
+    }
+
+    /// The tokens of somebody's holds.
+    pub(crate) fn tokens(&mut self, name: &str) -> Vec<i64> {
+        let tokens = self.driver(name).holds.iter().filter_map(|hold| hold.fence().token());
+        tokens.map(agents_domain::lock::FencingToken::value).collect()
+    }
+
+    /// Somebody's heart beats.
+    pub(crate) async fn beat(&mut self, name: &str) {
+        self.driver(name).locks.beat().await;
+    }
+
+    pub(crate) fn knows_of_the_loss(&mut self, name: &str) -> bool {
+        self.driver(name).holds.last().expect("there is a hold").is_lost()
+    }
+
+    /// Who holds the plan.
+    pub(crate) async fn holder(&self) -> Option<HeldLock> {
+        let filter = LockFilter { key: Some(LockKey::Plan(self.plan())), stale_only: false };
+        self.store.locks.list(&filter).await.expect("listed").into_iter().next()
+    }
+
+    /// Somebody remembers a fence, decides on a write, and writes it when all has changed.
+    pub(crate) async fn late_write(&mut self, name: &str) -> CommitOutcome {
+        let fence = self.driver(name).holds.last().expect("there is a hold").fence();
+        let before = self.stored().await;
+        let write = self.write(&before, &fence);
+        let outcome = self.store.plans.commit(&write, &fence).await.expect("an answer");
+        assert_eq!(self.stored().await.version, before.version, "nothing was written");
+        outcome
+    }
+
+    async fn stored(&self) -> Plan {
+        self.store.plans.load(self.plan()).await.expect("an answer").expect("the plan is there")
+    }
+
+    fn write(&self, before: &Plan, fence: &Fence) -> PlanWrite {
+        let change = Change::Prompted { text: "late".to_owned() };
+        let at = self.clock.now();
+        let Ok(Step::Moved(plan)) = next(before, &change, at) else { panic!("guidance is legal") };
+        let id = self.ids.ulid().into();
+        let (owner, token) = (fence.owner(), fence.token());
+        let event = Event { id, plan: plan.id, seq: plan.version, at, owner, token, change };
+        PlanWrite { expected_version: before.version, plan, event, also: vec![] }
+    }
+
+    /// `sleeper` falls asleep between reading the plan and writing it; its lease runs out and
+    /// `rival` takes over.
+    pub(crate) async fn overtaken_in_the_middle(&mut self, sleeper: &str, rival: &str) {
+        let rival = self.driver(rival).lifecycle.clone();
+        let locks = self.driver(sleeper).locks.clone();
+        let nap = Nap {
+            inner: self.store.plans.clone(),
+            clock: self.clock.clone(),
+            rival,
+            taken: Mutex::default(),
+        };
+        let processes = Arc::new(Stranger(sleeper.to_owned()));
+        let service =
+            PlanLifecycleService::new(Arc::new(nap), self.clock.clone(), self.ids.clone(), processes)
+                .with_locks(locks);
+        self.prompt(service).await;
+    }
+}
+
+/// A store whose reader falls asleep once it has read.
+struct Nap {
+    inner: Arc<dyn PlanStore>,
+    clock: Arc<HandClock>,
+    rival: PlanLifecycleService,
+    taken: Mutex<Vec<LockGuard>>,
+}
+
+#[async_trait::async_trait]
+impl PlanStore for Nap {
+    async fn create(
+        &self,
+        new: &agents_domain::plan::NewPlan,
+        opening: &agents_domain::plan::Opening,
+    ) -> Result<agents_domain::lock::Lease, StoreError> {
+        self.inner.create(new, opening).await
+    }
+
+    async fn load(&self, plan: PlanId) -> Result<Option<Plan>, StoreError> {
+        let found = self.inner.load(plan).await;
+        self.clock.advance(Ttl::default().as_duration());
+        let taken = self.rival.hold(plan, "work", Wait::No).await.expect("the lease ran out");
+        self.taken.lock().expect("unpoisoned").push(taken);
+        found
+    }
+
+    async fn definition(&self, plan: PlanId) -> Result<Option<Definition>, StoreError> {
+        self.inner.definition(plan).await
+    }
+
+    async fn commit(&self, write: &PlanWrite, fence: &Fence) -> Result<CommitOutcome, StoreError> {
+        self.inner.commit(write, fence).await
+    }
+
+    async fn events(&self, plan: PlanId) -> Result<Vec<Event>, StoreError> {
+        self.inner.events(plan).await
+    }
+}
+
+/// Who was in the way.
+pub(crate) fn refused_by(outcome: &Result<(), LifecycleError>) -> Option<String> {
+    match outcome {
+        Err(LifecycleError::Lock { source: LockError::Conflict(conflict), .. }) => {
+            Some(conflict.0.holder.user.clone())
+        }
+        _ => None,
+    }
+}
+
+fn order() -> Order {
+    let action = action_file::parse(ACTION, "fix.yaml").expect("an action");
+    let name = Name::parse("local/site").expect("a name");
+    let project = Project {
+        path: "/src/site".into(),
+        common_dir: "/src/site/.git".into(),
+        branch: "main".into(),
+        name,
+    };
+    let definition = Definition {
+        action,
+        action_source: ACTION.to_owned(),
+        arguments: BTreeMap::new(),
+        projects: vec![project],
+    };
+    Order { definition, automation: Automation::Review, name: None }
+}

@@ -1,0 +1,9 @@
+//! What the sentences of the features do, by topic.
+
+mod drivers;
+mod git;
+mod locks;
+mod output;
+mod plans;
+mod running;
+mod setup;

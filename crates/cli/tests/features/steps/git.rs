@@ -1,0 +1,120 @@
+//! Steps about repositories: what others do to them, and what landed.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use cucumber::{given, then, when};
+
+use crate::repository::git_in;
+use crate::world::World;
+
+#[given(expr = "in {string} somebody commits {string} to {string}")]
+#[when(expr = "in {string} somebody commits {string} to {string}")]
+fn commit(world: &mut World, repository: String, text: String, file: String) {
+    let repository = world.repository(&repository);
+    repository.write(&file, &text);
+    repository.commit("by somebody else");
+}
+
+#[given(expr = "in {string} the file {string} is changed to {string}")]
+#[when(expr = "in {string} the file {string} is changed to {string}")]
+fn change(world: &mut World, repository: String, file: String, text: String) {
+    world.repository(&repository).write(&file, &text);
+}
+
+#[given(expr = "in {string} all is committed")]
+#[when(expr = "in {string} all is committed")]
+fn commit_all(world: &mut World, repository: String) {
+    world.repository(&repository).commit("by somebody else");
+}
+
+#[when(expr = "in {string} git is told {string}")]
+#[given(expr = "in {string} git is told {string}")]
+fn git(world: &mut World, repository: String, line: String) {
+    let line = world.said(&line);
+    world.repository(&repository).git(&line.split_whitespace().collect::<Vec<_>>());
+}
+
+#[given(expr = "in {string} a hook {string} that would be noticed")]
+fn hook(world: &mut World, repository: String, name: String) {
+    let path = world.repository(&repository).path.join(".git/hooks").join(name);
+    std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder for hooks");
+    let script = format!("#!/bin/sh\ntouch '{}/hook-ran'\nexit 1\n", world.root().display());
+    std::fs::write(&path, script).expect("written");
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).expect("executable");
+}
+
+#[then("no hook has run")]
+fn no_hook(world: &mut World) {
+    assert!(!world.root().join("hook-ran").exists());
+}
+
+#[when(expr = "in {string} I merge {string} into the plan's branch, and {string} becomes {string}")]
+fn merge(world: &mut World, repository: String, branch: String, file: String, text: String) {
+    let checkout = world.root().join("checkout");
+    let (path, plan) = (checkout.display().to_string(), format!("agents/plan-{}", world.plan()));
+    let repository = world.repository(&repository);
+    repository.git(&["worktree", "add", "-q", &path, &plan]);
+    let there = crate::repository::Repository { path: checkout.clone() };
+    there.try_git(&["merge", "-q", &branch]);
+    there.write(&file, &text);
+    there.git(&["add", "-A"]);
+    git_in(&checkout, &["commit", "-q", "-m", "merged by hand"]);
+    repository.git(&["worktree", "remove", &path]);
+}
+
+#[then(expr = "in {string} the branch {string} has {string} in {string}")]
+fn branch_has(world: &mut World, repository: String, branch: String, text: String, file: String) {
+    let branch = world.said(&branch);
+    assert_eq!(world.repository(&repository).show(&branch, &file).as_deref(), Some(text.as_str()));
+}
+
+#[then(expr = "in {string} the branch {string} has no {string}")]
+fn branch_lacks(world: &mut World, repository: String, branch: String, file: String) {
+    assert_eq!(world.repository(&repository).show(&branch, &file), None);
+}
+
+#[then(expr = "in {string} the file {string} says {string}")]
+fn file_says(world: &mut World, repository: String, file: String, text: String) {
+    let path = world.repository(&repository).path.join(file);
+    assert_eq!(std::fs::read_to_string(path).expect("it is there").trim(), text);
+}
+
+#[then(expr = "in {string} there is no file {string}")]
+fn no_file(world: &mut World, repository: String, file: String) {
+    assert!(!world.repository(&repository).path.join(file).exists());
+}
+
+#[then(expr = "in {string} the checkout is clean")]
+fn clean(world: &mut World, repository: String) {
+    assert_eq!(world.repository(&repository).git(&["status", "--porcelain"]), "");
+}
+
+#[then(expr = "in {string} {int} commit(s) landed on {string}")]
+fn landed(world: &mut World, repository: String, count: u32, branch: String) {
+    let range = format!("start..{branch}");
+    let found = world.repository(&repository).git(&["rev-list", "--count", "--first-parent", &range]);
+    assert_eq!(found, count.to_string());
+}
+
+#[then(expr = "in {string} the last commit of {string} has {int} parent(s)")]
+fn parents(world: &mut World, repository: String, branch: String, count: usize) {
+    let found = world.repository(&repository).git(&["log", "-1", "--format=%P", &branch]);
+    assert_eq!(found.split_whitespace().count(), count, "{found}");
+}
+
+#[then(expr = "in {string} the last commit of {string} says {string}")]
+fn message(world: &mut World, repository: String, branch: String, text: String) {
+    let (text, branch) = (world.said(&text), world.said(&branch));
+    let found = world.repository(&repository).git(&["log", "-1", "--format=%B", &branch]);
+    assert!(found.contains(&text), "{found}");
+}
+
+#[then(expr = "in {string} a snapshot of the plan has {string} in {string}")]
+fn snapshot(world: &mut World, repository: String, text: String, file: String) {
+    let pattern = format!("refs/agents/{}/", world.plan());
+    let repository = world.repository(&repository);
+    let refs = repository.git(&["for-each-ref", "--format=%(refname)", &pattern]);
+    let found =
+        refs.lines().any(|reference| repository.show(reference, &file).as_deref() == Some(text.as_str()));
+    assert!(found, "no snapshot has it: {refs}");
+}

@@ -1,0 +1,44 @@
+//! Steps that look at the locks table itself, past the command line.
+
+use std::sync::Arc;
+
+use agents_domain::lock::Processes as _;
+use agents_domain::lock::{HeldLock, LockFilter, LockPort as _};
+use agents_infrastructure::action_file;
+use agents_infrastructure::clock::SystemClock;
+use agents_infrastructure::process::SystemProcesses;
+use agents_infrastructure::sqlite::{SqliteOptions, SqliteStore};
+use cucumber::then;
+
+use crate::world::World;
+
+/// The rows of the table that are held.
+async fn held(world: &mut World) -> Vec<HeldLock> {
+    let machine = world.ask("db status").await["machine"].as_str().expect("a machine").to_owned();
+    let boot = SystemProcesses::new().myself("").boot_id;
+    let options =
+        SqliteOptions::new(world.database(), Arc::new(SystemClock), boot, machine, |source, origin| {
+            action_file::parse(source, origin).map_err(|error| error.to_string())
+        });
+    let store = SqliteStore::open(options).expect("the database opens");
+    store.locks().list(&LockFilter::default()).await.expect("listed")
+}
+
+#[then(expr = "the locks table has a held row for {string}")]
+async fn row(world: &mut World, key: String) {
+    let key = world.said(&key);
+    let rows = held(world).await;
+    assert!(rows.iter().any(|row| row.key.to_string() == key), "{rows:?}");
+}
+
+#[then("the locks table has no held row")]
+async fn no_row(world: &mut World) {
+    assert_eq!(held(world).await, []);
+}
+
+#[then(expr = "the locks table has no held row for {string}")]
+async fn no_such_row(world: &mut World, key: String) {
+    let key = world.said(&key);
+    let rows = held(world).await;
+    assert!(rows.iter().all(|row| row.key.to_string() != key), "{rows:?}");
+}

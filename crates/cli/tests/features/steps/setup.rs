@@ -1,0 +1,74 @@
+//! Steps that make repositories, actions and plans.
+
+use cucumber::gherkin::Step;
+use cucumber::given;
+
+use crate::repository::Repository;
+use crate::world::World;
+
+#[given(expr = "a repository {string}")]
+async fn repository(world: &mut World, name: String) {
+    if world.repositories.is_empty() {
+        world.must("init").await;
+    }
+    let path = world.root().join(&name);
+    world.repositories.insert(name.clone(), Repository::create(path));
+    world.must(&format!("project add ROOT/{name} --name local/{name}")).await;
+}
+
+#[given("an empty home")]
+fn empty_home(_: &mut World) {}
+
+#[given(expr = "an action {string} that runs")]
+async fn scripted_action(world: &mut World, name: String, step: &Step) {
+    let script = step.docstring().expect("a script").trim().replace('\n', "\n    ");
+    add(world, &format!("name: local/{name}\ndescription: A test\nexecute:\n  shell: |\n    {script}\n"))
+        .await;
+}
+
+#[given("the action")]
+async fn action(world: &mut World, step: &Step) {
+    add(world, step.docstring().expect("a file").trim_start_matches('\n')).await;
+}
+
+async fn add(world: &mut World, text: &str) {
+    let text = world.said(text);
+    world.pauses.prepare(&text);
+    std::fs::write(world.root().join("action.yaml"), text).expect("written");
+    world.must("action add ROOT/action.yaml").await;
+}
+
+#[given(expr = "a plan of {string} on {string}")]
+async fn plan(world: &mut World, action: String, projects: String) {
+    make(world, "PLAN", &action, &projects).await;
+}
+
+#[given(expr = "a plan {word} of {string} on {string}")]
+async fn named_plan(world: &mut World, name: String, action: String, projects: String) {
+    make(world, &name, &action, &projects).await;
+}
+
+#[given(expr = "an executed plan of {string} on {string}")]
+async fn executed_plan(world: &mut World, action: String, projects: String) {
+    make(world, "PLAN", &action, &projects).await;
+    world.must("plan execute PLAN").await;
+}
+
+#[given(expr = "an executed plan {word} of {string} on {string}")]
+async fn named_executed_plan(world: &mut World, name: String, action: String, projects: String) {
+    make(world, &name, &action, &projects).await;
+    world.must("plan execute PLAN").await;
+}
+
+/// Projects are named with spaces between them. The plan is known by its name, and as `PLAN`
+/// until the next one.
+async fn make(world: &mut World, name: &str, action: &str, projects: &str) {
+    let id = world.must(&format!("-q plan use {action} {projects}")).await.out.trim().to_owned();
+    world.words.insert(name.to_owned(), id.clone());
+    world.words.insert("PLAN".to_owned(), id);
+}
+
+#[given(expr = "commands get a grace of {word}")]
+fn grace(world: &mut World, length: String) {
+    world.words.insert("GRACE".to_owned(), length);
+}

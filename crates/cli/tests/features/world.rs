@@ -1,0 +1,270 @@
+//! What one scenario works with: a directory, repositories, plans by name, commands that run.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fmt;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::mpsc::{Receiver, TryRecvError, channel};
+
+use agents_cli::env::Env;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::pauses::{Pauses, WATCHDOG};
+use crate::repository::Repository;
+use crate::services::Drivers;
+use crate::stream::Stream;
+
+/// The program under test.
+const AGENTS: &str = env!("CARGO_BIN_EXE_agents");
+
+/// How commands are run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Through {
+    /// In this process.
+    Library,
+    /// As the user does.
+    Binary,
+}
+
+/// A command that has ended.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Outcome {
+    pub(crate) exit: u8,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl Outcome {
+    /// The one document on stdout.
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("no JSON document: {error}: {self:?}"))
+    }
+}
+
+/// A command that was started.
+pub(crate) struct Job {
+    pub(crate) pid: Option<Pid>,
+    pub(crate) err: Stream,
+    out: Stream,
+    done: Receiver<u8>,
+    exit: Option<u8>,
+}
+
+impl Job {
+    /// What came of it, if it has ended.
+    pub(crate) fn ended(&mut self) -> Option<Outcome> {
+        if self.exit.is_none() {
+            self.exit = match self.done.try_recv() {
+                Ok(exit) => Some(exit),
+                Err(TryRecvError::Empty) => None,
+                Err(TryRecvError::Disconnected) => panic!("the command panicked: {}", self.err.text()),
+            };
+        }
+        self.exit.map(|exit| Outcome { exit, out: self.out.text(), err: self.err.text() })
+    }
+
+    /// Waits for its end.
+    pub(crate) fn wait(&mut self) -> Outcome {
+        if self.exit.is_none() {
+            let exit = self.done.recv_timeout(WATCHDOG);
+            let why = |error| panic!("the command does not end ({error}): {}", self.err.text());
+            self.exit = Some(exit.unwrap_or_else(why));
+        }
+        self.ended().expect("it has ended")
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(self.pid.expect("a process of its own"), signal).expect("it is there");
+    }
+}
+
+#[derive(cucumber::World)]
+#[world(init = Self::new)]
+pub(crate) struct World {
+    directory: TempDir,
+    pub(crate) through: Through,
+    /// The last command that has ended.
+    pub(crate) last: Outcome,
+    /// Words that stand for others in commands and texts: `PLAN`, `ROOT` and names of plans.
+    pub(crate) words: BTreeMap<String, String>,
+    pub(crate) repositories: BTreeMap<String, Repository>,
+    pub(crate) jobs: BTreeMap<String, Job>,
+    pub(crate) pauses: Pauses,
+    /// The services alone, on a clock that is moved by hand.
+    pub(crate) drivers: Option<Drivers>,
+}
+
+impl fmt::Debug for World {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("World").field("words", &self.words).field("last", &self.last).finish_non_exhaustive()
+    }
+}
+
+impl World {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let bin = directory.path().join("bin");
+        std::fs::create_dir_all(&bin).expect("a directory for programs");
+        let root = directory.path().display().to_string();
+        Self {
+            pauses: Pauses::install(directory.path(), &bin),
+            through: Through::Library,
+            last: Outcome::default(),
+            words: [("ROOT".to_owned(), root)].into(),
+            repositories: BTreeMap::new(),
+            jobs: BTreeMap::new(),
+            drivers: None,
+            directory,
+        }
+    }
+
+    pub(crate) fn root(&self) -> &Path {
+        self.directory.path()
+    }
+
+    pub(crate) fn database(&self) -> PathBuf {
+        self.root().join("home/state/agents.db")
+    }
+
+    pub(crate) fn repository(&self, name: &str) -> &Repository {
+        self.repositories.get(name).unwrap_or_else(|| panic!("no repository {name}"))
+    }
+
+    /// The last plan that was named.
+    pub(crate) fn plan(&self) -> &str {
+        self.words.get("PLAN").expect("a plan was made")
+    }
+
+    /// A text with the scenario's words put in.
+    pub(crate) fn said(&self, text: &str) -> String {
+        let mut words: Vec<_> = self.words.iter().collect();
+        words.sort_by_key(|(word, _)| std::cmp::Reverse(word.len()));
+        words.iter().fold(text.to_owned(), |text, (word, meaning)| text.replace(*word, meaning))
+    }
+
+    /// The caller's environment, less what would make a difference.
+    #[expect(clippy::disallowed_methods, reason = "commands get the environment of the tests' caller")]
+    fn environment(&self) -> BTreeMap<OsString, OsString> {
+        let foreign = |key: &OsString| {
+            let key = key.as_encoded_bytes();
+            ["GIT_", "AGENTS_", "XDG_"].iter().any(|prefix| key.starts_with(prefix.as_bytes()))
+                || [&b"NO_COLOR"[..], b"TERM"].contains(&key)
+        };
+        let mut all: BTreeMap<_, _> = std::env::vars_os().filter(|(key, _)| !foreign(key)).collect();
+        let mut path = OsString::from(self.root().join("bin"));
+        path.push(":");
+        path.push(all.get(&OsString::from("PATH")).cloned().unwrap_or_default());
+        all.insert("PATH".into(), path);
+        all.insert("HOME".into(), self.root().into());
+        all.insert("AGENTS_HOME".into(), self.root().join("home").into());
+        all.insert("AGENTS_GRACE".into(), self.words.get("GRACE").map_or("10s", String::as_str).into());
+        all
+    }
+
+    /// Starts a command: what follows `agents` on the command line.
+    pub(crate) fn start(&self, line: &str) -> Job {
+        let words: Vec<OsString> = split(&self.said(line)).into_iter().map(OsString::from).collect();
+        match self.through {
+            Through::Library => self.start_in_process(words),
+            Through::Binary => self.start_process(&words),
+        }
+    }
+
+    fn start_in_process(&self, words: Vec<OsString>) -> Job {
+        let variables = self.environment();
+        let env = Env {
+            executable: AGENTS.into(),
+            temp_dir: self.root().into(),
+            ..Env::from_variables(|name| variables.get(&OsString::from(name)).cloned())
+        };
+        let env = Env { inherited: variables.into_iter().collect(), ..env };
+        let (out, err, (sender, done)) = (Stream::default(), Stream::default(), channel());
+        let streams = (Box::new(out.clone()), Box::new(err.clone()));
+        let argv: Vec<_> = std::iter::once("agents".into()).chain(words).collect();
+        std::thread::spawn(move || sender.send(agents_cli::run(&argv, &env, streams.0, streams.1).code()));
+        Job { pid: None, err, out, done, exit: None }
+    }
+
+    /// Starts a process, whichever way the scenario runs.
+    pub(crate) fn start_process(&self, words: &[OsString]) -> Job {
+        let mut command = Command::new(AGENTS);
+        command.args(words).current_dir(self.root()).env_clear().envs(self.environment());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the binary starts");
+        let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+        let (out, err, (sender, done)) = (Stream::default(), Stream::default(), channel());
+        let copies = [
+            copy(child.stdout.take().expect("piped"), out.clone()),
+            copy(child.stderr.take().expect("piped"), err.clone()),
+        ];
+        std::thread::spawn(move || {
+            use std::os::unix::process::ExitStatusExt as _;
+            let status = child.wait().expect("it can be waited for");
+            copies.into_iter().for_each(|copy| copy.join().expect("copied"));
+            let signalled = || 128 + status.signal().unwrap_or_default();
+            sender.send(u8::try_from(status.code().unwrap_or_else(signalled)).expect("a byte"))
+        });
+        Job { pid, err, out, done, exit: None }
+    }
+
+    /// Runs a command to its end; other scenarios go on meanwhile.
+    pub(crate) async fn run(&mut self, line: &str) -> &Outcome {
+        let mut job = self.start(line);
+        let ended = tokio::task::spawn_blocking(move || job.wait()).await;
+        self.last = ended.expect("the command ends in time");
+        &self.last
+    }
+
+    /// Runs a command that has to succeed.
+    pub(crate) async fn must(&mut self, line: &str) -> Outcome {
+        let outcome = self.run(line).await.clone();
+        assert_eq!(outcome.exit, 0, "agents {line}: {outcome:?}");
+        outcome
+    }
+
+    /// What a command says with `--json`; the last outcome stays as it is.
+    pub(crate) async fn ask(&mut self, line: &str) -> Value {
+        let before = self.last.clone();
+        let answer = self.must(&format!("--json {line}")).await.json();
+        self.last = before;
+        answer["data"].clone()
+    }
+
+    pub(crate) fn job(&mut self, name: &str) -> &mut Job {
+        self.jobs.get_mut(name).unwrap_or_else(|| panic!("no command {name} was started"))
+    }
+}
+
+impl Drop for World {
+    /// What a failed scenario left running ends with it.
+    fn drop(&mut self) {
+        for job in self.jobs.values_mut().filter(|job| job.exit.is_none()) {
+            if let (Some(pid), Err(TryRecvError::Empty)) = (job.pid, job.done.try_recv()) {
+                kill_process(pid, Signal::KILL).ok();
+            }
+        }
+    }
+}
+
+fn copy(mut from: impl Read + Send + 'static, mut to: Stream) -> std::thread::JoinHandle<()> {
+    std::thread::spawn(move || {
+        std::io::copy(&mut from, &mut to).ok();
+    })
+}
+
+/// Splits a command line at spaces; single quotes hold words together.
+fn split(line: &str) -> Vec<String> {
+    let mut words = vec![];
+    for (at, part) in line.split('\'').enumerate() {
+        if at % 2 == 0 {
+            words.extend(part.split_whitespace().map(str::to_owned));
+        } else {
+            words.push(part.to_owned());
+        }
+    }
+    words
+}
