@@ -126,8 +126,12 @@ impl Lane {
                 Ok(value)
             }
             Err(fault) => {
-                connection.batch_execute("ROLLBACK")?;
-                Err(fault)
+                // A full disk makes SQLite roll back by itself: there is nothing left to undo then,
+                // and what is told is why, not that.
+                match connection.batch_execute("ROLLBACK") {
+                    Err(error) if !matches!(fault, Fault::Database(_)) => Err(error.into()),
+                    _ => Err(fault),
+                }
             }
         }
     }

@@ -3,6 +3,7 @@
 
 mod catalogue;
 mod commits;
+mod lanes;
 mod locks;
 mod reads;
 mod world;
