@@ -148,5 +148,7 @@ pub trait PhaseRunner: Send + Sync {
     /// driver that died, has left. Asked by whoever holds the plan's lock, before anything of the
     /// attempt is touched and before a command of the next one starts. Nothing to do for a runner
     /// that leaves nothing.
-    async fn clear(&self, _plan: PlanId, _attempt: u32) {}
+    async fn clear(&self, plan: PlanId, attempt: u32) {
+        let _ = (plan, attempt);
+    }
 }

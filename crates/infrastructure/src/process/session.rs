@@ -149,8 +149,8 @@ impl Running {
     /// Blocks until no run is left whose marker is wanted, at most so long; whether none is left.
     pub(super) fn wait(&self, wanted: impl Fn(&str) -> bool, at_most: Duration) -> bool {
         let any = |markers: &mut Vec<String>| markers.iter().any(|marker| wanted(marker));
-        let waited = self.shared.1.wait_timeout_while(self.lock(), at_most, any);
-        !any(&mut waited.unwrap_or_else(PoisonError::into_inner).0)
+        let over = self.shared.1.wait_timeout_while(self.lock(), at_most, any);
+        !any(&mut over.unwrap_or_else(PoisonError::into_inner).0)
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<String>> {
