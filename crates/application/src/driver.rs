@@ -195,7 +195,12 @@ impl PhaseDriver {
     }
 
     async fn hold(&self, plan: PlanId, operation: &str) -> Result<LockGuard, DriveError> {
-        Ok(self.parts.lifecycle.hold(plan, operation, self.parts.wait_for_plan).await?)
+        tokio::select! {
+            biased;
+            // A wait for a plan may be long.
+            cause = self.parts.stop.stopped() => Err(DriveError::Stopped { plan, cause }),
+            held = self.parts.lifecycle.hold(plan, operation, self.parts.wait_for_plan) => Ok(held?),
+        }
     }
 
     /// `plan use`: makes a plan and lets go of it.

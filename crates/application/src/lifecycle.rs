@@ -16,11 +16,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use agents_domain::id::{EventId, Ids, IntentId, OwnerId, PlanId};
-use agents_domain::lock::{Fence, LockError, LockKey, Processes};
+use agents_domain::lock::{Fence, Lease, LockError, LockKey, Processes};
 use agents_domain::name::Name;
 use agents_domain::oid::Oid;
 use agents_domain::plan::{
-    Change, CommitOutcome, Definition, Event, Failure, InterruptCause, NewPlan, Origin, Phase, Plan,
+    Change, CommitOutcome, Definition, Event, Failure, InterruptCause, NewPlan, Opening, Origin, Phase, Plan,
     PlanStore, PlanWrite, Refusal, Step, StoreError, Validation, Work, next,
 };
 use agents_domain::time::Clock;
@@ -150,9 +150,10 @@ impl PlanLifecycleService {
         let opening = self.locks.opening(LockKey::Plan(id), "plan use");
         let event = self.event(&plan, Change::Created(origin), Fence::Unfenced);
         let new = NewPlan { plan, definition: order.definition, event };
-        let lease = self.store.create(&new, &opening).await?;
-        self.observer.transition(&new.plan, &new.event.change);
-        Ok((new.plan, self.locks.adopt(lease)))
+        let (plan, change) = (new.plan.clone(), new.event.change.clone());
+        let guard = self.locks.granted(make(self.store.clone(), new, opening)).await?;
+        self.observer.transition(&plan, &change);
+        Ok((plan, guard))
     }
 
     /// The plan as it is now. Takes no lock; decide nothing on it.
@@ -354,6 +355,21 @@ impl PlanLifecycleService {
             owner: fence.owner(),
             token: fence.token(),
             change,
+        }
+    }
+}
+
+/// Stores a plan. An outcome that is unknown is asked about again: its event's id makes that
+/// harmless, and the lock that it may have taken is not left behind.
+async fn make(store: Arc<dyn PlanStore>, new: NewPlan, opening: Opening) -> Result<Lease, StoreError> {
+    let mut tries = 1;
+    loop {
+        match store.create(&new, &opening).await {
+            Err(StoreError::Unknown { reason }) if tries < COMMIT_TRIES => {
+                tracing::warn!(%reason, tries, "whether a plan was made is unknown; asking again");
+                tries += 1;
+            }
+            outcome => return outcome,
         }
     }
 }

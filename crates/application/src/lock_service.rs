@@ -23,7 +23,7 @@ use agents_domain::lock::{
     Processes,
 };
 use agents_domain::plan::Opening;
-use agents_domain::time::{Clock, Ttl};
+use agents_domain::time::{BootInstant, Clock, Ttl};
 
 pub use acquire::Wait;
 pub use guard::LockGuard;
@@ -38,7 +38,8 @@ pub struct LockParts {
     pub port: Arc<dyn LockPort>,
     /// The same store through a connection of its own, for the heartbeat thread.
     pub heartbeat: Arc<dyn LockPort>,
-    /// One incarnation of this process; fresh each time.
+    /// One incarnation of this process; fresh each time, and of this one service: what the store
+    /// says we hold and the service does not know of, it ends.
     pub owner: OwnerId,
     /// How long a lease lasts without a renewal.
     pub ttl: Ttl,
@@ -63,6 +64,8 @@ pub(crate) struct Inner {
     /// False for the no-op lock.
     fenced: bool,
     holds: Arc<Holds>,
+    /// One grant at a time; whoever has it may tell our own terms from those just being left.
+    granting: tokio::sync::Mutex<()>,
     /// Started with the first hold, so that commands which hold nothing pay nothing.
     heartbeat: OnceLock<Heartbeat>,
 }
@@ -92,8 +95,8 @@ impl LockService {
     }
 
     fn build(parts: LockParts, fenced: bool) -> Self {
-        let holds = Arc::new(Holds::default());
-        Self { inner: Arc::new(Inner { parts, fenced, holds, heartbeat: OnceLock::new() }) }
+        let (holds, granting, heartbeat) = Default::default();
+        Self { inner: Arc::new(Inner { parts, fenced, holds, granting, heartbeat }) }
     }
 
     /// Whether locks are enforced; false for the no-op fallback.
@@ -115,9 +118,14 @@ impl LockService {
         }
     }
 
-    /// A guard for a lease that the store granted with a new plan.
-    pub fn adopt(&self, lease: Lease) -> LockGuard {
-        self.inner.guard(vec![lease])
+    /// A guard for a lease that a store grants with a new plan. The grant runs to its end even if
+    /// the future is dropped; its lease is then given back.
+    pub async fn granted<E, F>(&self, grant: F) -> Result<LockGuard, E>
+    where
+        E: Send + 'static,
+        F: Future<Output = Result<Lease, E>> + Send + 'static,
+    {
+        acquire::detached(self.inner.clone().note(grant)).await
     }
 
     /// This process, as it enters into locks and attempts.
@@ -170,8 +178,9 @@ impl Inner {
         }
     }
 
-    fn guard(self: &Arc<Self>, leases: Vec<Lease>) -> LockGuard {
-        self.holds.enter(&leases, self.parts.clock.boottime());
+    /// A guard for leases that were asked for at that moment.
+    fn guard(self: &Arc<Self>, leases: Vec<Lease>, asked: BootInstant) -> LockGuard {
+        self.holds.enter(&leases, asked);
         if self.fenced {
             self.heartbeat.get_or_init(|| Heartbeat::start(&self.parts, self.holds.clone()));
         }

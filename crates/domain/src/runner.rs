@@ -142,4 +142,13 @@ pub enum RunError {
 pub trait PhaseRunner: Send + Sync {
     /// Runs the command; stops it when `stop` resolves or its time is up.
     async fn run(&self, invocation: Invocation, stop: StopSignal) -> Result<RunReport, RunError>;
+
+    /// Ends, without grace, what is still alive of that attempt's commands on this machine, and
+    /// returns when nothing is, a few seconds later at most: what a run that was dropped, or a
+    /// driver that died, has left. Asked by whoever holds the plan's lock, before anything of the
+    /// attempt is touched and before a command of the next one starts. Nothing to do for a runner
+    /// that leaves nothing.
+    async fn clear(&self, plan: PlanId, attempt: u32) {
+        let _ = (plan, attempt);
+    }
 }

@@ -165,16 +165,20 @@ impl PhaseDriver {
         report.map_err(|error| failures::of_run_error(plan.id, command.purpose, &error))
     }
 
-    /// Runs a command; a second request to stop drops it, which ends its tree at once.
+    /// Runs a command; a second request to stop drops it, which ends its tree at once. Returns when
+    /// nothing of it is alive, so that whoever holds the plan next has it for itself.
     pub(super) async fn run_stoppable(
         &self,
         invocation: Invocation,
         hold: &LockGuard,
     ) -> Result<RunReport, RunError> {
-        let escalated = self.parts.stop.escalated();
+        let (plan, attempt, escalated) = (invocation.plan, invocation.attempt, self.parts.stop.escalated());
         tokio::select! {
             report = self.parts.runner.run(invocation, self.stop_signal(hold)) => report,
-            cause = escalated => Ok(RunReport { ended: Ended::Stopped(cause), tail: String::new() }),
+            cause = escalated => {
+                self.parts.runner.clear(plan, attempt).await;
+                Ok(RunReport { ended: Ended::Stopped(cause), tail: String::new() })
+            }
         }
     }
 

@@ -7,12 +7,15 @@
 //!                                    └────── else: conflict (a rival) or wait (a queue)
 //! ```
 //!
+//! Each try runs in a task of its own and goes on if the caller is dropped: see [`detached`].
 //! Waiting polls with jitter and holds nothing: no lock, no transaction, no connection.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use agents_domain::lock::{Conflict, HeldLock, Liveness, LockError, LockFilter, LockKey, Term};
+use agents_domain::lock::{
+    AcquireRequest, Conflict, HeldLock, Lease, Liveness, LockError, LockFilter, LockKey, Term,
+};
 use agents_domain::time::Ttl;
 
 use super::{Inner, LockGuard, LockService};
@@ -37,7 +40,8 @@ pub enum Wait {
 
 impl LockService {
     /// Takes all keys or none, in the one order. A holder that is provably dead is replaced at
-    /// once. If the future is dropped while it waits, nothing is held.
+    /// once. If the future is dropped, nothing stays held: a grant that comes all the same is given
+    /// back.
     pub async fn acquire(
         &self,
         keys: Vec<LockKey>,
@@ -78,16 +82,31 @@ impl Inner {
         keys: &[LockKey],
         operation: &str,
     ) -> Result<LockGuard, LockError> {
-        let mut request = self.request(keys.to_vec(), operation);
+        let request = self.request(keys.to_vec(), operation);
         if self.fenced {
             self.spare_the_living(&request.keys).await?;
         }
+        detached(self.clone().ask(request)).await
+    }
+
+    /// One grant at a time in this process, so that a lock found to be our own is known to be on
+    /// our books, or on its way off them.
+    async fn ask(self: Arc<Self>, mut request: AcquireRequest) -> Result<LockGuard, LockError> {
+        let _granting = self.granting.lock().await;
         loop {
             let asked = self.parts.clock.boottime();
             match self.parts.port.acquire(&request).await {
                 Ok(leases) => {
                     tracing::debug!(?asked, ?leases, "locks acquired");
-                    return Ok(self.guard(leases));
+                    let booked = |lease: &Lease| self.holds.books(lease);
+                    if leases.iter().all(|lease| booked(lease) || !lease.reentrant) {
+                        return Ok(self.guard(leases, asked));
+                    }
+                    // A guard of ours has let go of a term, but the store does not know it yet.
+                    // Whoever entered that term again would have it ended under its feet: end it
+                    // here and ask for a new one. A rival may be faster; that is its right.
+                    let ending = leases.into_iter().filter(|lease| !booked(lease)).collect();
+                    self.guard(ending, asked).release().await?;
                 }
                 Err(LockError::Conflict(Conflict(held))) => {
                     let term = (held.key.clone(), held.token);
@@ -101,6 +120,16 @@ impl Inner {
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// Notes what a store grants together with something else that it makes.
+    pub(super) async fn note<E>(
+        self: Arc<Self>,
+        grant: impl Future<Output = Result<Lease, E>>,
+    ) -> Result<LockGuard, E> {
+        let _granting = self.granting.lock().await;
+        let asked = self.parts.clock.boottime();
+        Ok(self.guard(vec![grant.await?], asked))
     }
 
     /// A lease that ran out under a living process of this machine: gives it some of our own time
@@ -132,5 +161,19 @@ impl Inner {
 
     async fn pause(&self) {
         tokio::time::sleep(POLL / 2 + self.parts.ids.jitter(POLL)).await;
+    }
+}
+
+/// Goes on to its end even if the caller is dropped. What a store has begun it finishes, whoever
+/// waits for it or not; a grant that nobody waits for any more thus becomes a guard that is
+/// dropped, and is given back, instead of a lease that nobody knows of.
+pub(super) async fn detached<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
+    match tokio::spawn(work).await {
+        Ok(outcome) => outcome,
+        Err(ended) => match ended.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime is shutting down, and the caller goes with it.
+            Err(_) => std::future::pending().await,
+        },
     }
 }

@@ -35,12 +35,12 @@ pub(super) struct Heartbeat(Sender<Message>);
 impl Heartbeat {
     pub(super) fn start(parts: &LockParts, holds: Arc<Holds>) -> Self {
         let (sender, receiver) = channel();
-        let parts = parts.clone();
+        let (parts, end) = (parts.clone(), End(holds.clone()));
         let spawned = std::thread::Builder::new().name("heartbeat".to_owned()).spawn(move || {
+            let _end = end;
             Beats { runtime: runtime(), parts, holds }.run(&receiver);
         });
         if let Err(error) = spawned {
-            // Leases then last for their length only; whatever runs past it is fenced off.
             tracing::error!(%error, "the heartbeat thread could not be started");
         }
         Self(sender)
@@ -59,6 +59,16 @@ impl Heartbeat {
         if self.0.send(Message::Beat(done)).is_ok() {
             over.await.ok();
         }
+    }
+}
+
+/// The end of the thread, however it comes: by a panic, or because it never began. Without it no
+/// loss would ever be noticed, so all that is held counts as lost.
+struct End(Arc<Holds>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.0.leave_unattended();
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use agents_domain::lock::{FencingToken, Lease, LockKey, Renewal, Term};
@@ -23,15 +24,21 @@ struct Hold {
 
 /// The holds of one owner.
 #[derive(Debug, Default)]
-pub(super) struct Holds(Mutex<HashMap<LockKey, Hold>>);
+pub(super) struct Holds {
+    table: Mutex<HashMap<LockKey, Hold>>,
+    /// There is no heartbeat thread any more: nothing is renewed, so nothing can be trusted.
+    unattended: AtomicBool,
+}
 
 impl Holds {
-    /// Notes leases that were granted; `now` is when they were asked for, or later.
-    pub(super) fn enter(&self, leases: &[Lease], now: BootInstant) {
+    /// Notes leases that were granted, and when they were asked for: no later moment is sure to lie
+    /// before the end of their terms.
+    pub(super) fn enter(&self, leases: &[Lease], asked: BootInstant) {
         let mut holds = self.lock();
         for lease in leases {
             let token = lease.fence.token();
-            let fresh = || Hold { token, count: 0, trusted_from: now, lost: watch::Sender::new(false) };
+            let lost = self.unattended.load(Ordering::SeqCst);
+            let fresh = || Hold { token, count: 0, trusted_from: asked, lost: watch::Sender::new(lost) };
             let hold = holds.entry(lease.key.clone()).or_insert_with(fresh);
             if hold.token != token {
                 // A new term began under a guard of the old one: the old one is lost.
@@ -39,6 +46,7 @@ impl Holds {
                 *hold = fresh();
             }
             hold.count += 1;
+            hold.trusted_from = hold.trusted_from.max(asked);
         }
     }
 
@@ -57,6 +65,11 @@ impl Holds {
     /// Whether this process holds that key.
     pub(super) fn contains(&self, key: &LockKey) -> bool {
         self.lock().contains_key(key)
+    }
+
+    /// Whether that very term is held by a guard of this process.
+    pub(super) fn books(&self, lease: &Lease) -> bool {
+        self.lock().get(&lease.key).is_some_and(|hold| hold.token == lease.fence.token())
     }
 
     /// Tells of the loss of a lease.
@@ -108,8 +121,17 @@ impl Holds {
         }
     }
 
+    /// Nobody renews from now on: everything counts as lost, at once and for good.
+    pub(super) fn leave_unattended(&self) {
+        let holds = self.lock();
+        self.unattended.store(true, Ordering::SeqCst);
+        for hold in holds.values() {
+            hold.lost.send_replace(true);
+        }
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<LockKey, Hold>> {
-        self.0.lock().expect("no code panics while it holds this table")
+        self.table.lock().expect("no code panics while it holds this table")
     }
 }
 

@@ -91,9 +91,19 @@ impl World {
 
     /// The same, with a port of the test's own.
     pub(crate) fn locks_on(&self, pid: u32, port: Arc<dyn LockPort>) -> LockService {
+        self.locks_with(pid, port.clone(), port)
+    }
+
+    /// The same, with another for the heartbeat.
+    pub(crate) fn locks_with(
+        &self,
+        pid: u32,
+        port: Arc<dyn LockPort>,
+        heartbeat: Arc<dyn LockPort>,
+    ) -> LockService {
         LockService::new(LockParts {
-            heartbeat: port.clone(),
             port,
+            heartbeat,
             owner: OwnerId::from(self.ids.ulid()),
             ttl: Ttl::default(),
             // The tests beat by hand.

@@ -1,6 +1,6 @@
 //! What all commands that move a plan share: signals, the end of the hold, and the report.
 
-use agents_application::{DriveError, PhaseDriver};
+use agents_application::{DriveError, Observer as _, PhaseDriver};
 use agents_domain::id::PlanId;
 use agents_domain::plan::{Failure as PlanFailure, Phase, Plan, State};
 use agents_domain::runner::StopCause;
@@ -22,8 +22,11 @@ where
     let driven = app.block_on(async {
         let signals = Signals::listen(app.stop.clone())?;
         let outcome = work(app.driver()).await;
-        if app.stop.requested().is_some() {
-            app.locks().release_all_for_owner().await?;
+        if app.stop.requested().is_some()
+            && let Err(error) = app.locks().release_all_for_owner().await
+        {
+            // It changes no outcome: the locks end with their leases, or at once as our proven death.
+            app.watch.warning(&format!("locks could not be released and end with their lease: {error}"));
         }
         outcome.map_err(|error| explain(app, error, &signals))
     });

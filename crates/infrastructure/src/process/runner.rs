@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use agents_domain::action::Program;
+use agents_domain::id::PlanId;
 use agents_domain::runner::{
     Context, Ended, Invocation, PhaseRunner, RunError, RunReport, StopCause, StopSignal,
 };
@@ -20,6 +21,7 @@ use async_trait::async_trait;
 use tokio::time::{Sleep, sleep, timeout};
 
 use super::environment::Environment;
+use super::leftovers;
 use super::log::{Limits, LogWriter};
 use super::output::{Echo, Sink};
 use super::protocol::{Job, Order, Refusal, Report, Status};
@@ -31,6 +33,9 @@ pub const RUN_MARKER: &str = "AGENTS_RUN_MARKER";
 
 /// How long a pipe may stay open once no process of the tree is left.
 const DRAIN: Duration = Duration::from_secs(1);
+
+/// How long dropped runs of this process are given to end; killing takes milliseconds.
+const CLEARING: Duration = Duration::from_secs(5);
 
 /// Renders a program into program name and arguments; the text says for what, for messages.
 pub type Render = fn(&Program, &Context, &str) -> Result<Vec<String>, RunError>;
@@ -71,7 +76,7 @@ impl ProcessRunner {
     /// long; whether that is so. A run that has returned has none; this is for runs that were
     /// dropped, before their lock is given up.
     pub fn wait_until_idle(&self, at_most: Duration) -> bool {
-        self.running.wait(at_most)
+        self.running.wait(|_| true, at_most)
     }
 
     fn prepare(&self, invocation: &Invocation) -> Result<(Start, Sink), RunError> {
@@ -82,7 +87,7 @@ impl ProcessRunner {
             return Err(RunError::Template { purpose: purpose.clone(), reason });
         }
         let (mut env, secrets) = self.environment.of(context)?;
-        let marker = format!("{}/{}", invocation.plan, invocation.attempt);
+        let marker = marker(invocation.plan, invocation.attempt);
         env.insert(RUN_MARKER.into(), marker.clone().into());
         let log = LogWriter::append(&invocation.log, Limits::STANDARD, Arc::clone(&self.clock))
             .map_err(|error| failed(format!("its log {}: {error}", invocation.log.display())))?;
@@ -118,6 +123,27 @@ impl PhaseRunner for ProcessRunner {
         let tail = sink.close();
         outcome.map(|ended| RunReport { ended, tail })
     }
+
+    async fn clear(&self, plan: PlanId, attempt: u32) {
+        let (running, marker) = (self.running.clone(), marker(plan, attempt));
+        let clearing = tokio::task::spawn_blocking(move || {
+            // Runs of our own first: a guard may be about to start a command even now, and ends it.
+            running.wait(|other| other == marker, CLEARING);
+            for left in leftovers::kill(&marker) {
+                tracing::warn!(pid = left.pid, name = %left.name, %marker, "ended a leftover process");
+            }
+        });
+        if let Err(ended) = clearing.await
+            && let Ok(panic) = ended.try_into_panic()
+        {
+            std::panic::resume_unwind(panic);
+        }
+    }
+}
+
+/// What processes of an attempt carry in their environment.
+fn marker(plan: PlanId, attempt: u32) -> String {
+    format!("{plan}/{attempt}")
 }
 
 /// One run, from its start to the end of its guard.

@@ -9,7 +9,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -63,7 +63,7 @@ impl Session {
         let ours = line.try_clone()?;
         let (sender, news) = mpsc::unbounded_channel();
         let (done, drained) = mpsc::channel(1);
-        let ticket = running.enter();
+        let ticket = running.enter(&start.marker);
         thread::Builder::new().name("agents-guard".to_owned()).spawn(move || {
             if let Err(reason) = attend(start, ours, guards, done, &sender) {
                 let _ = sender.send(News::Broken(reason));
@@ -134,37 +134,42 @@ fn drain(guard: &mut Child, start: Start, done: Sender<()>) -> io::Result<()> {
     output::drain(Stream::Err, err, start.redactor, start.sink, done)
 }
 
-/// Counts the runs whose trees may be alive.
+/// The markers of the runs whose trees may be alive, one for each run.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Running {
-    shared: Arc<(Mutex<usize>, Condvar)>,
+    shared: Arc<(Mutex<Vec<String>>, Condvar)>,
 }
 
 impl Running {
-    fn enter(&self) -> Ticket {
-        self.change(|count| count + 1);
-        Ticket(self.clone())
+    fn enter(&self, marker: &str) -> Ticket {
+        self.lock().push(marker.to_owned());
+        Ticket { running: self.clone(), marker: marker.to_owned() }
     }
 
-    fn change(&self, change: impl FnOnce(usize) -> usize) {
-        let mut count = self.shared.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *count = change(*count);
-        self.shared.1.notify_all();
+    /// Blocks until no run is left whose marker is wanted, at most so long; whether none is left.
+    pub(super) fn wait(&self, wanted: impl Fn(&str) -> bool, at_most: Duration) -> bool {
+        let any = |markers: &mut Vec<String>| markers.iter().any(|marker| wanted(marker));
+        let over = self.shared.1.wait_timeout_while(self.lock(), at_most, any);
+        !any(&mut over.unwrap_or_else(PoisonError::into_inner).0)
     }
 
-    /// Blocks until none is left, at most so long; whether none is left.
-    pub(super) fn wait(&self, at_most: Duration) -> bool {
-        let count = self.shared.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self.shared.1.wait_timeout_while(count, at_most, |count| *count > 0);
-        *waited.unwrap_or_else(PoisonError::into_inner).0 == 0
+    fn lock(&self) -> MutexGuard<'_, Vec<String>> {
+        self.shared.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// One run being counted.
-struct Ticket(Running);
+/// One run on the list.
+struct Ticket {
+    running: Running,
+    marker: String,
+}
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        self.0.change(|count| count - 1);
+        let mut markers = self.running.lock();
+        if let Some(index) = markers.iter().position(|marker| *marker == self.marker) {
+            markers.swap_remove(index);
+        }
+        self.running.shared.1.notify_all();
     }
 }

@@ -3,9 +3,13 @@
 
 mod catalogue;
 mod commits;
+<<<<<<< HEAD
 mod crowd;
 mod files;
 mod histories;
+=======
+mod lanes;
+>>>>>>> h/review
 mod locks;
 mod power;
 mod reads;

@@ -103,6 +103,44 @@ async fn a_dropped_run_ends_the_whole_family_at_once() {
 }
 
 #[tokio::test]
+async fn once_an_attempt_is_cleared_nothing_of_it_is_alive() {
+    let room = Room::new();
+    let runner = runner();
+    let mut ear = room.ear();
+    let heard = tokio::task::spawn_blocking(move || {
+        hear_the_family(&mut ear);
+        ear
+    });
+    let script = room.script(&format!("{FAMILY} wait"));
+    let (plan, attempt) = (script.plan, script.attempt);
+    let ear = tokio::select! {
+        ended = runner.run(script, never()) => panic!("it ended by itself: {ended:?}"),
+        ear = heard => ear.expect("no panic"),
+    };
+    runner.clear(plan, attempt).await;
+    assert!(runner.wait_until_idle(Duration::ZERO));
+    ear.silence();
+}
+
+#[tokio::test]
+async fn an_attempt_of_which_another_process_left_something_is_cleared() {
+    let room = Room::new();
+    let mut ear = room.ear();
+    let (plan, attempt) = (room.mute("true").plan, 3);
+    let mut child = Command::new("sh")
+        .args(["-c", "exec 3>says; echo deaf >&3; exec sleep 1000"])
+        .current_dir(room.path("."))
+        .env("AGENTS_RUN_MARKER", format!("{plan}/{attempt}"))
+        .spawn()
+        .expect("a shell");
+    ear.hear("deaf");
+    let reaped = std::thread::spawn(move || child.wait().expect("our child"));
+    runner().clear(plan, attempt).await;
+    ear.silence();
+    assert!(!reaped.join().expect("no panic").success());
+}
+
+#[tokio::test]
 async fn a_killed_guard_is_stood_in_for() {
     let room = Room::new();
     let mut ear = room.ear();
