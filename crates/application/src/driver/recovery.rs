@@ -31,7 +31,8 @@ impl PhaseDriver {
         Ok(self.parts.lifecycle.interrupt(id, InterruptCause::OwnerDied, work).await?)
     }
 
-    /// Snapshots one directory of an attempt that nobody drives. It may never have been made.
+    /// Snapshots one directory of an attempt that nobody drives. It may never have been made, or
+    /// be gone already; anything else that is in the way is recorded, and the directory stays.
     async fn salvage(
         &self,
         plan: &Plan,
@@ -45,7 +46,7 @@ impl PhaseDriver {
         let token = hold.fence().token();
         match self.parts.worktrees.snapshot(slot, start, token, copied).await {
             Ok(snapshot) => Some(self.put_away(slot, snapshot).await),
-            Err(WorkspaceError::Unsuitable { .. }) => None,
+            Err(WorkspaceError::NoDirectory { .. }) => None,
             Err(error) => {
                 let reason = error.to_string();
                 Some(Work { project: slot.project.name.clone(), saved: Saved::Directory { reason } })
