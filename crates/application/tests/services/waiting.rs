@@ -55,7 +55,7 @@ async fn a_living_holder_whose_lease_ran_out_gets_time_to_renew() {
     let (rival, wanted) = (bob.clone(), key.clone());
     let rivalry = tokio::spawn(async move { take(&rival, &wanted).await });
     for _ in 0..20 {
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        tokio::time::advance(Duration::from_millis(100)).await;
     }
     assert!(!rivalry.is_finished(), "no time of the observer's own has passed");
     ada.beat().await;
@@ -77,7 +77,7 @@ async fn a_living_holder_that_does_not_renew_is_replaced_after_five_seconds() {
     let (rival, wanted, clock) = (bob.clone(), key.clone(), world.clock.clone());
     let rivalry =
         tokio::spawn(async move { rival.acquire(vec![wanted], "test", Wait::No, &Unobserved).await });
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    tokio::time::advance(Duration::from_millis(500)).await;
     assert!(!rivalry.is_finished());
     clock.advance(Duration::from_secs(5));
     let replaced = rivalry.await.expect("no panic").expect("taken over");
