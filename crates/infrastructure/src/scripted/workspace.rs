@@ -9,7 +9,7 @@ mod landings;
 mod state;
 mod worktrees;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use agents_domain::name::Name;
@@ -67,6 +67,11 @@ impl ScriptedWorkspace {
         commit
     }
 
+    /// Puts a ref at a commit, as a person might, or another plan.
+    pub fn set(&self, project: &Project, reference: &str, to: &Oid) {
+        locked(&self.0).set(project, reference, to.clone());
+    }
+
     /// Removes a ref, as a person might.
     pub fn delete(&self, project: &Project, reference: &str) {
         locked(&self.0).refs.remove(&(project.name.clone(), reference.to_owned()));
@@ -86,6 +91,13 @@ impl ScriptedWorkspace {
     pub fn write(&self, directory: &Path, file: &str) {
         if let Some(tree) = locked(&self.0).trees.values_mut().find(|tree| tree.directory == directory) {
             tree.edits.push(file.to_owned());
+        }
+    }
+
+    /// Takes back all that was written in an attempt's directory.
+    pub fn discard(&self, slot: &Slot) {
+        if let Some(tree) = locked(&self.0).trees.get_mut(&state::key(slot)) {
+            tree.edits.clear();
         }
     }
 
@@ -131,9 +143,19 @@ impl ScriptedWorkspace {
         locked(&self.0).moves.clone()
     }
 
+    /// The messages of the merges that were asked for, in order.
+    pub fn messages(&self) -> Vec<String> {
+        locked(&self.0).messages.clone()
+    }
+
     /// The attempts whose directories were made, in order.
     pub fn opened(&self) -> Vec<Slot> {
         locked(&self.0).opened.clone()
+    }
+
+    /// Where the directory of an attempt is, made or not.
+    pub fn directory(&self, slot: &Slot) -> PathBuf {
+        state::directory(slot, "/worktrees")
     }
 
     /// How many directories there are now: of attempts, and throwaway ones.

@@ -18,6 +18,7 @@ impl Landings for ScriptedWorkspace {
         self.enter("merge")?;
         let mut state = locked(&self.0);
         let old = state.target(&request.project)?;
+        state.messages.push(request.message.clone());
         let files = state.conflicts.get(&request.project.name).cloned().unwrap_or_default();
         if !files.is_empty() {
             return Ok(Merged::Conflict { old, files });

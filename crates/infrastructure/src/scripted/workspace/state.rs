@@ -23,6 +23,7 @@ pub(super) struct State {
     pub(super) previews: BTreeSet<Key>,
     pub(super) opened: Vec<Slot>,
     pub(super) moves: Vec<Moved>,
+    pub(super) messages: Vec<String>,
     pub(super) dirty: BTreeSet<Name>,
     pub(super) conflicts: BTreeMap<Name, Vec<String>>,
     pub(super) keep: Option<String>,
