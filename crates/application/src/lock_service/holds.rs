@@ -59,6 +59,11 @@ impl Holds {
         self.lock().contains_key(key)
     }
 
+    /// At which token this process holds that key.
+    pub(super) fn token(&self, key: &LockKey) -> Option<FencingToken> {
+        self.lock().get(key)?.token
+    }
+
     /// Tells of the loss of a lease.
     pub(super) fn watch(&self, lease: &Lease) -> watch::Receiver<bool> {
         let holds = self.lock();
