@@ -12,7 +12,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use agents_domain::lock::{Conflict, HeldLock, Liveness, LockError, LockFilter, LockKey, Term};
+use agents_domain::lock::{Conflict, HeldLock, Lease, Liveness, LockError, LockFilter, LockKey, Term};
 use agents_domain::time::Ttl;
 
 use super::{Inner, LockGuard, LockService};
@@ -82,9 +82,16 @@ impl Inner {
         if self.fenced {
             self.spare_the_living(&request.keys).await?;
         }
+        let mut flushed = false;
         loop {
             let asked = self.parts.clock.boottime();
             match self.parts.port.acquire(&request).await {
+                Ok(leases) if !flushed && self.is_being_abandoned(&leases) => {
+                    flushed = true;
+                    if let Some(heartbeat) = self.heartbeat.get() {
+                        heartbeat.beat().await;
+                    }
+                }
                 Ok(leases) => {
                     tracing::debug!(?asked, ?leases, "locks acquired");
                     return Ok(self.guard(leases));
@@ -101,6 +108,13 @@ impl Inner {
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// A term that the store still has for us, but no guard of ours: its guard was dropped, and the
+    /// heartbeat thread is about to release it. Whoever asks again waits for that, or it would be
+    /// given a lock that goes away under its hands.
+    fn is_being_abandoned(&self, leases: &[Lease]) -> bool {
+        self.fenced && leases.iter().any(|lease| lease.reentrant && !self.holds.contains(&lease.key))
     }
 
     /// A lease that ran out under a living process of this machine: gives it some of our own time
