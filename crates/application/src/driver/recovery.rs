@@ -5,10 +5,10 @@
 //! landing is carried out instead, because its decision was durable.
 
 use agents_domain::id::PlanId;
-use agents_domain::plan::{Definition, InterruptCause, Plan, Saved, State, Work};
+use agents_domain::plan::{Definition, InterruptCause, Phase, Plan, Saved, State, Work};
 use agents_domain::workspace::{Slot, WorkspaceError};
 
-use super::attempt::slots;
+use super::attempt::{facts, slots};
 use super::{ApplyOptions, DriveError, PhaseDriver};
 use crate::lock_service::LockGuard;
 
@@ -25,7 +25,11 @@ impl PhaseDriver {
         }
         let mut work = Vec::new();
         for slot in slots(&plan, &definition) {
-            work.extend(self.salvage(&plan, &definition, &slot, hold).await);
+            if plan.phase() == Phase::Apply {
+                self.close_preview(&slot).await;
+            } else {
+                work.extend(self.salvage(&plan, &definition, &slot, hold).await);
+            }
         }
         self.warn(&format!("plan {id}: {}", InterruptCause::OwnerDied.message()));
         Ok(self.parts.lifecycle.interrupt(id, InterruptCause::OwnerDied, work).await?)
@@ -40,7 +44,7 @@ impl PhaseDriver {
         slot: &Slot,
         hold: &LockGuard,
     ) -> Option<Work> {
-        let facts = plan.projects.iter().find(|project| project.name == slot.project.name)?;
+        let facts = facts(plan, &slot.project);
         let start = facts.tip.as_ref().or(facts.base.as_ref())?;
         let copied = &definition.action.worktree.copy;
         let token = hold.fence().token();
