@@ -20,7 +20,7 @@ async fn apply(world: &World, plan: agents_domain::id::PlanId) -> Plan {
 }
 
 /// Where a refused apply leaves things: nothing has moved, and `retry` leads on.
-async fn refused(world: &World, plan: &Plan, state: State, expected: &str) {
+fn refused(world: &World, plan: &Plan, state: State, expected: &str) {
     assert_eq!((at(plan), code(plan)), ((Phase::Apply, state), expected));
     assert_eq!((world.workspace.moves(), world.workspace.directories()), (vec![], (0, 0)));
 }
@@ -89,7 +89,7 @@ async fn a_conflict_constrains_the_plan_and_names_files_and_the_way_on() {
     let plan = world.executed(|_| ()).await;
     world.workspace.conflict(&world.projects[1], &["a.rs", "b.rs"]);
     let constrained = apply(&world, plan).await;
-    refused(&world, &constrained, State::Constrained, "conflict").await;
+    refused(&world, &constrained, State::Constrained, "conflict");
     let failure = constrained.failure.clone().expect("said");
     assert!(failure.message.contains("a.rs, b.rs"), "{failure:?}");
     let hint = failure.hint.expect("helps");
@@ -118,7 +118,7 @@ async fn a_merge_that_fails_fails_the_phase(#[case] method: &'static str, #[case
     let plan = world.executed(|_| ()).await;
     world.workspace.fail(method, nth, git_error());
     let errored = apply(&world, plan).await;
-    refused(&world, &errored, State::Errored, "git").await;
+    refused(&world, &errored, State::Errored, "git");
     let retried = world.process(2).driver.retry(plan, PLAINLY).await.expect("driven");
     assert_eq!(retried.state(), State::Applied);
     world.check(plan).await;
@@ -132,7 +132,7 @@ async fn a_plan_branch_that_a_person_has_moved_elsewhere_is_not_overwritten() {
     world.workspace.delete(&world.projects[0], &branch);
     world.workspace.commit(&world.projects[0], &branch);
     let errored = apply(&world, plan).await;
-    refused(&world, &errored, State::Errored, "ref_moved").await;
+    refused(&world, &errored, State::Errored, "ref_moved");
 }
 
 #[rstest]
@@ -169,7 +169,7 @@ async fn work_that_is_on_the_target_already_is_empty() {
     let tip = world.load(plan).await.projects[0].tip.clone().expect("it made something");
     world.workspace.set(&world.projects[0], "refs/heads/main", &tip);
     let constrained = apply(&world, plan).await;
-    refused(&world, &constrained, State::Constrained, "empty").await;
+    refused(&world, &constrained, State::Constrained, "empty");
 }
 
 #[tokio::test]
@@ -179,7 +179,7 @@ async fn a_checkout_in_the_way_refuses_before_anything_has_moved() {
     let dirty = WorkspaceError::DirtyCheckout { path: "/src/web".into(), files: vec!["a.rs".into()] };
     world.workspace.fail("check_checkout", 2, dirty);
     let errored = apply(&world, plan).await;
-    refused(&world, &errored, State::Errored, "dirty_checkout").await;
+    refused(&world, &errored, State::Errored, "dirty_checkout");
     let retried = world.process(2).driver.retry(plan, PLAINLY).await.expect("driven");
     assert_eq!((retried.state(), world.workspace.moves().len()), (State::Applied, 2));
     world.check(plan).await;
@@ -215,7 +215,7 @@ async fn a_message_that_cannot_be_rendered_fails_the_phase() {
     let world = World::new();
     let plan = world.executed(|action| action.apply.message = Some("broken".into())).await;
     let errored = apply(&world, plan).await;
-    refused(&world, &errored, State::Errored, "template").await;
+    refused(&world, &errored, State::Errored, "template");
 }
 
 #[tokio::test]

@@ -75,11 +75,11 @@ async fn end_well(world: &World, what: &str) {
     assert_eq!(plan.state(), State::Applied, "{what}");
     let moves = world.workspace.moves();
     for (index, project) in world.projects.iter().enumerate() {
-        let moved: Vec<_> = moves.iter().filter(|moved| moved.project == project.name).collect();
-        assert_eq!(moved.len(), 1, "{what}: {} moves once", project.name);
-        assert_eq!(world.target(index), moved[0].new, "{what}");
+        let its: Vec<_> = moves.iter().filter(|one| one.project == project.name).collect();
+        assert_eq!(its.len(), 1, "{what}: {} moves once", project.name);
+        assert_eq!(world.target(index), its[0].new, "{what}");
         let tip = plan.projects[index].tip.clone().expect("it made something");
-        assert!(world.workspace.contains(&moved[0].new, &tip), "{what}: the work is in it");
+        assert!(world.workspace.contains(&its[0].new, &tip), "{what}: the work is in it");
     }
     assert_eq!(world.workspace.directories().0, 0, "{what}: every directory is put away");
     world.check(plan.id).await;

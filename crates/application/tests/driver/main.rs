@@ -6,6 +6,8 @@ mod crash;
 mod fuse;
 mod landing;
 mod levels;
+mod notes;
+mod orders;
 mod recovering;
 mod stopping;
 mod validating;

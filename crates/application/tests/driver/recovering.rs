@@ -144,8 +144,8 @@ async fn revert_goes_back_to_the_start_and_earlier_work_stays_in_its_refs() {
         ((Phase::Strategize, State::Queued), vec!["too clumsy".to_owned()])
     );
     let base = world.workspace.commit(&world.projects[0], "refs/heads/main");
-    let driven = driver.execute(plan).await.expect("driven");
-    let facts = &driven.projects[0];
+    let done = driver.execute(plan).await.expect("driven");
+    let facts = &done.projects[0];
     let tip = facts.tip.clone().expect("it made something");
     assert_eq!(facts.base, Some(base));
     assert!(!world.workspace.contains(&tip, &first), "it did not build on what was reverted");

@@ -1,48 +1,30 @@
 //! A world of several processes that drive plans; nothing in it happens by chance.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::pin::pin;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use agents_application::driver::{ApplyOptions, DriveError, DriverParts};
 use agents_application::lock_service::LockParts;
-use agents_application::{LockService, Observer, Order, PhaseDriver, PlanLifecycleService, StopHub, Wait};
-use agents_domain::action::{Action, ApplySpec, Automation, PhaseSpec, Program, WorktreeSpec};
+use agents_application::{LockService, Order, PhaseDriver, PlanLifecycleService, StopHub, Wait};
+use agents_domain::action::Action;
 use agents_domain::files::AttemptFiles;
 use agents_domain::id::{Ids, OwnerId, PlanId};
-use agents_domain::lock::{HeldLock, Liveness, LockFilter, LockKey, LockPort, Processes as _};
-use agents_domain::name::Name;
+use agents_domain::lock::{Liveness, LockFilter, LockKey, LockPort, Processes as _};
 use agents_domain::plan::{Change, Definition, Event, Phase, Plan, PlanStore, State, replay};
-use agents_domain::runner::{self, PhaseRunner, RunError};
+use agents_domain::runner::PhaseRunner;
 use agents_domain::time::{Timestamp, Ttl};
-use agents_domain::workspace::{Landings, Project, WorkspaceError, Worktrees};
+use agents_domain::workspace::{Landings, Project, Worktrees};
 use agents_infrastructure::clock::HandClock;
 use agents_infrastructure::ids::CountingIds;
 use agents_infrastructure::memory::MemoryStore;
-use agents_infrastructure::scripted::{Census, Scripted, ScriptedFiles, ScriptedRunner, ScriptedWorkspace};
+use agents_infrastructure::scripted::{Census, ScriptedFiles, ScriptedRunner, ScriptedWorkspace};
 
-/// Remembers what a person would be told.
-#[derive(Default)]
-pub(crate) struct Notes(Mutex<Vec<String>>);
-
-impl Notes {
-    pub(crate) fn have(&self, text: &str) -> bool {
-        self.0.lock().expect("unpoisoned").iter().any(|note| note.contains(text))
-    }
-}
-
-impl Observer for Notes {
-    fn waiting(&self, held: &HeldLock) {
-        self.warning(&format!("waiting for {}", held.key));
-    }
-
-    fn warning(&self, text: &str) {
-        self.0.lock().expect("unpoisoned").push(text.to_owned());
-    }
-}
+use crate::notes::Notes;
+use crate::orders::{action, message, project};
+pub(crate) use crate::orders::{fails, git_error, program, spec};
 
 /// What a process reaches the world through.
 pub(crate) struct Ports {
@@ -256,55 +238,8 @@ pub(crate) fn code(plan: &Plan) -> &str {
     plan.failure.as_ref().map_or("none", |failure| failure.code.as_str())
 }
 
-pub(crate) fn git_error() -> WorkspaceError {
-    let text = |word: &str| word.to_owned();
-    WorkspaceError::Git { command: text("x"), path: text("/src"), message: text("disk full") }
-}
-
-pub(crate) fn spec() -> PhaseSpec {
-    PhaseSpec { program: program(), timeout: None, retry: None }
-}
-
-pub(crate) fn program() -> Program {
-    Program::Run(vec!["work".into()])
-}
-
-fn project(name: &str) -> Project {
-    let (name, path) = (Name::parse(name).expect("valid"), PathBuf::from("/src").join(name));
-    Project { name, common_dir: path.join(".git"), path, branch: "main".into() }
-}
-
-fn action() -> Action {
-    Action {
-        name: Name::parse("fix").expect("valid"),
-        description: "Fix it".into(),
-        definition_of_done: String::new(),
-        automation: Automation::Review,
-        arguments: Vec::new(),
-        worktree: WorktreeSpec::default(),
-        strategize: None,
-        execute: spec(),
-        validations: Vec::new(),
-        apply: ApplySpec::default(),
-        env: BTreeMap::new(),
-        env_from: Vec::new(),
-    }
-}
-
-fn message(template: &str, facts: &runner::Context) -> Result<String, RunError> {
-    match template {
-        "broken" => Err(RunError::Template { purpose: "the message".into(), reason: "scripted".into() }),
-        template => Ok(format!("{template} {}", facts.description)),
-    }
-}
-
 /// What most tests ask for.
 pub(crate) const PLAINLY: ApplyOptions = ApplyOptions { allow_empty: false };
 
 /// A driver that ended without driving on.
 pub(crate) type Outcome = Result<Plan, DriveError>;
-
-/// A command that fails with this exit code.
-pub(crate) fn fails(code: i32) -> Scripted {
-    Scripted::exits(code)
-}
