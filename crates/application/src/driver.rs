@@ -91,6 +91,65 @@ pub enum DriveError {
 }
 
 /// Drives plans through their phases.
+///
+/// ```
+/// # use std::{collections::BTreeMap, sync::Arc};
+/// use agents_application::driver::{ApplyOptions, DriverParts};
+/// use agents_application::{LockService, Order, PhaseDriver, PlanLifecycleService, StopHub, Wait};
+/// use agents_domain::plan::State;
+/// use agents_infrastructure::scripted::{Census, ScriptedFiles, ScriptedRunner, ScriptedWorkspace};
+/// # use agents_domain::action::*;
+/// # use agents_domain::{id::{Ids, OwnerId}, name::Name, plan::Definition, workspace::Project};
+/// # use agents_domain::time::{Timestamp, Ttl};
+/// # use agents_infrastructure::{clock::HandClock, ids::CountingIds, memory::MemoryStore};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), agents_application::DriveError> {
+/// # let (clock, ids) = (Arc::new(HandClock::default()), Arc::new(CountingIds::default()));
+/// # let (store, processes) = (MemoryStore::new(clock.clone()), Arc::new(Census::default().citizen(1)));
+/// # let locks = LockService::new(agents_application::lock_service::LockParts {
+/// #     port: store.locks(), heartbeat: store.locks(), owner: OwnerId::from(ids.ulid()),
+/// #     ttl: Ttl::default(), tick: LockService::TICK, processes: processes.clone(),
+/// #     clock: clock.clone(), ids: ids.clone(),
+/// # });
+/// # let (name, path) = (Name::parse("api").expect("valid"), "/src/api");
+/// # let project =
+/// #     Project { name, path: path.into(), common_dir: path.into(), branch: "main".to_owned() };
+/// # store.projects().add(&project, Timestamp::default()).await.expect("registered");
+/// # let execute = PhaseSpec { program: Program::Shell("make".to_owned()), timeout: None, retry: None };
+/// # let action = Action {
+/// #     name: Name::parse("fix").expect("valid"), description: String::new(),
+/// #     definition_of_done: String::new(), automation: Automation::Review, arguments: vec![],
+/// #     worktree: WorktreeSpec::default(), strategize: None, execute, validations: vec![],
+/// #     apply: ApplySpec::default(), env: BTreeMap::new(), env_from: vec![],
+/// # };
+/// # let (arguments, projects) = (BTreeMap::new(), vec![project.clone()]);
+/// # let definition = Definition { action, action_source: String::new(), arguments, projects };
+/// # let order = Order { definition, automation: Automation::Review, name: None };
+/// let (workspace, runner) = (ScriptedWorkspace::default(), ScriptedRunner::default());
+/// workspace.add(&project);
+/// let changed = workspace.clone();
+/// runner.each_time(move |command| changed.write(&command.directory, "src/lib.rs"));
+///
+/// let driver = PhaseDriver::new(DriverParts {
+///     lifecycle: PlanLifecycleService::new(store.plans(), clock, ids.clone(), processes).with_locks(locks),
+///     worktrees: Arc::new(workspace.clone()),
+///     landings: Arc::new(workspace.clone()),
+///     runner: Arc::new(runner),
+///     files: Arc::new(ScriptedFiles::default()),
+///     message: |template, _| Ok(template.to_owned()),
+///     ids,
+///     stop: StopHub::default(),
+///     grace: std::time::Duration::from_secs(10),
+///     wait_for_plan: Wait::No,
+///     wait_for_projects: Wait::Forever,
+/// });
+/// let plan = driver.run(order, true, ApplyOptions::default()).await?;
+/// assert_eq!(plan.state(), State::Applied);
+/// assert_eq!(workspace.moves().len(), 1);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct PhaseDriver {
     parts: DriverParts,
@@ -269,6 +328,8 @@ impl PhaseDriver {
         let (lost, stop) = (hold.lost(), self.parts.stop.clone());
         Box::pin(async move {
             tokio::select! {
+                // Whoever lost the plan writes nothing, whatever else it is asked.
+                biased;
                 () = lost => StopCause::LeaseLost,
                 cause = stop.stopped() => cause,
             }

@@ -297,8 +297,15 @@ impl PlanLifecycleService {
         change: Change,
         also: Vec<(LockKey, Fence)>,
     ) -> Result<Plan, LifecycleError> {
+        let outer = self.locks.term(&LockKey::Plan(plan));
         let guard = self.hold(plan, &format!("plan {}", change.verb().as_str()), Wait::No).await?;
-        let outcome = self.decide_and_commit(plan, change, guard.fence(), also).await;
+        let outcome = if outer.is_some_and(|token| Some(token) != guard.fence().token()) {
+            // Inside a hold a transition re-enters. A new term says that the hold had ended, and
+            // somebody else may have been here since: what is to be written is out of date.
+            Err(LifecycleError::LeaseLost { plan })
+        } else {
+            self.decide_and_commit(plan, change, guard.fence(), also).await
+        };
         if let Err(error) = guard.release().await {
             // What was written is written; the lease's length ends the hold.
             tracing::warn!(%plan, %error, "the lock could not be released");

@@ -19,8 +19,8 @@ use std::time::Duration;
 
 use agents_domain::id::{Ids, OwnerId};
 use agents_domain::lock::{
-    AcquireRequest, HeldLock, Holder, Lease, Liveness, LockError, LockFilter, LockKey, LockPort, NoopLock,
-    Processes,
+    AcquireRequest, FencingToken, HeldLock, Holder, Lease, Liveness, LockError, LockFilter, LockKey,
+    LockPort, NoopLock, Processes,
 };
 use agents_domain::plan::Opening;
 use agents_domain::time::{BootInstant, Clock, Ttl};
@@ -54,6 +54,41 @@ pub struct LockParts {
 }
 
 /// Takes, keeps and gives back locks for one owner. Cheap to clone.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use agents_application::lock_service::LockParts;
+/// use agents_application::observer::Unobserved;
+/// use agents_application::{LockService, Wait};
+/// use agents_domain::id::{Ids, OwnerId};
+/// # use agents_domain::{lock::LockKey, name::Name, time::Timestamp, workspace::Project};
+/// use agents_domain::time::Ttl;
+/// use agents_infrastructure::{clock::HandClock, ids::CountingIds, memory::MemoryStore, scripted::Census};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let (clock, ids) = (Arc::new(HandClock::default()), Arc::new(CountingIds::default()));
+/// let store = MemoryStore::new(clock.clone());
+/// # let (name, path) = (Name::parse("api").expect("valid"), "/src/api");
+/// # let project = Project { name: name.clone(), path: path.into(), common_dir: path.into(), branch: "main".into() };
+/// # store.projects().add(&project, Timestamp::default()).await.expect("registered");
+/// # let key = LockKey::Project(name);
+/// let locks = LockService::new(LockParts {
+///     port: store.locks(),
+///     heartbeat: store.locks(),
+///     owner: OwnerId::from(ids.ulid()),
+///     ttl: Ttl::default(),
+///     tick: LockService::TICK,
+///     processes: Arc::new(Census::default().citizen(1)),
+///     clock,
+///     ids,
+/// });
+/// let guard = locks.acquire(vec![key], "plan apply", Wait::No, &Unobserved).await.expect("free");
+/// assert_eq!(guard.fence().token().map(|token| token.value()), Some(1));
+/// guard.release().await.expect("given back");
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct LockService {
     inner: Arc<Inner>,
@@ -131,6 +166,11 @@ impl LockService {
     /// This process, as it enters into locks and attempts.
     pub fn myself(&self, operation: &str) -> Holder {
         self.inner.parts.processes.myself(operation)
+    }
+
+    /// The token at which this owner believes to hold a lock; `None` if it does not.
+    pub(crate) fn term(&self, key: &LockKey) -> Option<FencingToken> {
+        self.inner.holds.token(key)
     }
 
     /// What can be proved of a holder from here.

@@ -68,6 +68,27 @@ pub enum OrderError {
 }
 
 /// Looks up and checks all that a plan will be made of. Changes nothing.
+///
+/// ```
+/// # use std::sync::Arc;
+/// use agents_application::{OrderError, OrderRequest, order};
+/// use agents_domain::name::Name;
+/// use agents_infrastructure::{clock::HandClock, memory::MemoryStore};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let store = MemoryStore::new(Arc::new(HandClock::default()));
+/// let request = OrderRequest {
+///     action: Name::parse("fix-lint").expect("valid"),
+///     projects: vec![Name::parse("api").expect("valid")],
+///     arguments: vec!["target=src".to_owned()],
+///     automation: None,
+///     name: None,
+/// };
+/// let none = order::prepare(&*store.actions(), &*store.projects(), request).await;
+/// assert!(matches!(none, Err(OrderError::NoSuchAction { .. })));
+/// # }
+/// ```
 pub async fn prepare(
     actions: &dyn ActionStore,
     projects: &dyn ProjectStore,

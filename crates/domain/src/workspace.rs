@@ -154,6 +154,12 @@ pub enum WorkspaceError {
         /// Why.
         reason: String,
     },
+    /// The directory of an attempt is not there: never made, or removed since.
+    #[error("{path} is not there")]
+    NoDirectory {
+        /// The directory.
+        path: String,
+    },
     /// The branch is not there.
     #[error("{project} has no branch `{branch}`")]
     NoBranch {
@@ -203,7 +209,8 @@ pub trait Worktrees: Send + Sync {
     async fn open(&self, slot: &Slot, start: &Oid, copy: &[String]) -> Result<PathBuf, WorkspaceError>;
     /// Puts everything tracked and untracked in the attempt's directory, less ignored and copied
     /// files, into a ref of its own. Nothing is removed. Repeating it with the same token returns
-    /// the first snapshot if the directory has not changed, else an error naming the ref.
+    /// the first snapshot if the directory has not changed, else an error naming the ref. Without
+    /// a directory: [`WorkspaceError::NoDirectory`].
     async fn snapshot(
         &self,
         slot: &Slot,

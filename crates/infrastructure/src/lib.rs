@@ -7,6 +7,7 @@ pub mod git;
 pub mod ids;
 pub mod memory;
 pub mod process;
+pub mod scripted;
 pub mod sqlite;
 pub mod store;
 pub mod template;

@@ -15,9 +15,9 @@ use agents_domain::action::{PhaseSpec, Program};
 use agents_domain::files::AttemptPaths;
 use agents_domain::name::Name;
 use agents_domain::oid::Oid;
-use agents_domain::plan::{Definition, Failure, Phase, Plan, Saved, Work};
+use agents_domain::plan::{Definition, Failure, Phase, Plan, PlanProject, Saved, Work};
 use agents_domain::runner::{Ended, Invocation, RunError, RunReport, StopCause};
-use agents_domain::workspace::{Slot, Snapshot};
+use agents_domain::workspace::{Project, Slot, Snapshot};
 
 use super::{PhaseDriver, context, failures};
 use crate::lock_service::LockGuard;
@@ -71,6 +71,10 @@ impl PhaseDriver {
             Err(failure) => End::Failed(failure, None),
         };
         let mut finished = Finished { end, work: Vec::new(), moves: BTreeMap::new() };
+        if hold.is_lost() {
+            // Also if the command ended by itself just before: the directory is another's now.
+            finished.end = End::Stopped(StopCause::LeaseLost);
+        }
         if matches!(finished.end, End::Stopped(StopCause::LeaseLost)) {
             return finished;
         }
@@ -122,14 +126,11 @@ impl PhaseDriver {
 
     async fn open(&self, plan: &Plan, definition: &Definition, slot: Slot) -> Result<Tree, Failure> {
         let opened = async {
-            let facts = plan.projects.iter().find(|project| project.name == slot.project.name);
-            let recorded = facts.and_then(|project| project.tip.clone());
-            let branch = self.parts.worktrees.settle(&slot.project, plan.id, recorded.clone()).await?;
-            let start = match (recorded.and(branch.clone()), facts.and_then(|project| project.base.clone())) {
-                (Some(tip), _) => tip,
-                (None, Some(base)) => base,
-                (None, None) => self.parts.worktrees.head(&slot.project).await?.commit,
-            };
+            let facts = facts(plan, &slot.project);
+            let branch = self.parts.worktrees.settle(&slot.project, plan.id, facts.tip.clone()).await?;
+            // A branch of which nothing is recorded is what was before a revert.
+            let tip = facts.tip.as_ref().and(branch.clone());
+            let start = tip.or_else(|| facts.base.clone()).expect("the base is sealed by the first start");
             let copy = &definition.action.worktree.copy;
             let directory = self.parts.worktrees.open(&slot, &start, copy).await?;
             Ok(Tree { slot, directory, start, branch })
@@ -174,11 +175,13 @@ impl PhaseDriver {
     ) -> Result<RunReport, RunError> {
         let (plan, attempt, escalated) = (invocation.plan, invocation.attempt, self.parts.stop.escalated());
         tokio::select! {
-            report = self.parts.runner.run(invocation, self.stop_signal(hold)) => report,
+            // First, so that nothing more is started once there is no time left.
+            biased;
             cause = escalated => {
                 self.parts.runner.clear(plan, attempt).await;
                 Ok(RunReport { ended: Ended::Stopped(cause), tail: String::new() })
             }
+            report = self.parts.runner.run(invocation, self.stop_signal(hold)) => report,
         }
     }
 
@@ -236,13 +239,15 @@ struct Command<'a> {
     timeout: Option<Duration>,
 }
 
+/// What is known of the plan in one of its projects.
+pub(super) fn facts<'a>(plan: &'a Plan, project: &Project) -> &'a PlanProject {
+    let found = plan.projects.iter().find(|facts| facts.name == project.name);
+    found.expect("a plan has the projects of its definition, and no others")
+}
+
 /// The attempt's place in each project of the plan.
 pub(super) fn slots(plan: &Plan, definition: &Definition) -> Vec<Slot> {
-    let slot = |project: &agents_domain::workspace::Project| Slot {
-        plan: plan.id,
-        attempt: plan.attempt,
-        project: project.clone(),
-    };
+    let slot = |project: &Project| Slot { plan: plan.id, attempt: plan.attempt, project: project.clone() };
     definition.projects.iter().map(slot).collect()
 }
 

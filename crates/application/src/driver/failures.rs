@@ -46,6 +46,7 @@ pub(super) fn of_workspace(plan: PlanId, error: &WorkspaceError) -> Failure {
     let code = match error {
         WorkspaceError::GitUnusable { .. } => "git_unusable",
         WorkspaceError::Unsuitable { .. } => "repository",
+        WorkspaceError::NoDirectory { .. } => "no_directory",
         WorkspaceError::NoBranch { .. } => "no_branch",
         WorkspaceError::RefMoved { .. } => "ref_moved",
         WorkspaceError::DirtyCheckout { .. } => "dirty_checkout",

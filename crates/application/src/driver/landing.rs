@@ -16,6 +16,7 @@ mod validate;
 
 use std::collections::BTreeMap;
 
+use agents_domain::id::PlanId;
 use agents_domain::lock::LockKey;
 use agents_domain::oid::Oid;
 use agents_domain::plan::{Definition, Failure, InterruptCause, Plan, State};
@@ -25,7 +26,7 @@ use agents_domain::workspace::{Intent, Landing, Project};
 use super::{ApplyOptions, DriveError, PhaseDriver, failures};
 use crate::lock_service::LockGuard;
 
-use prepare::Obstacle;
+use prepare::{Obstacle, failed};
 
 impl PhaseDriver {
     /// Lands a plan that is at apply/queued, or whose landing a dead driver left open.
@@ -56,10 +57,12 @@ impl PhaseDriver {
         let (lifecycle, wait) = (&self.parts.lifecycle, self.parts.wait_for_projects);
         let id = plan.id;
         tokio::select! {
+            // Who is asked to end takes nothing more, even if it is free.
+            biased;
+            cause = self.stop_signal(hold) => Err(DriveError::Stopped { plan: id, cause }),
             locked = lifecycle.locks().acquire(keys, "plan apply", wait, lifecycle.observer()) => {
                 locked.map_err(|source| DriveError::Projects { plan: id, source })
             }
-            cause = self.stop_signal(hold) => Err(DriveError::Stopped { plan: id, cause }),
         }
     }
 
@@ -82,15 +85,23 @@ impl PhaseDriver {
                 let plan = lifecycle.intend(plan.id, intents, validations, projects).await?;
                 self.carry_out(plan, definition, hold).await
             }
-            Err(Obstacle::Constrained(failure, validations)) => {
-                Ok(lifecycle.constrain(plan.id, failure, validations).await?)
+            Err(obstacle) => self.stopped_by(plan.id, obstacle).await,
+        }
+    }
+
+    /// The transition that an obstacle comes to.
+    async fn stopped_by(&self, plan: PlanId, obstacle: Obstacle) -> Result<Plan, DriveError> {
+        let lifecycle = &self.parts.lifecycle;
+        match obstacle {
+            Obstacle::Constrained(failure, validations) => {
+                Ok(lifecycle.constrain(plan, failure, validations).await?)
             }
-            Err(Obstacle::Failed(failure)) => Ok(lifecycle.fail(plan.id, failure, Vec::new()).await?),
-            Err(Obstacle::Stopped(cause)) => {
+            Obstacle::Failed(failure) => Ok(lifecycle.fail(plan, failure, Vec::new()).await?),
+            Obstacle::Stopped(cause) => {
                 if cause != StopCause::LeaseLost {
-                    lifecycle.interrupt(plan.id, InterruptCause::Shutdown, Vec::new()).await?;
+                    lifecycle.interrupt(plan, InterruptCause::Shutdown, Vec::new()).await?;
                 }
-                Err(DriveError::Stopped { plan: plan.id, cause })
+                Err(DriveError::Stopped { plan, cause })
             }
         }
     }
@@ -107,15 +118,8 @@ impl PhaseDriver {
         for intent in open {
             let project = definition.projects.iter().find(|project| project.name == intent.project);
             let project = project.expect("an intent is made for a project of the plan");
-            if let Some(failure) = self.move_branch(&plan, project, &intent).await {
-                let lifecycle = &self.parts.lifecycle;
-                return Ok(match failure {
-                    Obstacle::Constrained(failure, kept) => {
-                        lifecycle.constrain(plan.id, failure, kept).await?
-                    }
-                    Obstacle::Failed(failure) => lifecycle.fail(plan.id, failure, Vec::new()).await?,
-                    Obstacle::Stopped(cause) => return Err(DriveError::Stopped { plan: plan.id, cause }),
-                });
+            if let Err(obstacle) = self.move_branch(&plan, project, &intent).await {
+                return self.stopped_by(plan.id, obstacle).await;
             }
             plan = self.parts.lifecycle.landed(plan.id, intent.id).await?;
         }
@@ -125,14 +129,11 @@ impl PhaseDriver {
     }
 
     /// Moves one branch and the checkouts of it.
-    async fn move_branch(&self, plan: &Plan, project: &Project, intent: &Intent) -> Option<Obstacle> {
-        match self.parts.landings.land(project, intent).await {
-            Ok(Landing::Landed) => {}
-            Ok(Landing::MovedAway { found }) => {
-                let failure = moved_away(plan, intent, found.as_ref());
-                return Some(Obstacle::Constrained(failure, plan.validations.clone()));
-            }
-            Err(error) => return Some(Obstacle::Failed(failures::of_workspace(plan.id, &error))),
+    async fn move_branch(&self, plan: &Plan, project: &Project, intent: &Intent) -> Result<(), Obstacle> {
+        let landing = self.parts.landings.land(project, intent).await;
+        if let Landing::MovedAway { found } = landing.map_err(|error| failed(plan, &error))? {
+            let failure = moved_away(plan, intent, found.as_ref());
+            return Err(Obstacle::Constrained(failure, plan.validations.clone()));
         }
         if let Err(error) = self.parts.landings.follow(project, intent).await {
             self.warn(&format!(
@@ -145,7 +146,7 @@ impl PhaseDriver {
                 intent.new.short()
             ));
         }
-        None
+        Ok(())
     }
 }
 

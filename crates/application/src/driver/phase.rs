@@ -8,7 +8,7 @@ use agents_domain::oid::Oid;
 use agents_domain::plan::{Definition, InterruptCause, Phase, Plan};
 use agents_domain::runner::StopCause;
 
-use super::attempt::{End, Finished};
+use super::attempt::{End, Finished, facts};
 use super::{DriveError, PhaseDriver};
 use crate::lock_service::LockGuard;
 
@@ -47,8 +47,7 @@ impl PhaseDriver {
     async fn bases(&self, plan: &Plan, definition: &Definition) -> Result<BTreeMap<Name, Oid>, DriveError> {
         let mut bases = BTreeMap::new();
         for project in &definition.projects {
-            let sealed = plan.projects.iter().any(|p| p.name == project.name && p.base.is_some());
-            if sealed {
+            if facts(plan, project).base.is_some() {
                 continue;
             }
             let head = self.parts.worktrees.head(project).await?;

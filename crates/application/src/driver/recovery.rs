@@ -6,10 +6,10 @@
 
 use agents_domain::id::PlanId;
 use agents_domain::lock::{Conflict, LockError, LockFilter, LockKey};
-use agents_domain::plan::{Definition, InterruptCause, Plan, Saved, State, Work};
+use agents_domain::plan::{Definition, InterruptCause, Phase, Plan, Saved, State, Work};
 use agents_domain::workspace::{Slot, WorkspaceError};
 
-use super::attempt::slots;
+use super::attempt::{facts, slots};
 use super::{ApplyOptions, DriveError, PhaseDriver};
 use crate::lifecycle::LifecycleError;
 use crate::lock_service::LockGuard;
@@ -30,7 +30,11 @@ impl PhaseDriver {
         }
         let mut work = Vec::new();
         for slot in slots(&plan, &definition) {
-            work.extend(self.salvage(&plan, &definition, &slot, hold).await);
+            if plan.phase() == Phase::Apply {
+                self.close_preview(&slot).await;
+            } else {
+                work.extend(self.salvage(&plan, &definition, &slot, hold).await);
+            }
         }
         self.warn(&format!("plan {id}: {}", InterruptCause::OwnerDied.message()));
         Ok(self.parts.lifecycle.interrupt(id, InterruptCause::OwnerDied, work).await?)
@@ -50,7 +54,8 @@ impl PhaseDriver {
         Err(refused.unwrap_or(LifecycleError::LeaseLost { plan }).into())
     }
 
-    /// Snapshots one directory of an attempt that nobody drives. It may never have been made.
+    /// Snapshots one directory of an attempt that nobody drives. It may never have been made, or
+    /// be gone already; anything else that is in the way is recorded, and the directory stays.
     async fn salvage(
         &self,
         plan: &Plan,
@@ -58,13 +63,13 @@ impl PhaseDriver {
         slot: &Slot,
         hold: &LockGuard,
     ) -> Option<Work> {
-        let facts = plan.projects.iter().find(|project| project.name == slot.project.name)?;
+        let facts = facts(plan, &slot.project);
         let start = facts.tip.as_ref().or(facts.base.as_ref())?;
         let copied = &definition.action.worktree.copy;
         let token = hold.fence().token();
         match self.parts.worktrees.snapshot(slot, start, token, copied).await {
             Ok(snapshot) => Some(self.put_away(slot, snapshot).await),
-            Err(WorkspaceError::Unsuitable { .. }) => None,
+            Err(WorkspaceError::NoDirectory { .. }) => None,
             Err(error) => {
                 let reason = error.to_string();
                 Some(Work { project: slot.project.name.clone(), saved: Saved::Directory { reason } })

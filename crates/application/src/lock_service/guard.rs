@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
 
-use agents_domain::lock::{Fence, Lease, LockError, LockKey, Release};
+use agents_domain::lock::{Fence, Lease, LockError, LockKey, Release, Term};
 
 use super::Inner;
 
@@ -14,11 +14,13 @@ use super::Inner;
 pub struct LockGuard {
     inner: Arc<Inner>,
     leases: Vec<Lease>,
+    /// The term that is being given back: should the future be dropped there, it is abandoned too.
+    leaving: Option<Term>,
 }
 
 impl LockGuard {
     pub(super) fn new(inner: Arc<Inner>, leases: Vec<Lease>) -> Self {
-        Self { inner, leases }
+        Self { inner, leases, leaving: None }
     }
 
     /// The leases, in the order of their keys.
@@ -61,8 +63,11 @@ impl LockGuard {
     pub async fn release(mut self) -> Result<Release, LockError> {
         let mut outcome = Ok(Release::Released);
         while let Some(lease) = self.leases.pop() {
-            let Some(term) = self.inner.holds.leave(&lease) else { continue };
-            match self.inner.parts.port.release(self.inner.parts.owner, &term).await {
+            self.leaving = self.inner.holds.leave(&lease);
+            let Some(term) = self.leaving.clone() else { continue };
+            let released = self.inner.parts.port.release(self.inner.parts.owner, &term).await;
+            self.leaving = None;
+            match released {
                 Ok(Release::Released) => {}
                 Ok(Release::NotHeld) => {
                     tracing::warn!(key = %term.0, token = %term.1, "released a lock that was lost before");
@@ -77,7 +82,8 @@ impl LockGuard {
 
 impl Drop for LockGuard {
     fn drop(&mut self) {
-        let terms: Vec<_> = self.leases.drain(..).rev().filter_map(|l| self.inner.holds.leave(&l)).collect();
+        let left = self.leases.drain(..).rev().filter_map(|lease| self.inner.holds.leave(&lease));
+        let terms: Vec<_> = self.leaving.take().into_iter().chain(left).collect();
         if let Some(heartbeat) = self.inner.heartbeat.get().filter(|_| !terms.is_empty()) {
             heartbeat.abandon(terms);
         }

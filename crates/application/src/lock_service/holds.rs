@@ -72,6 +72,11 @@ impl Holds {
         self.lock().get(&lease.key).is_some_and(|hold| hold.token == lease.fence.token())
     }
 
+    /// At which token this process holds that key.
+    pub(super) fn token(&self, key: &LockKey) -> Option<FencingToken> {
+        self.lock().get(key)?.token
+    }
+
     /// Tells of the loss of a lease.
     pub(super) fn watch(&self, lease: &Lease) -> watch::Receiver<bool> {
         let holds = self.lock();

@@ -51,11 +51,11 @@ async fn a_living_holder_whose_lease_ran_out_gets_time_to_renew() {
     let key = world.key().await;
     let (ada, bob) = (world.locks(1), world.locks(2));
     let guard = take(&ada, &key).await.expect("free");
-    world.clock.advance(Duration::from_secs(300));
+    world.clock.advance(Duration::from_mins(5));
     let (rival, wanted) = (bob.clone(), key.clone());
     let rivalry = tokio::spawn(async move { take(&rival, &wanted).await });
     for _ in 0..20 {
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        tokio::time::advance(Duration::from_millis(100)).await;
     }
     assert!(!rivalry.is_finished(), "no time of the observer's own has passed");
     ada.beat().await;
@@ -73,11 +73,11 @@ async fn a_living_holder_that_does_not_renew_is_replaced_after_five_seconds() {
     std::mem::forget(guard);
     let bob = world.locks(2);
     world.census.says(1, Liveness::Alive);
-    world.clock.advance(Duration::from_secs(300));
+    world.clock.advance(Duration::from_mins(5));
     let (rival, wanted, clock) = (bob.clone(), key.clone(), world.clock.clone());
     let rivalry =
         tokio::spawn(async move { rival.acquire(vec![wanted], "test", Wait::No, &Unobserved).await });
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    tokio::time::advance(Duration::from_millis(500)).await;
     assert!(!rivalry.is_finished());
     clock.advance(Duration::from_secs(5));
     let replaced = rivalry.await.expect("no panic").expect("taken over");

@@ -18,6 +18,9 @@ impl From<WorkspaceError> for Failure {
             WorkspaceError::Unsuitable { path, .. } => {
                 Self::new(Exit::Usage, "unsuitable_repository", message).detail(json!({ "path": path }))
             }
+            WorkspaceError::NoDirectory { path } => {
+                Self::new(Exit::Internal, "no_directory", message).detail(json!({ "path": path }))
+            }
             WorkspaceError::NoBranch { project, branch } => Self::new(Exit::Usage, "no_branch", message)
                 .hint(format!("look: `agents project show {project}`"))
                 .detail(json!({ "project": project.as_str(), "branch": branch })),
@@ -60,6 +63,7 @@ mod tests {
                 Exit::Usage,
                 "unsuitable_repository",
             ),
+            (WorkspaceError::NoDirectory { path: text() }, Exit::Internal, "no_directory"),
             (WorkspaceError::NoBranch { project, branch: text() }, Exit::Usage, "no_branch"),
             (
                 WorkspaceError::RefMoved { reference: text(), expected: text(), found: text() },

@@ -1,15 +1,17 @@
 //! Plans and locks as tests of rendering need them, here and in features.
 
+use std::time::Duration;
+
 use agents_domain::action::Automation;
 use agents_domain::id::{EventId, IntentId, OwnerId, PlanId};
-use agents_domain::lock::{FencingToken, HeldLock, Holder, LockKey};
+use agents_domain::lock::{FencingToken, HeldLock, Holder, LockKey, LockRecord};
 use agents_domain::name::Name;
 use agents_domain::oid::Oid;
 use agents_domain::plan::{
     Attempt, Change, Event, Failure, Origin, Parked, Plan, PlanLanding, PlanRecord, Stage, State, Validation,
 };
 use agents_domain::reads::PlanView;
-use agents_domain::time::Timestamp;
+use agents_domain::time::{BootInstant, Timestamp};
 use agents_domain::workspace::Intent;
 
 const VALID: &str = "samples are well formed";
@@ -44,14 +46,28 @@ pub fn holder() -> Holder {
     }
 }
 
+/// Who holds the plan's lock.
+fn owner() -> OwnerId {
+    OwnerId::parse("01ARZ3NDEKTSV4RRFFQ69G5FB0").expect(VALID)
+}
+
+/// The token of the seventh grant of a lock: 7.
+fn seventh_token() -> FencingToken {
+    let granted_and_released = |record: LockRecord, _| {
+        let grant = record.acquire(owner(), BootInstant::default(), Duration::ZERO, None).expect(VALID);
+        grant.record.release(owner(), grant.token).expect(VALID)
+    };
+    (0..7).fold(LockRecord::new(), granted_and_released).token()
+}
+
 /// The plan's lock, held at token 7 for five minutes.
 pub fn held() -> HeldLock {
     HeldLock {
         key: LockKey::Plan(plan_id()),
-        owner: OwnerId::parse("01ARZ3NDEKTSV4RRFFQ69G5FB0").expect(VALID),
-        token: FencingToken::from_storage(7),
+        owner: owner(),
+        token: seventh_token(),
         acquired_at: THEN,
-        expires_at: THEN.plus(std::time::Duration::from_mins(5)),
+        expires_at: THEN.plus(Duration::from_mins(5)),
         stale: false,
         holder: holder(),
     }
@@ -148,7 +164,7 @@ pub fn event(change: Change) -> Event {
         seq: 3,
         at: THEN,
         owner: Some(held().owner),
-        token: Some(FencingToken::from_storage(7)),
+        token: Some(held().token),
         change,
     }
 }

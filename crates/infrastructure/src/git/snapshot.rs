@@ -38,7 +38,7 @@ pub(super) fn take(
     copied: &[String],
 ) -> Result<Snapshot, WorkspaceError> {
     let place = Place::of(root, slot, Kind::Attempt);
-    let absent = || unsuitable(&place.path(), "the directory of this attempt is not there");
+    let absent = || WorkspaceError::NoDirectory { path: place.path().display().to_string() };
     let dir = place.ours()?.ok_or_else(absent)?;
     let at = git.worktree(&dir);
     let git_dir = own_git_dir(&at, slot)?;

@@ -125,22 +125,11 @@ impl Lane {
                 connection.batch_execute("COMMIT").map_err(Fault::AtCommit)?;
                 Ok(value)
             }
-<<<<<<< HEAD
             Err(fault) => match (connection.batch_execute("ROLLBACK"), fault) {
                 // After a failure of its own SQLite may have rolled back already, and says so.
                 (_, fault @ Fault::Database(_)) | (Ok(()), fault) => Err(fault),
                 (Err(error), _) => Err(error.into()),
             },
-=======
-            Err(fault) => {
-                // A full disk makes SQLite roll back by itself: there is nothing left to undo then,
-                // and what is told is why, not that.
-                match connection.batch_execute("ROLLBACK") {
-                    Err(error) if !matches!(fault, Fault::Database(_)) => Err(error.into()),
-                    _ => Err(fault),
-                }
-            }
->>>>>>> h/review
         }
     }
 

@@ -3,13 +3,10 @@
 
 mod catalogue;
 mod commits;
-<<<<<<< HEAD
 mod crowd;
 mod files;
 mod histories;
-=======
 mod lanes;
->>>>>>> h/review
 mod locks;
 mod power;
 mod reads;

@@ -8,6 +8,7 @@ use agents_domain::plan::{Definition, Failure, Plan, Validation};
 use agents_domain::runner::StopCause;
 use agents_domain::workspace::{Intent, MergeRequest, Merged, Project, WorkspaceError};
 
+use crate::driver::attempt::facts;
 use crate::driver::{ApplyOptions, PhaseDriver, context, failures};
 use crate::lock_service::LockGuard;
 
@@ -73,7 +74,7 @@ impl PhaseDriver {
         definition: &Definition,
         project: &Project,
     ) -> Result<Option<Ready>, Obstacle> {
-        let recorded = plan.projects.iter().find(|p| p.name == project.name).and_then(|p| p.tip.clone());
+        let recorded = facts(plan, project).tip.clone();
         if recorded.is_none() {
             return Ok(None);
         }

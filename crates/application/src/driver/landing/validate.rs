@@ -11,6 +11,7 @@ use agents_domain::runner::{Ended, Invocation, RunReport};
 use agents_domain::workspace::{Project, Slot, WorkspaceError};
 
 use super::prepare::{Obstacle, Ready, failed};
+use crate::driver::attempt::facts;
 use crate::driver::{PhaseDriver, context, failures};
 use crate::lock_service::LockGuard;
 
@@ -83,9 +84,9 @@ impl PhaseDriver {
     pub(super) async fn after(&self, plan: &Plan, definition: &Definition, hold: &LockGuard) {
         let Some(program) = &definition.action.apply.after else { return };
         let Some(project) = definition.projects.first() else { return };
-        let facts = plan.projects.iter().find(|facts| facts.name == project.name);
-        let landed = facts.and_then(|facts| facts.landing.as_ref().map(|landing| &landing.intent.new));
-        let Some(commit) = landed.or(facts.and_then(|facts| facts.tip.as_ref())) else { return };
+        let facts = facts(plan, project);
+        let landed = facts.landing.as_ref().map(|landing| &landing.intent.new);
+        let Some(commit) = landed.or(facts.tip.as_ref()) else { return };
         let slot = slot(plan, project);
         let problem = self.run_after(plan, definition, &slot, commit, program, hold).await.err();
         self.close_preview(&slot).await;
@@ -109,10 +110,13 @@ impl PhaseDriver {
         let invocation = self.invocation(plan, definition, slot, directory, command).await;
         let report = self.run_stoppable(invocation.map_err(|failure| failure.message)?, hold).await;
         let report = report.map_err(|error| error.to_string())?;
+        if let Ended::Stopped(_) = report.ended {
+            return Err("it was stopped".to_owned());
+        }
         failures::of_report(plan.id, "after", &report).map_or(Ok(()), |failure| Err(failure.message))
     }
 
-    async fn close_preview(&self, slot: &Slot) {
+    pub(in crate::driver) async fn close_preview(&self, slot: &Slot) {
         if let Err(error) = self.parts.landings.close_preview(slot).await {
             self.warn(&format!("{}: a throwaway directory could not be removed: {error}", slot.project.name));
         }

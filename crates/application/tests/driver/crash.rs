@@ -1,0 +1,130 @@
+//! A process dies at every step of a whole run, and again at every step of whoever carries on.
+//!
+//! Each time others carry on, as a person or a worker would, until the plan is applied. Whatever
+//! the step was: each branch has moved once, the log replays to the plan, later terms have greater
+//! tokens, no attempt was made twice, and no lock, directory or command is left.
+
+use agents_application::Order;
+use agents_domain::id::PlanId;
+use agents_domain::plan::{Phase, State};
+use agents_domain::reads::PlanFilter;
+
+use crate::fuse::Fuse;
+use crate::world::{Outcome, PLAINLY, Process, World, at, program, spec};
+
+/// Nothing burns it down.
+const NEVER: u32 = u32::MAX;
+
+fn order(world: &World) -> Order {
+    world.order(|action| {
+        action.strategize = Some(spec());
+        action.worktree.setup = Some(program());
+        action.apply.after = Some(program());
+        let (name, program, timeout) = ("lint".to_owned(), program(), None);
+        action.validations =
+            vec![agents_domain::action::ValidationSpec { name, program, timeout, required: true }];
+    })
+}
+
+/// The only plan there is, if it was made before the crash.
+async fn only_plan(world: &World) -> Option<PlanId> {
+    let page = world.store.reads().list(&PlanFilter::default()).await.expect("listed");
+    page.plans.first().map(|view| view.record.id)
+}
+
+/// The next command that a person gives; `None`: there is nothing to do.
+async fn next_command(world: &World, process: &Process) -> Option<Outcome> {
+    let Some(id) = only_plan(world).await else {
+        return Some(process.driver.run(order(world), true, PLAINLY).await);
+    };
+    let driver = &process.driver;
+    Some(match at(&world.load(id).await) {
+        (_, State::Applied) => return None,
+        (_, State::Processing) => driver.recover(id).await,
+        (_, State::Errored | State::Constrained) => driver.retry(id, PLAINLY).await,
+        (Phase::Execute, State::Complete) | (Phase::Apply, State::Queued) => driver.apply(id, PLAINLY).await,
+        _ => driver.execute(id).await,
+    })
+}
+
+/// Gives commands until nothing is left to do, or the process dies; true if it lived.
+async fn carry_on(world: &World, pid: u32, steps: u32) -> bool {
+    let fuse = Fuse::of(steps);
+    let process = world.process_on(pid, world.ports().fused(&fuse));
+    let whole = async {
+        let mut commands = 0;
+        while let Some(outcome) = next_command(world, &process).await {
+            outcome.unwrap_or_else(|error| panic!("{steps} steps of {pid}: {error}"));
+            commands += 1;
+            assert!(commands < 9, "{steps} steps of {pid}: it goes round in circles");
+        }
+    };
+    let lived = tokio::select! {
+        biased;
+        () = whole => true,
+        () = fuse.blown() => false,
+    };
+    if !lived {
+        world.dies(pid);
+    }
+    lived
+}
+
+async fn end_well(world: &World, what: &str) {
+    let plan = world.load(only_plan(world).await.expect("made")).await;
+    assert_eq!(plan.state(), State::Applied, "{what}");
+    let moves = world.workspace.moves();
+    for (index, project) in world.projects.iter().enumerate() {
+        let its: Vec<_> = moves.iter().filter(|one| one.project == project.name).collect();
+        assert_eq!(its.len(), 1, "{what}: {} moves once", project.name);
+        assert_eq!(world.target(index), its[0].new, "{what}");
+        let tip = plan.projects[index].tip.clone().expect("it made something");
+        assert!(world.workspace.contains(&its[0].new, &tip), "{what}: the work is in it");
+    }
+    assert_eq!(world.workspace.directories().0, 0, "{what}: every directory is put away");
+    world.check(plan.id).await;
+}
+
+#[tokio::test]
+async fn a_run_survives_a_crash_at_every_step() {
+    let mut steps = 1;
+    loop {
+        let world = World::with(&["api", "web"]);
+        let lived = carry_on(&world, 1, steps).await;
+        assert!(carry_on(&world, 2, NEVER).await);
+        end_well(&world, &format!("crash at step {steps}")).await;
+        if lived {
+            break;
+        }
+        steps += 1;
+    }
+    println!("{} crash points", steps - 1);
+    assert!(steps > 100, "a run has many steps: {steps}");
+}
+
+#[tokio::test]
+async fn who_carries_on_may_crash_too() {
+    let (mut first, mut pairs) = (1, 0);
+    loop {
+        let mut second = 1;
+        let mut whole = false;
+        loop {
+            let world = World::new();
+            whole |= carry_on(&world, 1, first).await;
+            let lived = carry_on(&world, 2, second).await;
+            assert!(carry_on(&world, 3, NEVER).await);
+            end_well(&world, &format!("crashes at steps {first} and {second}")).await;
+            if lived {
+                break;
+            }
+            (second, pairs) = (second + 1, pairs + 1);
+        }
+        if whole {
+            break;
+        }
+        // A prime stride meets every kind of step, with every step of the second process.
+        first += 7;
+    }
+    println!("{pairs} pairs of crash points");
+    assert!(pairs > 500, "{pairs}");
+}

@@ -1,0 +1,14 @@
+//! The driver of plans, on the in-memory store, a clock moved by hand, and scripted doubles.
+
+mod applying;
+mod attempts;
+mod crash;
+mod fuse;
+mod landing;
+mod levels;
+mod notes;
+mod orders;
+mod recovering;
+mod stopping;
+mod validating;
+mod world;

@@ -1,0 +1,71 @@
+//! The files of attempts, without files.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use agents_domain::files::{AttemptFiles, AttemptPaths, FilesError};
+use agents_domain::id::PlanId;
+use async_trait::async_trait;
+
+use super::locked;
+
+/// Files beside worktrees that do not exist. Clones share what they know.
+#[derive(Debug, Clone, Default)]
+pub struct ScriptedFiles(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    strategy: String,
+    prepared: Vec<(String, String)>,
+    broken: Option<&'static str>,
+}
+
+impl ScriptedFiles {
+    /// What strategize will have written.
+    pub fn strategize_writes(&self, strategy: &str) {
+        strategy.clone_into(&mut locked(&self.0).strategy);
+    }
+
+    /// From now on this method (`prepare` or `strategy`) fails; `None`: none does.
+    pub fn breaks(&self, method: Option<&'static str>) {
+        locked(&self.0).broken = method;
+    }
+
+    /// Strategy and guidance that each attempt was given, in order.
+    pub fn prepared(&self) -> Vec<(String, String)> {
+        locked(&self.0).prepared.clone()
+    }
+
+    fn check(&self, method: &str, path: &Path) -> Result<(), FilesError> {
+        let broken = locked(&self.0).broken == Some(method);
+        let error = || FilesError { path: path.display().to_string(), reason: "scripted".to_owned() };
+        if broken { Err(error()) } else { Ok(()) }
+    }
+}
+
+#[async_trait]
+impl AttemptFiles for ScriptedFiles {
+    async fn prepare(
+        &self,
+        plan: PlanId,
+        attempt: u32,
+        strategy: &str,
+        guidance: &str,
+    ) -> Result<AttemptPaths, FilesError> {
+        let folder = Path::new("/attempts").join(plan.as_str()).join(attempt.to_string());
+        self.check("prepare", &folder)?;
+        locked(&self.0).prepared.push((strategy.to_owned(), guidance.to_owned()));
+        Ok(AttemptPaths {
+            strategy_file: folder.join("strategy.md"),
+            guidance_file: folder.join("guidance.md"),
+            artifacts_dir: folder.join("artifacts"),
+            events_file: folder.join("events.jsonl"),
+            log: folder.join("output.log"),
+        })
+    }
+
+    async fn strategy(&self, paths: &AttemptPaths) -> Result<String, FilesError> {
+        self.check("strategy", &paths.strategy_file)?;
+        Ok(locked(&self.0).strategy.clone())
+    }
+}

@@ -1,0 +1,108 @@
+//! Directories of attempts, their snapshots, and the plan branch.
+
+use std::path::PathBuf;
+
+use agents_domain::id::PlanId;
+use agents_domain::lock::FencingToken;
+use agents_domain::oid::Oid;
+use agents_domain::workspace::{Head, Project, Slot, Snapshot, WorkspaceError, Worktrees};
+use async_trait::async_trait;
+
+use super::state::{Tree, branch, directory, key, ref_moved, unsuitable};
+use super::{ScriptedWorkspace, locked};
+
+#[async_trait]
+impl Worktrees for ScriptedWorkspace {
+    async fn head(&self, project: &Project) -> Result<Head, WorkspaceError> {
+        self.enter("head")?;
+        let state = locked(&self.0);
+        Ok(Head { commit: state.target(project)?, dirty: state.dirty.contains(&project.name) })
+    }
+
+    async fn open(&self, slot: &Slot, start: &Oid, _copy: &[String]) -> Result<PathBuf, WorkspaceError> {
+        self.enter("open")?;
+        let mut state = locked(&self.0);
+        let directory = directory(slot, "/worktrees");
+        if state.opened.contains(slot) {
+            return Err(unsuitable(&directory, "a directory of an attempt is never used again"));
+        }
+        let tree = Tree { directory: directory.clone(), head: start.clone(), edits: Vec::new() };
+        state.opened.push(slot.clone());
+        state.trees.insert(key(slot), tree);
+        Ok(directory)
+    }
+
+    async fn snapshot(
+        &self,
+        slot: &Slot,
+        _start: &Oid,
+        token: Option<FencingToken>,
+        _copied: &[String],
+    ) -> Result<Snapshot, WorkspaceError> {
+        self.enter("snapshot")?;
+        let mut state = locked(&self.0);
+        let Some(tree) = state.trees.get(&key(slot)) else {
+            return Err(WorkspaceError::NoDirectory {
+                path: directory(slot, "/worktrees").display().to_string(),
+            });
+        };
+        let (head, changed) = (tree.head.clone(), tree.edits.clone());
+        let token = token.map_or(0, FencingToken::value);
+        let reference = format!("refs/agents/{}/{}/{token}/{}", slot.plan, slot.attempt, slot.project.name);
+        let commit = match state.read(&slot.project, &reference) {
+            Some(first) => first,
+            None if changed.is_empty() => head,
+            None => state.draw(vec![head]),
+        };
+        state.set(&slot.project, &reference, commit.clone());
+        Ok(Snapshot { commit, reference, changed, keep_directory: state.keep.clone() })
+    }
+
+    async fn close(&self, slot: &Slot) -> Result<(), WorkspaceError> {
+        self.enter("close")?;
+        locked(&self.0).trees.remove(&key(slot));
+        Ok(())
+    }
+
+    async fn settle(
+        &self,
+        project: &Project,
+        plan: PlanId,
+        recorded: Option<Oid>,
+    ) -> Result<Option<Oid>, WorkspaceError> {
+        self.enter("settle")?;
+        let mut state = locked(&self.0);
+        let found = state.read(project, &branch(plan));
+        let Some(recorded) = recorded else { return Ok(found) };
+        match found {
+            Some(found) if state.contains(&found, &recorded) => Ok(Some(found)),
+            Some(found) if !state.contains(&recorded, &found) => {
+                Err(ref_moved(branch(plan), Some(&recorded), Some(&found)))
+            }
+            _ => {
+                state.set(project, &branch(plan), recorded.clone());
+                Ok(Some(recorded))
+            }
+        }
+    }
+
+    async fn advance(
+        &self,
+        project: &Project,
+        plan: PlanId,
+        old: Option<Oid>,
+        new: &Oid,
+    ) -> Result<(), WorkspaceError> {
+        self.enter("advance")?;
+        let mut state = locked(&self.0);
+        let found = state.read(project, &branch(plan));
+        if found.as_ref() == Some(new) {
+            return Ok(());
+        }
+        if found != old {
+            return Err(ref_moved(branch(plan), old.as_ref(), found.as_ref()));
+        }
+        state.set(project, &branch(plan), new.clone());
+        Ok(())
+    }
+}
