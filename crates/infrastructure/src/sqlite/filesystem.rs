@@ -54,8 +54,12 @@ pub(crate) fn network_kind(magic: u64) -> Option<&'static str> {
 
 /// What can be said of an existing database file without opening it.
 pub(crate) fn check_file(path: &Path) -> Result<(), OpenError> {
-    let directory = check_directory(path)?;
     let shown = || path.display().to_string();
+    // Nothing was made yet, not even the directory. (One that cannot be made is told below.)
+    if fs::metadata(directory_of(path)).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+        return Err(OpenError::NotInitialised { path: shown() });
+    }
+    let directory = check_directory(path)?;
     match fs::metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return Err(OpenError::NotInitialised { path: shown() });
@@ -151,6 +155,14 @@ mod tests {
     fn a_bare_name_lives_in_the_current_directory() {
         assert_eq!(directory_of(Path::new("agents.db")), Path::new("."));
         assert_eq!(directory_of(Path::new("/a/agents.db")), Path::new("/a"));
+    }
+
+    #[test]
+    fn a_directory_that_was_never_made_holds_no_database() {
+        let dir = tempfile::tempdir().expect("dir");
+        let path = dir.path().join("state/agents.db");
+        assert!(matches!(check_file(&path), Err(OpenError::NotInitialised { .. })));
+        assert!(!path.parent().expect("a parent").exists(), "looking makes nothing");
     }
 
     #[test]
