@@ -67,7 +67,7 @@ pub(crate) struct Drivers {
     pub(crate) clock: Arc<HandClock>,
     ids: Arc<CountingIds>,
     store: Store,
-    drivers: BTreeMap<String, Driver>,
+    all: BTreeMap<String, Driver>,
     plan: Option<PlanId>,
     /// What the last attempt at anything came to.
     pub(crate) last: Result<(), LifecycleError>,
@@ -105,12 +105,12 @@ impl Drivers {
     }
 
     fn on(clock: Arc<HandClock>, store: Store) -> Self {
-        let (ids, drivers) = (Arc::new(CountingIds::default()), BTreeMap::new());
-        Self { clock, ids, store, drivers, plan: None, last: Ok(()) }
+        let (ids, all) = (Arc::new(CountingIds::default()), BTreeMap::new());
+        Self { clock, ids, store, all, plan: None, last: Ok(()) }
     }
 
     fn driver(&mut self, name: &str) -> &mut Driver {
-        if !self.drivers.contains_key(name) {
+        if !self.all.contains_key(name) {
             let processes: Arc<dyn Processes> = Arc::new(Stranger(name.to_owned()));
             let locks = LockService::new(LockParts {
                 port: self.store.locks.clone(),
@@ -126,9 +126,9 @@ impl Drivers {
             let plans = self.store.plans.clone();
             let lifecycle = PlanLifecycleService::new(plans, self.clock.clone(), self.ids.clone(), processes)
                 .with_locks(locks.clone());
-            self.drivers.insert(name.to_owned(), Driver { locks, lifecycle, holds: vec![] });
+            self.all.insert(name.to_owned(), Driver { locks, lifecycle, holds: vec![] });
         }
-        self.drivers.get_mut(name).expect("just made")
+        self.all.get_mut(name).expect("just made")
     }
 
     /// A service that was given no locks.
@@ -226,19 +226,16 @@ impl Drivers {
     /// `sleeper` falls asleep between reading the plan and writing it; its lease runs out and
     /// `rival` takes over.
     pub(crate) async fn overtaken_in_the_middle(&mut self, sleeper: &str, rival: &str) {
-        let rival = self.driver(rival).lifecycle.clone();
+        let taker = self.driver(rival).lifecycle.clone();
         let locks = self.driver(sleeper).locks.clone();
-        let nap = Nap {
-            inner: self.store.plans.clone(),
-            clock: self.clock.clone(),
-            rival,
-            taken: Mutex::default(),
-        };
+        let (inner, clock, taken) = (self.store.plans.clone(), self.clock.clone(), Mutex::default());
+        let nap = Arc::new(Nap { inner, clock, rival: taker, taken });
         let processes = Arc::new(Stranger(sleeper.to_owned()));
-        let service =
-            PlanLifecycleService::new(Arc::new(nap), self.clock.clone(), self.ids.clone(), processes)
-                .with_locks(locks);
+        let service = PlanLifecycleService::new(nap.clone(), self.clock.clone(), self.ids.clone(), processes)
+            .with_locks(locks);
         self.prompt(service).await;
+        let taken = std::mem::take(&mut *nap.taken.lock().expect("unpoisoned"));
+        self.driver(rival).holds.extend(taken);
     }
 }
 

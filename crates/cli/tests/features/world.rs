@@ -94,6 +94,8 @@ pub(crate) struct World {
     pub(crate) repositories: BTreeMap<String, Repository>,
     pub(crate) jobs: BTreeMap<String, Job>,
     pub(crate) pauses: Pauses,
+    /// Pipes that somebody listens to.
+    pub(crate) listeners: BTreeMap<String, Receiver<()>>,
     /// The services alone, on a clock that is moved by hand.
     pub(crate) drivers: Option<Drivers>,
 }
@@ -117,6 +119,7 @@ impl World {
             words: [("ROOT".to_owned(), root)].into(),
             repositories: BTreeMap::new(),
             jobs: BTreeMap::new(),
+            listeners: BTreeMap::new(),
             drivers: None,
             directory,
         }
@@ -204,7 +207,9 @@ impl World {
         std::thread::spawn(move || {
             use std::os::unix::process::ExitStatusExt as _;
             let status = child.wait().expect("it can be waited for");
-            copies.into_iter().for_each(|copy| copy.join().expect("copied"));
+            for copy in copies {
+                copy.join().expect("copied");
+            }
             let signalled = || 128 + status.signal().unwrap_or_default();
             sender.send(u8::try_from(status.code().unwrap_or_else(signalled)).expect("a byte"))
         });
@@ -247,6 +252,7 @@ impl Drop for World {
                 kill_process(pid, Signal::KILL).ok();
             }
         }
+        self.pauses.clear();
     }
 }
 
