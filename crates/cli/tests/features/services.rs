@@ -226,16 +226,15 @@ impl Drivers {
     /// `sleeper` falls asleep between reading the plan and writing it; its lease runs out and
     /// `rival` takes over.
     pub(crate) async fn overtaken_in_the_middle(&mut self, sleeper: &str, rival: &str) {
-        let taker = self.driver(rival).lifecycle.clone();
+        let usurper = self.driver(rival).lifecycle.clone();
         let locks = self.driver(sleeper).locks.clone();
-        let (inner, clock, taken) = (self.store.plans.clone(), self.clock.clone(), Mutex::default());
-        let nap = Arc::new(Nap { inner, clock, rival: taker, taken });
+        let (inner, clock, holds) = (self.store.plans.clone(), self.clock.clone(), Mutex::default());
+        let nap = Arc::new(Nap { inner, clock, rival: usurper, holds });
         let processes = Arc::new(Stranger(sleeper.to_owned()));
         let service = PlanLifecycleService::new(nap.clone(), self.clock.clone(), self.ids.clone(), processes)
             .with_locks(locks);
         self.prompt(service).await;
-        let taken = std::mem::take(&mut *nap.taken.lock().expect("unpoisoned"));
-        self.driver(rival).holds.extend(taken);
+        self.driver(rival).holds.append(&mut nap.holds.lock().expect("unpoisoned"));
     }
 }
 
@@ -244,7 +243,7 @@ struct Nap {
     inner: Arc<dyn PlanStore>,
     clock: Arc<HandClock>,
     rival: PlanLifecycleService,
-    taken: Mutex<Vec<LockGuard>>,
+    holds: Mutex<Vec<LockGuard>>,
 }
 
 #[async_trait::async_trait]
@@ -261,7 +260,7 @@ impl PlanStore for Nap {
         let found = self.inner.load(plan).await;
         self.clock.advance(Ttl::default().as_duration());
         let taken = self.rival.hold(plan, "work", Wait::No).await.expect("the lease ran out");
-        self.taken.lock().expect("unpoisoned").push(taken);
+        self.holds.lock().expect("unpoisoned").push(taken);
         found
     }
 
