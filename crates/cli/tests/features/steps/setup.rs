@@ -74,10 +74,11 @@ fn grace(world: &mut World, length: String) {
     world.words.insert("GRACE".to_owned(), length);
 }
 
-/// Whoever is first to move a branch for a landing stops before and after it.
+/// Whoever is first to move a branch for a landing stops before and after it. Its stdout leads
+/// nowhere, or the end of a driver that reads it would end it too.
 #[given("a git that stops before it lands")]
 fn stopping_git(world: &mut World) {
-    let script = "pause git || exit 1\n\"$real\" \"$@\"\ncode=$?\npause thawed\nexit $code\n";
+    let script = "pause git || exit 1\n\"$real\" \"$@\" > /dev/null\ncode=$?\npause thawed\nexit $code\n";
     world.pauses.prepare(script);
     let (bin, root) = (world.root().join("bin"), world.root().display());
     let text = format!(
