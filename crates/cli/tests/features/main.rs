@@ -10,6 +10,7 @@
 //! `--name TEXT` runs only the scenarios whose name contains the text; whatever else `cargo test`
 //! passes on is ignored.
 
+mod job;
 mod pauses;
 mod repository;
 mod services;

@@ -12,7 +12,7 @@ use std::process::Command;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
-use crate::world::Job;
+use crate::job::Job;
 
 /// No wait is longer than this; whatever takes longer hangs.
 pub(crate) const WATCHDOG: Duration = Duration::from_mins(2);

@@ -1,6 +1,8 @@
 //! The services alone, as an embedder composes them: several owners on one store, and a clock
 //! that only moves when a step says so.
 
+mod nap;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -14,9 +16,7 @@ use agents_domain::lock::{
     Fence, HeldLock, Holder, Liveness, LockError, LockFilter, LockKey, LockPort, Processes,
 };
 use agents_domain::name::Name;
-use agents_domain::plan::{
-    Change, CommitOutcome, Definition, Event, Plan, PlanStore, PlanWrite, Step, StoreError, next,
-};
+use agents_domain::plan::{Change, CommitOutcome, Definition, Event, Plan, PlanStore, PlanWrite, Step, next};
 use agents_domain::time::{Clock, Ttl};
 use agents_domain::workspace::Project;
 use agents_infrastructure::action_file;
@@ -24,6 +24,8 @@ use agents_infrastructure::clock::HandClock;
 use agents_infrastructure::ids::CountingIds;
 use agents_infrastructure::memory::MemoryStore;
 use agents_infrastructure::sqlite::{SqliteOptions, SqliteStore};
+
+use self::nap::Nap;
 
 const ACTION: &str = "name: local/fix\nexecute: { shell: 'true' }\n";
 
@@ -235,45 +237,6 @@ impl Drivers {
             .with_locks(locks);
         self.prompt(service).await;
         self.driver(rival).holds.append(&mut nap.holds.lock().expect("unpoisoned"));
-    }
-}
-
-/// A store whose reader falls asleep once it has read.
-struct Nap {
-    inner: Arc<dyn PlanStore>,
-    clock: Arc<HandClock>,
-    rival: PlanLifecycleService,
-    holds: Mutex<Vec<LockGuard>>,
-}
-
-#[async_trait::async_trait]
-impl PlanStore for Nap {
-    async fn create(
-        &self,
-        new: &agents_domain::plan::NewPlan,
-        opening: &agents_domain::plan::Opening,
-    ) -> Result<agents_domain::lock::Lease, StoreError> {
-        self.inner.create(new, opening).await
-    }
-
-    async fn load(&self, plan: PlanId) -> Result<Option<Plan>, StoreError> {
-        let found = self.inner.load(plan).await;
-        self.clock.advance(Ttl::default().as_duration());
-        let taken = self.rival.hold(plan, "work", Wait::No).await.expect("the lease ran out");
-        self.holds.lock().expect("unpoisoned").push(taken);
-        found
-    }
-
-    async fn definition(&self, plan: PlanId) -> Result<Option<Definition>, StoreError> {
-        self.inner.definition(plan).await
-    }
-
-    async fn commit(&self, write: &PlanWrite, fence: &Fence) -> Result<CommitOutcome, StoreError> {
-        self.inner.commit(write, fence).await
-    }
-
-    async fn events(&self, plan: PlanId) -> Result<Vec<Event>, StoreError> {
-        self.inner.events(plan).await
     }
 }
 
