@@ -10,6 +10,7 @@
 //! `--name TEXT` runs only the scenarios whose name contains the text; whatever else `cargo test`
 //! passes on is ignored.
 
+mod job;
 mod pauses;
 mod repository;
 mod services;
@@ -38,6 +39,7 @@ struct Counts {
     failed: AtomicUsize,
 }
 
+#[expect(clippy::print_stdout, reason = "a test run says what it came to")]
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if arguments.iter().any(|argument| argument == "--list") {

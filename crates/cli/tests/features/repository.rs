@@ -29,7 +29,7 @@ impl Repository {
 
     /// Writes a line to a file of the checkout.
     pub(crate) fn write(&self, file: &str, text: &str) {
-        std::fs::write(self.path.join(file), format!("{text}\n")).expect("written");
+        std::fs::write(self.path.join(file), format!("{}\n", text.replace("\\n", "\n"))).expect("written");
     }
 
     /// Commits everything in the checkout.

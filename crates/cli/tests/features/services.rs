@@ -1,6 +1,8 @@
 //! The services alone, as an embedder composes them: several owners on one store, and a clock
 //! that only moves when a step says so.
 
+mod nap;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -14,9 +16,7 @@ use agents_domain::lock::{
     Fence, HeldLock, Holder, Liveness, LockError, LockFilter, LockKey, LockPort, Processes,
 };
 use agents_domain::name::Name;
-use agents_domain::plan::{
-    Change, CommitOutcome, Definition, Event, Plan, PlanStore, PlanWrite, Step, StoreError, next,
-};
+use agents_domain::plan::{Change, CommitOutcome, Definition, Event, Plan, PlanStore, PlanWrite, Step, next};
 use agents_domain::time::{Clock, Ttl};
 use agents_domain::workspace::Project;
 use agents_infrastructure::action_file;
@@ -24,6 +24,8 @@ use agents_infrastructure::clock::HandClock;
 use agents_infrastructure::ids::CountingIds;
 use agents_infrastructure::memory::MemoryStore;
 use agents_infrastructure::sqlite::{SqliteOptions, SqliteStore};
+
+use self::nap::Nap;
 
 const ACTION: &str = "name: local/fix\nexecute: { shell: 'true' }\n";
 
@@ -67,7 +69,7 @@ pub(crate) struct Drivers {
     pub(crate) clock: Arc<HandClock>,
     ids: Arc<CountingIds>,
     store: Store,
-    drivers: BTreeMap<String, Driver>,
+    all: BTreeMap<String, Driver>,
     plan: Option<PlanId>,
     /// What the last attempt at anything came to.
     pub(crate) last: Result<(), LifecycleError>,
@@ -105,12 +107,12 @@ impl Drivers {
     }
 
     fn on(clock: Arc<HandClock>, store: Store) -> Self {
-        let (ids, drivers) = (Arc::new(CountingIds::default()), BTreeMap::new());
-        Self { clock, ids, store, drivers, plan: None, last: Ok(()) }
+        let (ids, all) = (Arc::new(CountingIds::default()), BTreeMap::new());
+        Self { clock, ids, store, all, plan: None, last: Ok(()) }
     }
 
     fn driver(&mut self, name: &str) -> &mut Driver {
-        if !self.drivers.contains_key(name) {
+        if !self.all.contains_key(name) {
             let processes: Arc<dyn Processes> = Arc::new(Stranger(name.to_owned()));
             let locks = LockService::new(LockParts {
                 port: self.store.locks.clone(),
@@ -126,9 +128,9 @@ impl Drivers {
             let plans = self.store.plans.clone();
             let lifecycle = PlanLifecycleService::new(plans, self.clock.clone(), self.ids.clone(), processes)
                 .with_locks(locks.clone());
-            self.drivers.insert(name.to_owned(), Driver { locks, lifecycle, holds: vec![] });
+            self.all.insert(name.to_owned(), Driver { locks, lifecycle, holds: vec![] });
         }
-        self.drivers.get_mut(name).expect("just made")
+        self.all.get_mut(name).expect("just made")
     }
 
     /// A service that was given no locks.
@@ -226,58 +228,15 @@ impl Drivers {
     /// `sleeper` falls asleep between reading the plan and writing it; its lease runs out and
     /// `rival` takes over.
     pub(crate) async fn overtaken_in_the_middle(&mut self, sleeper: &str, rival: &str) {
-        let rival = self.driver(rival).lifecycle.clone();
+        let usurper = self.driver(rival).lifecycle.clone();
         let locks = self.driver(sleeper).locks.clone();
-        let nap = Nap {
-            inner: self.store.plans.clone(),
-            clock: self.clock.clone(),
-            rival,
-            taken: Mutex::default(),
-        };
+        let (inner, clock, holds) = (self.store.plans.clone(), self.clock.clone(), Mutex::default());
+        let nap = Arc::new(Nap { inner, clock, rival: usurper, holds });
         let processes = Arc::new(Stranger(sleeper.to_owned()));
-        let service =
-            PlanLifecycleService::new(Arc::new(nap), self.clock.clone(), self.ids.clone(), processes)
-                .with_locks(locks);
+        let service = PlanLifecycleService::new(nap.clone(), self.clock.clone(), self.ids.clone(), processes)
+            .with_locks(locks);
         self.prompt(service).await;
-    }
-}
-
-/// A store whose reader falls asleep once it has read.
-struct Nap {
-    inner: Arc<dyn PlanStore>,
-    clock: Arc<HandClock>,
-    rival: PlanLifecycleService,
-    taken: Mutex<Vec<LockGuard>>,
-}
-
-#[async_trait::async_trait]
-impl PlanStore for Nap {
-    async fn create(
-        &self,
-        new: &agents_domain::plan::NewPlan,
-        opening: &agents_domain::plan::Opening,
-    ) -> Result<agents_domain::lock::Lease, StoreError> {
-        self.inner.create(new, opening).await
-    }
-
-    async fn load(&self, plan: PlanId) -> Result<Option<Plan>, StoreError> {
-        let found = self.inner.load(plan).await;
-        self.clock.advance(Ttl::default().as_duration());
-        let taken = self.rival.hold(plan, "work", Wait::No).await.expect("the lease ran out");
-        self.taken.lock().expect("unpoisoned").push(taken);
-        found
-    }
-
-    async fn definition(&self, plan: PlanId) -> Result<Option<Definition>, StoreError> {
-        self.inner.definition(plan).await
-    }
-
-    async fn commit(&self, write: &PlanWrite, fence: &Fence) -> Result<CommitOutcome, StoreError> {
-        self.inner.commit(write, fence).await
-    }
-
-    async fn events(&self, plan: PlanId) -> Result<Vec<Event>, StoreError> {
-        self.inner.events(plan).await
+        self.driver(rival).holds.append(&mut nap.holds.lock().expect("unpoisoned"));
     }
 }
 

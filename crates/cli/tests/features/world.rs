@@ -6,14 +6,15 @@ use std::fmt;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::mpsc::{Receiver, TryRecvError, channel};
+use std::sync::mpsc::{Receiver, channel};
 
 use agents_cli::env::Env;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Pid;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::pauses::{Pauses, WATCHDOG};
+use crate::job::{Job, Outcome};
+use crate::pauses::Pauses;
 use crate::repository::Repository;
 use crate::services::Drivers;
 use crate::stream::Stream;
@@ -30,58 +31,6 @@ pub(crate) enum Through {
     Binary,
 }
 
-/// A command that has ended.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Outcome {
-    pub(crate) exit: u8,
-    pub(crate) out: String,
-    pub(crate) err: String,
-}
-
-impl Outcome {
-    /// The one document on stdout.
-    pub(crate) fn json(&self) -> Value {
-        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("no JSON document: {error}: {self:?}"))
-    }
-}
-
-/// A command that was started.
-pub(crate) struct Job {
-    pub(crate) pid: Option<Pid>,
-    pub(crate) err: Stream,
-    out: Stream,
-    done: Receiver<u8>,
-    exit: Option<u8>,
-}
-
-impl Job {
-    /// What came of it, if it has ended.
-    pub(crate) fn ended(&mut self) -> Option<Outcome> {
-        if self.exit.is_none() {
-            self.exit = match self.done.try_recv() {
-                Ok(exit) => Some(exit),
-                Err(TryRecvError::Empty) => None,
-                Err(TryRecvError::Disconnected) => panic!("the command panicked: {}", self.err.text()),
-            };
-        }
-        self.exit.map(|exit| Outcome { exit, out: self.out.text(), err: self.err.text() })
-    }
-
-    /// Waits for its end.
-    pub(crate) fn wait(&mut self) -> Outcome {
-        if self.exit.is_none() {
-            let exit = self.done.recv_timeout(WATCHDOG);
-            let why = |error| panic!("the command does not end ({error}): {}", self.err.text());
-            self.exit = Some(exit.unwrap_or_else(why));
-        }
-        self.ended().expect("it has ended")
-    }
-
-    pub(crate) fn signal(&self, signal: Signal) {
-        kill_process(self.pid.expect("a process of its own"), signal).expect("it is there");
-    }
-}
-
 #[derive(cucumber::World)]
 #[world(init = Self::new)]
 pub(crate) struct World {
@@ -94,6 +43,8 @@ pub(crate) struct World {
     pub(crate) repositories: BTreeMap<String, Repository>,
     pub(crate) jobs: BTreeMap<String, Job>,
     pub(crate) pauses: Pauses,
+    /// Pipes that somebody listens to.
+    pub(crate) listeners: BTreeMap<String, Receiver<()>>,
     /// The services alone, on a clock that is moved by hand.
     pub(crate) drivers: Option<Drivers>,
 }
@@ -117,6 +68,7 @@ impl World {
             words: [("ROOT".to_owned(), root)].into(),
             repositories: BTreeMap::new(),
             jobs: BTreeMap::new(),
+            listeners: BTreeMap::new(),
             drivers: None,
             directory,
         }
@@ -186,7 +138,7 @@ impl World {
         let streams = (Box::new(out.clone()), Box::new(err.clone()));
         let argv: Vec<_> = std::iter::once("agents".into()).chain(words).collect();
         std::thread::spawn(move || sender.send(agents_cli::run(&argv, &env, streams.0, streams.1).code()));
-        Job { pid: None, err, out, done, exit: None }
+        Job::new(None, out, err, done)
     }
 
     /// Starts a process, whichever way the scenario runs.
@@ -204,11 +156,13 @@ impl World {
         std::thread::spawn(move || {
             use std::os::unix::process::ExitStatusExt as _;
             let status = child.wait().expect("it can be waited for");
-            copies.into_iter().for_each(|copy| copy.join().expect("copied"));
+            for copy in copies {
+                copy.join().expect("copied");
+            }
             let signalled = || 128 + status.signal().unwrap_or_default();
             sender.send(u8::try_from(status.code().unwrap_or_else(signalled)).expect("a byte"))
         });
-        Job { pid, err, out, done, exit: None }
+        Job::new(pid, out, err, done)
     }
 
     /// Runs a command to its end; other scenarios go on meanwhile.
@@ -242,11 +196,10 @@ impl World {
 impl Drop for World {
     /// What a failed scenario left running ends with it.
     fn drop(&mut self) {
-        for job in self.jobs.values_mut().filter(|job| job.exit.is_none()) {
-            if let (Some(pid), Err(TryRecvError::Empty)) = (job.pid, job.done.try_recv()) {
-                kill_process(pid, Signal::KILL).ok();
-            }
+        for job in self.jobs.values_mut() {
+            job.kill();
         }
+        self.pauses.clear();
     }
 }
 

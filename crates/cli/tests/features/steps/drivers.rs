@@ -22,7 +22,7 @@ async fn on_sqlite(world: &mut World) {
 }
 
 #[given(expr = "an embedder with {string} that {word} unfenced writes")]
-async fn embedder(world: &mut World, store: String, unfenced: String) {
+fn embedder(world: &mut World, store: String, unfenced: String) {
     let unfenced = if unfenced == "allows" { Unfenced::Allowed } else { Unfenced::Refused };
     world.drivers = Some(match store.as_str() {
         "a database" => Drivers::on_sqlite(world.root(), unfenced),

@@ -118,3 +118,8 @@ fn snapshot(world: &mut World, repository: String, text: String, file: String) {
         refs.lines().any(|reference| repository.show(reference, &file).as_deref() == Some(text.as_str()));
     assert!(found, "no snapshot has it: {refs}");
 }
+
+#[then(expr = "the file {string} was made")]
+fn made(world: &mut World, file: String) {
+    assert!(world.root().join(&file).exists(), "{file}");
+}

@@ -76,3 +76,13 @@ fn check(world: &mut World, name: String, status: String) {
     let found = checks.iter().find(|check| check["name"] == name.as_str()).expect("that check");
     assert_eq!(found["status"], status.as_str(), "{found}");
 }
+
+#[then(expr = "stderr says {string}")]
+fn err_says(world: &mut World, text: String) {
+    assert!(world.last.err.contains(&world.said(&text)), "{:?}", world.last);
+}
+
+#[then(expr = "stdout says {string}")]
+fn out_says(world: &mut World, text: String) {
+    assert!(world.last.out.contains(&world.said(&text)), "{:?}", world.last);
+}

@@ -17,18 +17,21 @@ async fn run(world: &mut World, line: String) {
 }
 
 #[when(expr = "{word} starts {string}")]
-async fn start(world: &mut World, who: String, line: String) {
+fn start(world: &mut World, who: String, line: String) {
     let job = world.start(&line);
     world.jobs.insert(who, job);
 }
 
 #[when(expr = "{word} reaches {string}")]
-#[given(expr = "{word} has reached {string}")]
 async fn reach(world: &mut World, who: String, pause: String) {
-    let mut job = world.jobs.remove(&who).expect("it was started");
     let pauses = world.pauses.clone();
+    if who == "somebody" {
+        let reached = tokio::task::spawn_blocking(move || pauses.reached(&pause, None));
+        return reached.await.expect("somebody gets there");
+    }
+    let mut job = world.jobs.remove(&who).expect("it was started");
     let back = tokio::task::spawn_blocking(move || {
-        pauses.reached(&pause, &mut job);
+        pauses.reached(&pause, Some(&mut job));
         job
     });
     world.jobs.insert(who, back.await.expect("it gets there"));
@@ -37,7 +40,27 @@ async fn reach(world: &mut World, who: String, pause: String) {
 #[when(expr = "{string} goes on")]
 async fn go_on(world: &mut World, pause: String) {
     let pauses = world.pauses.clone();
-    tokio::task::spawn_blocking(move || pauses.go_on(&pause)).await.expect("somebody waits there");
+    tokio::task::spawn_blocking(move || pauses.tell(&pause, "go\n")).await.expect("somebody waits there");
+}
+
+#[when(expr = "{string} is abandoned")]
+async fn abandon(world: &mut World, pause: String) {
+    let pauses = world.pauses.clone();
+    let told = tokio::task::spawn_blocking(move || pauses.tell(&pause, "no\n"));
+    told.await.expect("somebody waits there");
+}
+
+#[given(expr = "somebody listens to {string}")]
+fn listen(world: &mut World, pipe: String) {
+    let listener = world.pauses.listen(&pipe);
+    world.listeners.insert(pipe, listener);
+}
+
+#[then(expr = "{string} falls silent")]
+async fn silent(world: &mut World, pipe: String) {
+    let listener = world.listeners.remove(&pipe).expect("somebody listens");
+    let heard = tokio::task::spawn_blocking(move || listener.recv_timeout(crate::pauses::WATCHDOG));
+    heard.await.expect("waited").expect("everybody who can write to it has gone");
 }
 
 #[when(expr = "{string} goes on after {word} has ended")]
@@ -46,7 +69,7 @@ async fn go_on_after(world: &mut World, pause: String, who: String) {
     let pauses = world.pauses.clone();
     let back = tokio::task::spawn_blocking(move || {
         job.wait();
-        pauses.go_on(&pause);
+        pauses.tell(&pause, "go\n");
         job
     });
     world.jobs.insert(who, back.await.expect("it ends"));

@@ -1,5 +1,7 @@
 //! Steps that make repositories, actions and plans.
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use cucumber::gherkin::Step;
 use cucumber::given;
 
@@ -15,9 +17,6 @@ async fn repository(world: &mut World, name: String) {
     world.repositories.insert(name.clone(), Repository::create(path));
     world.must(&format!("project add ROOT/{name} --name local/{name}")).await;
 }
-
-#[given("an empty home")]
-fn empty_home(_: &mut World) {}
 
 #[given(expr = "an action {string} that runs")]
 async fn scripted_action(world: &mut World, name: String, step: &Step) {
@@ -65,10 +64,29 @@ async fn named_executed_plan(world: &mut World, name: String, action: String, pr
 async fn make(world: &mut World, name: &str, action: &str, projects: &str) {
     let id = world.must(&format!("-q plan use {action} {projects}")).await.out.trim().to_owned();
     world.words.insert(name.to_owned(), id.clone());
+    // Plans of one day begin alike.
+    world.words.insert("SHORT".to_owned(), id[..4].to_owned());
     world.words.insert("PLAN".to_owned(), id);
 }
 
 #[given(expr = "commands get a grace of {word}")]
 fn grace(world: &mut World, length: String) {
     world.words.insert("GRACE".to_owned(), length);
+}
+
+/// Whoever is first to move a branch for a landing stops before and after it. Its stdout leads
+/// nowhere, or the end of a driver that reads it would end it too.
+#[given("a git that stops before it lands")]
+fn stopping_git(world: &mut World) {
+    let script = "pause git || exit 1\n\"$real\" \"$@\" > /dev/null\ncode=$?\npause thawed\nexit $code\n";
+    world.pauses.prepare(script);
+    let (bin, root) = (world.root().join("bin"), world.root().display());
+    let text = format!(
+        "#!/bin/sh\nreal=$(PATH=${{PATH#*:}} command -v git)\n\
+         case \"$*\" in\n*'agents: landing'*) mkdir '{root}/landing' 2>/dev/null || exec \"$real\" \"$@\" ;;\n\
+         *) exec \"$real\" \"$@\" ;;\nesac\n{script}"
+    );
+    std::fs::write(bin.join("git"), text).expect("written");
+    let executable = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(bin.join("git"), executable).expect("executable");
 }
