@@ -1,5 +1,6 @@
 //! What the sentences of the features do, by topic.
 
+mod bad_input;
 mod drivers;
 mod git;
 mod locks;
