@@ -1,7 +1,8 @@
 //! What the sentences of the features do, by topic.
 
-#![expect(clippy::needless_pass_by_value, reason = "cucumber hands arguments over by value")]
 
+#![expect(clippy::needless_pass_by_value, reason = "cucumber hands arguments over by value")]
+mod bad_input;
 mod drivers;
 mod git;
 mod locks;

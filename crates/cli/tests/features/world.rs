@@ -20,7 +20,7 @@ use crate::services::Drivers;
 use crate::stream::Stream;
 
 /// The program under test.
-const AGENTS: &str = env!("CARGO_BIN_EXE_agents");
+pub(crate) const AGENTS: &str = env!("CARGO_BIN_EXE_agents");
 
 /// How commands are run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +47,8 @@ pub(crate) struct World {
     pub(crate) listeners: BTreeMap<String, Receiver<()>>,
     /// The services alone, on a clock that is moved by hand.
     pub(crate) drivers: Option<Drivers>,
+    /// What came of commands that were run at once.
+    pub(crate) crowd: Vec<Outcome>,
 }
 
 impl fmt::Debug for World {
@@ -70,6 +72,7 @@ impl World {
             jobs: BTreeMap::new(),
             listeners: BTreeMap::new(),
             drivers: None,
+            crowd: Vec::new(),
             directory,
         }
     }
@@ -100,7 +103,7 @@ impl World {
 
     /// The caller's environment, less what would make a difference.
     #[expect(clippy::disallowed_methods, reason = "commands get the environment of the tests' caller")]
-    fn environment(&self) -> BTreeMap<OsString, OsString> {
+    pub(crate) fn environment(&self) -> BTreeMap<OsString, OsString> {
         let foreign = |key: &OsString| {
             let key = key.as_encoded_bytes();
             ["GIT_", "AGENTS_", "XDG_"].iter().any(|prefix| key.starts_with(prefix.as_bytes()))
@@ -210,7 +213,7 @@ fn copy(mut from: impl Read + Send + 'static, mut to: Stream) -> std::thread::Jo
 }
 
 /// Splits a command line at spaces; single quotes hold words together.
-fn split(line: &str) -> Vec<String> {
+pub(crate) fn split(line: &str) -> Vec<String> {
     let mut words = vec![];
     for (at, part) in line.split('\'').enumerate() {
         if at % 2 == 0 {
