@@ -1,7 +1,7 @@
 //! What the sentences of the features do, by topic.
 
-
 #![expect(clippy::needless_pass_by_value, reason = "cucumber hands arguments over by value")]
+
 mod bad_input;
 mod drivers;
 mod git;

@@ -8,8 +8,9 @@ use std::process::{Command, Output, Stdio};
 use cucumber::gherkin::Step;
 use cucumber::{given, then, when};
 
+use crate::job::Outcome;
 use crate::repository::git_in;
-use crate::world::{AGENTS, Outcome, World, split};
+use crate::world::{AGENTS, World, split};
 
 /// Where the header of a SQLite file keeps `PRAGMA user_version`, and where `application_id`.
 const USER_VERSION: u64 = 60;
