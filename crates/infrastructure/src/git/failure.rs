@@ -24,7 +24,8 @@ pub(super) fn of_command(shown: &str, dir: &Path, output: &Output) -> WorkspaceE
     let said = String::from_utf8_lossy(&output.stderr);
     let said = said.trim();
     if said.contains("not a git repository") {
-        return unsuitable(dir, "there is no git repository any more; was it moved or deleted?");
+        let message = "this is not a git repository any more; was it moved or deleted?";
+        return git(shown, dir, message.to_owned());
     }
     let message = match lock_in_the_way(said) {
         Some(lock) => describe_lock(Path::new(lock)),

@@ -111,7 +111,7 @@ mod tests {
     #[case("database is locked", "another program")]
     #[case("database table is locked: plans", "another program")]
     #[case("database or disk is full", "disk is full")]
-    #[case("disk I/O error", "disk reported")]
+    #[case("disk I/O error", "disk is full or failing")]
     #[case("attempt to write a readonly database", "cannot be written")]
     #[case("unable to open database file", "cannot be opened")]
     #[case("out of memory", "out of memory")]

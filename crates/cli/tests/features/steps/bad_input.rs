@@ -12,7 +12,7 @@ use crate::job::Outcome;
 use crate::repository::git_in;
 use crate::world::{AGENTS, World, split};
 
-/// Where the header of a SQLite file keeps `PRAGMA user_version`, and where `application_id`.
+/// Where the header of a SQLite file keeps `PRAGMA user_version`.
 const USER_VERSION: u64 = 60;
 
 #[given(expr = "the file {string}")]
