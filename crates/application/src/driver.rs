@@ -169,7 +169,7 @@ impl PhaseDriver {
     /// Makes a plan and drives it through strategize and execute, and through apply with `apply`
     /// or if its level says so; all under one hold.
     pub async fn run(&self, order: Order, apply: bool, options: ApplyOptions) -> Result<Plan, DriveError> {
-        let (plan, hold) = self.parts.lifecycle.create(order).await?;
+        let (plan, hold) = self.parts.lifecycle.create(order, "run").await?;
         let outcome = async {
             let plan = self.drive_to_executed(plan, &hold, true).await?;
             let on = apply || plan.automation == Automation::Auto;
@@ -264,7 +264,7 @@ impl PhaseDriver {
 
     /// `plan use`: makes a plan and lets go of it.
     pub async fn create(&self, order: Order) -> Result<Plan, DriveError> {
-        let (plan, hold) = self.parts.lifecycle.create(order).await?;
+        let (plan, hold) = self.parts.lifecycle.create(order, "plan use").await?;
         self.end(hold, Ok(plan)).await
     }
 

@@ -126,18 +126,17 @@ impl PlanLifecycleService {
         &*self.observer
     }
 
-    /// Takes the plan's lock for a whole command. Changes nothing.
+    /// Takes the plan's lock for a whole command, alone also among the tasks of this process.
+    /// Transitions inside enter it again. Changes nothing.
     pub async fn hold(&self, plan: PlanId, operation: &str, wait: Wait) -> Result<LockGuard, LifecycleError> {
         let keys = vec![LockKey::Plan(plan)];
-        self.locks.acquire(keys, operation, wait, &*self.observer).await.map_err(|source| match source {
-            LockError::NoSuchLock { .. } => LifecycleError::NoSuchPlan { plan },
-            source => LifecycleError::Lock { plan, source },
-        })
+        let held = self.locks.acquire_alone(keys, operation, wait, &*self.observer).await;
+        held.map_err(|source| not_held(plan, source))
     }
 
-    /// Makes a plan at strategize/queued. Its lock is ours from the first moment; the guard is
+    /// Makes a plan at strategize/queued, as a part of `operation`. Its lock is ours from the first moment; the guard is
     /// returned so that the command which made it can go on with it.
-    pub async fn create(&self, order: Order) -> Result<(Plan, LockGuard), LifecycleError> {
+    pub async fn create(&self, order: Order, operation: &str) -> Result<(Plan, LockGuard), LifecycleError> {
         let (id, at) = (PlanId::from(self.ids.ulid()), self.clock.now());
         let origin = Origin {
             name: order.name,
@@ -147,7 +146,7 @@ impl PlanLifecycleService {
             parent: None,
         };
         let plan = Plan::create(id, &origin, at);
-        let opening = self.locks.opening(LockKey::Plan(id), "plan use");
+        let opening = self.locks.opening(LockKey::Plan(id), operation);
         let event = self.event(&plan, Change::Created(origin), Fence::Unfenced);
         let new = NewPlan { plan, definition: order.definition, event };
         let (plan, change) = (new.plan.clone(), new.event.change.clone());
@@ -298,7 +297,12 @@ impl PlanLifecycleService {
         also: Vec<(LockKey, Fence)>,
     ) -> Result<Plan, LifecycleError> {
         let outer = self.locks.term(&LockKey::Plan(plan));
-        let guard = self.hold(plan, &format!("plan {}", change.verb().as_str()), Wait::No).await?;
+        let (keys, operation) = (vec![LockKey::Plan(plan)], format!("plan {}", change.verb().as_str()));
+        let guard = match self.locks.acquire(keys, &operation, Wait::No, &*self.observer).await {
+            // A rival inside our hold: it is ours no longer.
+            Err(LockError::Conflict(_)) if outer.is_some() => return Err(LifecycleError::LeaseLost { plan }),
+            guard => guard.map_err(|source| not_held(plan, source))?,
+        };
         let outcome = if outer.is_some_and(|token| Some(token) != guard.fence().token()) {
             // Inside a hold a transition re-enters. A new term says that the hold had ended, and
             // somebody else may have been here since: what is to be written is out of date.
@@ -378,5 +382,12 @@ async fn make(store: Arc<dyn PlanStore>, new: NewPlan, opening: Opening) -> Resu
             }
             outcome => return outcome,
         }
+    }
+}
+
+fn not_held(plan: PlanId, source: LockError) -> LifecycleError {
+    match source {
+        LockError::NoSuchLock { .. } => LifecycleError::NoSuchPlan { plan },
+        source => LifecycleError::Lock { plan, source },
     }
 }

@@ -60,7 +60,7 @@ impl PhaseDriver {
             // Who is asked to end takes nothing more, even if it is free.
             biased;
             cause = self.stop_signal(hold) => Err(DriveError::Stopped { plan: id, cause }),
-            locked = lifecycle.locks().acquire(keys, "plan apply", wait, lifecycle.observer()) => {
+            locked = lifecycle.locks().acquire_alone(keys, "plan apply", wait, lifecycle.observer()) => {
                 locked.map_err(|source| DriveError::Projects { plan: id, source })
             }
         }

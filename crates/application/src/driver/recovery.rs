@@ -5,13 +5,11 @@
 //! landing is carried out instead, because its decision was durable.
 
 use agents_domain::id::PlanId;
-use agents_domain::lock::{Conflict, LockError, LockFilter, LockKey};
 use agents_domain::plan::{Definition, InterruptCause, Phase, Plan, Saved, State, Work};
 use agents_domain::workspace::{Slot, WorkspaceError};
 
 use super::attempt::{facts, slots};
 use super::{ApplyOptions, DriveError, PhaseDriver};
-use crate::lifecycle::LifecycleError;
 use crate::lock_service::LockGuard;
 
 impl PhaseDriver {
@@ -21,7 +19,6 @@ impl PhaseDriver {
         if plan.state() != State::Processing {
             return Ok(plan);
         }
-        self.refuse_the_living(id, hold).await?;
         // Its driver is dead, its children may still be about to die.
         self.parts.runner.clear(id, plan.attempt).await;
         let definition = self.parts.lifecycle.definition(id).await?;
@@ -38,20 +35,6 @@ impl PhaseDriver {
         }
         self.warn(&format!("plan {id}: {}", InterruptCause::OwnerDied.message()));
         Ok(self.parts.lifecycle.interrupt(id, InterruptCause::OwnerDied, work).await?)
-    }
-
-    /// A hold that was entered again is another task's of this process as well: then the plan has
-    /// a driver, and it lives.
-    async fn refuse_the_living(&self, plan: PlanId, hold: &LockGuard) -> Result<(), DriveError> {
-        if hold.leases().iter().all(|lease| !lease.reentrant) {
-            return Ok(());
-        }
-        let filter = LockFilter { key: Some(LockKey::Plan(plan)), stale_only: false };
-        let listed = self.parts.lifecycle.locks().list(&filter).await;
-        let listed = listed.map_err(|source| LifecycleError::Lock { plan, source })?;
-        let source = listed.into_iter().next().map(|held| LockError::Conflict(Conflict(Box::new(held))));
-        let refused = source.map(|source| LifecycleError::Lock { plan, source });
-        Err(refused.unwrap_or(LifecycleError::LeaseLost { plan }).into())
     }
 
     /// Snapshots one directory of an attempt that nobody drives. It may never have been made, or

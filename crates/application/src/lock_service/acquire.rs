@@ -38,6 +38,15 @@ pub enum Wait {
     Forever,
 }
 
+/// What a hold of the same process means to whoever asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Entry {
+    /// It is entered again.
+    Again,
+    /// It is in the way.
+    Alone,
+}
+
 impl LockService {
     /// Takes all keys or none, in the one order. A holder that is provably dead is replaced at
     /// once. If the future is dropped, nothing stays held: a grant that comes all the same is given
@@ -49,11 +58,34 @@ impl LockService {
         wait: Wait,
         observer: &dyn Observer,
     ) -> Result<LockGuard, LockError> {
+        self.acquire_as(keys, operation, wait, observer, Entry::Again).await
+    }
+
+    /// The same, for whoever must be alone with what is locked: a key that another guard of this
+    /// process holds is a conflict, too.
+    pub async fn acquire_alone(
+        &self,
+        keys: Vec<LockKey>,
+        operation: &str,
+        wait: Wait,
+        observer: &dyn Observer,
+    ) -> Result<LockGuard, LockError> {
+        self.acquire_as(keys, operation, wait, observer, Entry::Alone).await
+    }
+
+    async fn acquire_as(
+        &self,
+        keys: Vec<LockKey>,
+        operation: &str,
+        wait: Wait,
+        observer: &dyn Observer,
+        entry: Entry,
+    ) -> Result<LockGuard, LockError> {
         let inner = &self.inner;
         let started = inner.parts.clock.boottime();
         let mut shown = None;
         loop {
-            let conflict = match inner.try_acquire(&keys, operation).await {
+            let conflict = match inner.try_acquire(&keys, operation, entry).await {
                 Err(LockError::Conflict(conflict)) => conflict,
                 outcome => return outcome,
             };
@@ -81,18 +113,24 @@ impl Inner {
         self: &Arc<Self>,
         keys: &[LockKey],
         operation: &str,
+        entry: Entry,
     ) -> Result<LockGuard, LockError> {
         let request = self.request(keys.to_vec(), operation);
         if self.fenced {
             self.spare_the_living(&request.keys).await?;
         }
-        detached(self.clone().ask(request)).await
+        detached(self.clone().ask(request, entry)).await
     }
 
     /// One grant at a time in this process, so that a lock found to be our own is known to be on
     /// our books, or on its way off them.
-    async fn ask(self: Arc<Self>, mut request: AcquireRequest) -> Result<LockGuard, LockError> {
+    async fn ask(self: Arc<Self>, mut request: AcquireRequest, entry: Entry) -> Result<LockGuard, LockError> {
         let _granting = self.granting.lock().await;
+        if let Some(key) = request.keys.iter().find(|key| entry == Entry::Alone && self.holds.contains(key))
+            && let Some(conflict) = self.own(key).await?
+        {
+            return Err(LockError::Conflict(conflict));
+        }
         loop {
             let asked = self.parts.clock.boottime();
             match self.parts.port.acquire(&request).await {
@@ -120,6 +158,13 @@ impl Inner {
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// This process itself as the one in the way.
+    async fn own(&self, key: &LockKey) -> Result<Option<Conflict>, LockError> {
+        let filter = LockFilter { key: Some(key.clone()), stale_only: false };
+        let held = self.parts.port.list(&filter).await?.into_iter().next();
+        Ok(held.filter(|held| held.owner == self.parts.owner).map(|held| Conflict(Box::new(held))))
     }
 
     /// Notes what a store grants together with something else that it makes.

@@ -187,7 +187,7 @@ async fn whether_a_plan_was_made_is_asked_again_with_the_same_event() {
     });
     let (clock, ids) = (world.clock.clone(), world.ids.clone());
     let service = PlanLifecycleService::new(Arc::new(store), clock, ids, world.processes(1));
-    let unknown = service.with_locks(world.locks(1)).create(order()).await.err();
+    let unknown = service.with_locks(world.locks(1)).create(order(), "plan use").await.err();
     assert!(matches!(unknown, Some(LifecycleError::Store(StoreError::Unknown { .. }))), "{unknown:?}");
     let asked = asked.lock().expect("unpoisoned");
     assert_eq!(*asked, [asked[0]; 3]);

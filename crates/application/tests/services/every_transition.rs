@@ -72,7 +72,7 @@ const TRANSITIONS: [(&str, Phase, State, Call); 17] = [
     ("applied", Phase::Apply, State::Processing, |s, p| Box::pin(async move { s.applied(p).await })),
     ("create", Phase::Strategize, State::Queued, |s, _| {
         Box::pin(async move {
-            let (plan, guard) = s.create(order()).await?;
+            let (plan, guard) = s.create(order(), "plan use").await?;
             guard.release().await.expect("released");
             Ok(plan)
         })

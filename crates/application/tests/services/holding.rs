@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use agents_application::observer::Unobserved;
-use agents_application::{LockGuard, LockService, Wait};
+use agents_application::{LifecycleError, LockGuard, LockService, Wait};
 use agents_domain::lock::{
     Conflict, Fence, HeldLock, Lease, Liveness, LockError, LockFilter, LockKey, MockLockPort, Release,
 };
@@ -50,6 +50,38 @@ async fn an_inner_release_leaves_the_outer_hold() {
     assert!(!outer.is_lost());
     outer.release().await.expect("released");
     assert_eq!(held(&ada).await, []);
+}
+
+#[tokio::test]
+async fn whoever_must_be_alone_is_refused_by_another_task_of_its_own_process() {
+    let world = World::new();
+    let key = world.key().await;
+    let ada = world.locks(1);
+    let guard = take(&ada, &key).await.expect("free");
+    let keys = vec![world.key().await, key.clone()];
+    let alone = ada.acquire_alone(keys, "test", Wait::No, &Unobserved).await;
+    let Err(LockError::Conflict(Conflict(by))) = alone else { panic!("refused") };
+    assert_eq!((by.key.clone(), by.owner), (key.clone(), ada.owner()));
+    assert_eq!(held(&ada).await.len(), 1, "and nothing else was taken");
+    guard.release().await.expect("released");
+    let alone = ada.acquire_alone(vec![key], "test", Wait::No, &Unobserved).await.expect("free");
+    alone.release().await.expect("released");
+}
+
+#[tokio::test]
+async fn a_transition_inside_a_hold_that_a_rival_took_over_is_a_lost_lease() {
+    let world = World::new();
+    let plan = world.plan().await;
+    let (ada, bob) = (world.lifecycle(1), world.lifecycle(2));
+    let lost = ada.hold(plan, "plan execute", Wait::No).await.expect("free");
+    world.census.says(1, Liveness::Dead);
+    let taken = bob.hold(plan, "plan execute", Wait::No).await.expect("its holder counts as dead");
+    let refused = ada.prompt(plan, "go on".into()).await;
+    assert_eq!(refused, Err(LifecycleError::LeaseLost { plan }), "though a rival is in the way");
+    taken.release().await.expect("released");
+    let refused = ada.prompt(plan, "go on".into()).await;
+    assert_eq!(refused, Err(LifecycleError::LeaseLost { plan }), "and though it is free by now");
+    drop(lost);
 }
 
 #[tokio::test]

@@ -123,7 +123,7 @@ impl World {
 
     /// A plan that nobody holds.
     pub(crate) async fn plan(&self) -> PlanId {
-        let (plan, guard) = self.lifecycle(99).create(order()).await.expect("created");
+        let (plan, guard) = self.lifecycle(99).create(order(), "plan use").await.expect("created");
         guard.release().await.expect("released");
         plan.id
     }

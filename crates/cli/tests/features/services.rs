@@ -147,7 +147,7 @@ impl Drivers {
     pub(crate) async fn make_plan(&mut self, service: Option<PlanLifecycleService>) {
         let service = service.unwrap_or_else(|| self.driver("maker").lifecycle.clone());
         self.last = async {
-            let (plan, hold) = service.create(order()).await?;
+            let (plan, hold) = service.create(order(), "plan use").await?;
             hold.release().await.expect("released");
             self.plan = Some(plan.id);
             Ok(())
