@@ -27,6 +27,8 @@ pub struct SystemProcesses {
     /// Empty: not known, nothing can be proved.
     pid_namespace: String,
     user: String,
+    pid: u32,
+    started: u64,
     one_machine: bool,
 }
 
@@ -36,6 +38,7 @@ impl SystemProcesses {
     #[expect(clippy::disallowed_methods, reason = "the adapter of who this process is")]
     pub fn new() -> Self {
         let user = ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
+        let pid = std::process::id();
         Self {
             host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
             boot_id: fs::read_to_string("/proc/sys/kernel/random/boot_id")
@@ -44,6 +47,8 @@ impl SystemProcesses {
                 .to_owned(),
             pid_namespace: namespace(),
             user: user.filter(|user| !user.is_empty()).unwrap_or_else(|| getuid().as_raw().to_string()),
+            pid,
+            started: stat::of(pid).map_or(0, |stat| stat.started),
             one_machine: false,
         }
     }
@@ -65,13 +70,12 @@ impl Default for SystemProcesses {
 
 impl Processes for SystemProcesses {
     fn myself(&self, operation: &str) -> Holder {
-        let pid = std::process::id();
         Holder {
             host: self.host.clone(),
             boot_id: self.boot_id.clone(),
             pid_namespace: self.pid_namespace.clone(),
-            pid,
-            started: stat::of(pid).map_or(0, |stat| stat.started),
+            pid: self.pid,
+            started: self.started,
             user: self.user.clone(),
             operation: operation.to_owned(),
         }
