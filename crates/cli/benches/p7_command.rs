@@ -86,7 +86,7 @@ fn main() {
     let peer = version.is_ok_and(|output| output.status.success());
     let select = || {
         if peer {
-            run(scene.select())
+            run(scene.select());
         }
     };
     let status = || run(scene.status());
