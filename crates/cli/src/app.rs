@@ -72,6 +72,7 @@ impl Base {
         SqliteOptions::new(path, Arc::new(SystemClock), boot, machine(), |source, origin| {
             action_file::parse(source, origin).map_err(|error| error.to_string())
         })
+        .in_place()
     }
 
     /// Makes the state directory, private to the user.

@@ -8,5 +8,6 @@ mod code;
 mod documents;
 mod layers;
 mod migrations;
+mod promises;
 mod sources;
 mod tree;

@@ -27,6 +27,8 @@ pub struct SystemProcesses {
     /// Empty: not known, nothing can be proved.
     pid_namespace: String,
     user: String,
+    pid: u32,
+    started: u64,
     one_machine: bool,
 }
 
@@ -34,6 +36,7 @@ impl SystemProcesses {
     /// Reads who we are. On systems without `/proc` the boot and the namespace stay unknown, and
     /// nobody is ever proved dead or alive.
     pub fn new() -> Self {
+        let pid = std::process::id();
         Self {
             host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
             boot_id: fs::read_to_string("/proc/sys/kernel/random/boot_id")
@@ -42,6 +45,8 @@ impl SystemProcesses {
                 .to_owned(),
             pid_namespace: namespace(),
             user: user(),
+            pid,
+            started: stat::of(pid).map_or(0, |stat| stat.started),
             one_machine: false,
         }
     }
@@ -63,13 +68,12 @@ impl Default for SystemProcesses {
 
 impl Processes for SystemProcesses {
     fn myself(&self, operation: &str) -> Holder {
-        let pid = std::process::id();
         Holder {
             host: self.host.clone(),
             boot_id: self.boot_id.clone(),
             pid_namespace: self.pid_namespace.clone(),
-            pid,
-            started: stat::of(pid).map_or(0, |stat| stat.started),
+            pid: self.pid,
+            started: self.started,
             user: self.user.clone(),
             operation: operation.to_owned(),
         }

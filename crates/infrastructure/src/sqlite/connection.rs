@@ -1,7 +1,7 @@
 //! One connection: how it is opened, and what it promises.
 //!
-//! **Durability.** A process writes over two connections. `durable` waits for the disk at each
-//! commit (`synchronous=FULL`): plans, their logs, renewals. `lease` does not
+//! **Durability.** Transactions of a process are of two kinds. `durable` ones wait for the disk at
+//! their commit (`synchronous=FULL`): plans, their logs, renewals. `lease` ones do not
 //! (`synchronous=NORMAL`): acquiring and releasing locks. That is safe, and here is why. Both
 //! append to one write-ahead log, in the order in which they commit, and a sync of that log takes
 //! everything before it along:
@@ -47,15 +47,21 @@ pub(crate) enum Purpose {
 
 impl Purpose {
     fn pragmas(self) -> String {
-        let own = match self {
+        let own = self.own_pragmas();
+        format!("PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}; PRAGMA foreign_keys = ON; {own}")
+    }
+
+    /// What sets this purpose apart; also sets up a connection that had another one. Outside of
+    /// transactions only: inside, SQLite does not change how it waits for the disk.
+    ///
+    /// The log is moved into the database after so many pages, which waits for the disk: whoever
+    /// waits for it anyway does this, a grant or release only once nobody else has.
+    pub(crate) const fn own_pragmas(self) -> &'static str {
+        match self {
             Self::Read => "PRAGMA query_only = ON;",
-            Self::Durable => "PRAGMA synchronous = FULL;",
-            Self::Lease => "PRAGMA synchronous = NORMAL;",
-        };
-        format!(
-            "PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}; PRAGMA foreign_keys = ON; \
-             PRAGMA wal_autocheckpoint = 1000; {own}"
-        )
+            Self::Durable => "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 1000;",
+            Self::Lease => "PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 4000;",
+        }
     }
 }
 

@@ -100,7 +100,8 @@ impl Gate {
         }
     }
 
-    fn try_enter(&self, entrance: Entrance) -> io::Result<Option<Turn>> {
+    /// The turn, if it is free now.
+    pub(crate) fn try_enter(&self, entrance: Entrance) -> io::Result<Option<Turn>> {
         let queue = match entrance {
             Entrance::Heartbeat => None,
             Entrance::Ordinary => match try_lock(&self.queue)? {

@@ -135,4 +135,5 @@ macro_rules! stores {
 stores! {
     in_memory => crate::support::memory;
     on_sqlite => crate::support::sqlite;
+    on_sqlite_in_place => crate::support::sqlite_in_place;
 }

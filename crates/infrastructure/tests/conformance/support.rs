@@ -57,14 +57,23 @@ pub(crate) fn memory(unfenced: Unfenced) -> Fixture {
     }
 }
 
-/// The store on a SQLite file.
+/// The store on a SQLite file, as embedders have it.
 pub(crate) fn sqlite(unfenced: Unfenced) -> Fixture {
+    sqlite_with(unfenced, |options| options)
+}
+
+/// The store on a SQLite file, as the command line has it.
+pub(crate) fn sqlite_in_place(unfenced: Unfenced) -> Fixture {
+    sqlite_with(unfenced, SqliteOptions::in_place)
+}
+
+fn sqlite_with(unfenced: Unfenced, more: fn(SqliteOptions) -> SqliteOptions) -> Fixture {
     let (clock, directory) = (hand_clock(), tempfile::tempdir().expect("a directory"));
     let time = Arc::clone(&clock) as Arc<dyn Clock>;
     let path = directory.path().join("agents.db");
     let options = SqliteOptions::new(path, time, "this boot", "this machine", values::parse_action);
     let options = if unfenced == Unfenced::Allowed { options.allow_unfenced() } else { options };
-    let store = SqliteStore::create(options).expect("a database");
+    let store = SqliteStore::create(more(options)).expect("a database");
     Fixture {
         clock,
         locks: Arc::new(store.locks()),
