@@ -70,7 +70,7 @@ impl Walk {
             }));
         }
         let created = runtime.block_on(async {
-            let (plan, guard) = service.create(order()).await.expect("created");
+            let (plan, guard) = service.create(order(), "plan use").await.expect("created");
             guard.release().await.expect("released");
             plan.id
         });
