@@ -338,7 +338,7 @@ Feature: One at a time
     And Bob holds the plan still
     And a late write of Ada is stale and changes nothing
     When Ada moves the plan
-    Then that is refused because Bob holds it
+    Then that is refused because the lease was lost
     When the heart of Ada beats
     Then Ada knows of the loss
 

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use agents_application::lock_service::LockParts;
+use agents_application::observer::Unobserved;
 use agents_application::{LifecycleError, LockGuard, LockService, Order, PlanLifecycleService, Wait};
 use agents_domain::action::Automation;
 use agents_domain::id::{Ids, OwnerId, PlanId};
@@ -170,7 +171,9 @@ impl Drivers {
     pub(crate) async fn take(&mut self, name: &str) {
         let plan = self.plan();
         let driver = self.driver(name);
-        let taken = driver.lifecycle.hold(plan, "work", Wait::No).await;
+        let keys = vec![LockKey::Plan(plan)];
+        let taken = driver.locks.acquire(keys, "work", Wait::No, &Unobserved).await;
+        let taken = taken.map_err(|source| LifecycleError::Lock { plan, source });
         self.last = taken.map(|hold| driver.holds.push(hold));
     }
 

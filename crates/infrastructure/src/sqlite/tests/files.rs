@@ -27,7 +27,7 @@ fn a_new_database_and_its_directory_are_their_owners_alone() {
     let world = World::empty();
     let path = world.dir.path().join("state/agents/agents.db");
     let options = || SqliteOptions { path: path.clone(), ..world.options() };
-    assert!(matches!(refusal(options()), OpenError::MissingDirectory { .. }));
+    assert!(matches!(refusal(options()), OpenError::NotInitialised { .. }));
     let store = SqliteStore::create(options()).expect("made");
     assert_eq!(store.path(), path);
     for private in [path.clone(), path.with_extension("db-wal"), path.with_extension("db-shm")] {
