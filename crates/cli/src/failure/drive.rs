@@ -109,3 +109,86 @@ impl From<ActionFileError> for Failure {
         Self::new(Exit::Usage, "invalid_action_file", error.to_string()).hint("agents action schema")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use agents_domain::plan::StoreError;
+    use agents_domain::workspace::WorkspaceError;
+
+    use super::*;
+    use crate::render::samples;
+
+    fn locked(held: &HeldLock) -> Failure {
+        Failure::locked(held, agents_domain::lock::Liveness::Alive)
+    }
+
+    fn conflict() -> LockError {
+        LockError::Conflict(Conflict(Box::new(samples::held())))
+    }
+
+    fn away() -> LockError {
+        LockError::Unavailable { reason: "gone".to_owned() }
+    }
+
+    #[test]
+    fn what_stops_a_driver_has_its_exit_code() {
+        let plan = samples::plan_id();
+        let stopped = |cause| DriveError::Stopped { plan, cause };
+        let lifecycle = |error| DriveError::Lifecycle(error);
+        let git = WorkspaceError::GitUnusable { reason: "old".to_owned() };
+        let table = [
+            (lifecycle(LifecycleError::NoSuchPlan { plan }), Exit::NotFound, "no_such_plan"),
+            (lifecycle(LifecycleError::Lock { plan, source: conflict() }), Exit::Conflict, "lock_conflict"),
+            (lifecycle(LifecycleError::Lock { plan, source: away() }), Exit::Store, "store_unavailable"),
+            (lifecycle(LifecycleError::LeaseLost { plan }), Exit::LeaseLost, "lease_lost"),
+            (lifecycle(LifecycleError::Store(StoreError::UnfencedRefused)), Exit::Store, "unfenced_refused"),
+            (DriveError::Projects { plan, source: conflict() }, Exit::Conflict, "lock_conflict"),
+            (DriveError::Workspace(git), Exit::Internal, "git_unusable"),
+            (stopped(StopCause::LeaseLost), Exit::LeaseLost, "lease_lost"),
+            (stopped(StopCause::Cancelled), Exit::LeaseLost, "stopped"),
+            (stopped(StopCause::Shutdown), Exit::LeaseLost, "stopped"),
+        ];
+        for (error, exit, code) in table {
+            let failure = Failure::of_drive(error.clone(), &locked);
+            assert_eq!((failure.exit, failure.code), (exit, code), "{error}");
+            failure.hints.iter().for_each(|hint| crate::remedy::check_hint(hint).expect("parses"));
+        }
+    }
+
+    #[test]
+    fn every_reason_not_to_open_the_store_is_exit_10_with_a_code_of_its_own() {
+        let path = || "agents.db".to_owned();
+        let errors = [
+            OpenError::NotInitialised { path: path() },
+            OpenError::MissingDirectory { path: path() },
+            OpenError::NotADatabase { path: path() },
+            OpenError::ForeignDatabase { path: path() },
+            OpenError::ReadOnly { path: path() },
+            OpenError::MigrationPending { found: 0, known: 1 },
+            OpenError::NewerSchema { found: 2, known: 1 },
+            OpenError::NetworkFilesystem { path: path(), kind: "nfs".to_owned() },
+            OpenError::OtherMachine { found: "box".to_owned() },
+            OpenError::Unavailable { path: path(), reason: "gone".to_owned() },
+        ];
+        let codes: std::collections::BTreeSet<_> = errors
+            .into_iter()
+            .map(|error| {
+                let failure = Failure::from(error);
+                assert_eq!(failure.exit, Exit::Store);
+                failure.hints.iter().for_each(|hint| crate::remedy::check_hint(hint).expect("parses"));
+                failure.code
+            })
+            .collect();
+        assert_eq!(codes.len(), 10);
+    }
+
+    #[test]
+    fn an_order_that_cannot_be_made_says_what_is_not_there() {
+        let none = Failure::from(OrderError::NoProject);
+        assert_eq!(none.exit, Exit::Usage);
+        let store = Failure::from(OrderError::Store(StoreError::UnfencedRefused));
+        assert_eq!(store.exit, Exit::Store);
+        let project = OrderError::NoSuchProject { name: samples::name("api") };
+        assert_eq!(Failure::from(project).code, "no_such_project");
+    }
+}
