@@ -3,7 +3,7 @@
 //!
 //! What each step leaves behind is decided by transitions; this module only does what lies
 //! between them. After a crash at any point the next holder finds a plan whose state says what
-//! is known to have happened, and goes on from there (see [`recovery`]).
+//! is known to have happened, and goes on from there (see the module `recovery`).
 
 mod attempt;
 mod context;
