@@ -185,71 +185,65 @@ impl PhaseDriver {
 
     /// `plan execute`: strategize, then, unless the level is `manual`, execute.
     pub async fn execute(&self, plan: PlanId) -> Result<Plan, DriveError> {
-        let hold = self.hold(plan, "plan execute").await?;
-        let outcome = async {
-            let plan = self.recovered(plan, &hold).await?;
-            self.drive_to_executed(plan, &hold, false).await
-        };
-        let outcome = outcome.await;
-        self.end(hold, outcome).await
+        let work = async |plan, hold: &LockGuard| self.drive_to_executed(plan, hold, false).await;
+        self.under_hold(plan, "plan execute", work).await
     }
 
     /// `plan apply`: lands what execute made.
     pub async fn apply(&self, plan: PlanId, options: ApplyOptions) -> Result<Plan, DriveError> {
-        let hold = self.hold(plan, "plan apply").await?;
-        let outcome = async {
-            let plan = self.recovered(plan, &hold).await?;
-            self.drive_to_applied(plan, &hold, options).await
-        };
-        let outcome = outcome.await;
-        self.end(hold, outcome).await
+        let work = async |plan, hold: &LockGuard| self.drive_to_applied(plan, hold, options).await;
+        self.under_hold(plan, "plan apply", work).await
     }
 
     /// `plan retry`: orders another attempt and drives it.
     pub async fn retry(&self, plan: PlanId, options: ApplyOptions) -> Result<Plan, DriveError> {
-        let hold = self.hold(plan, "plan retry").await?;
-        let outcome = async {
-            let plan = self.recovered(plan, &hold).await?;
+        let work = async |plan: Plan, hold: &LockGuard| {
             if plan.state() == State::Applied {
                 return Ok(plan);
             }
             let plan = self.parts.lifecycle.retry(plan.id).await?;
             if plan.phase() == Phase::Apply {
-                self.drive_to_applied(plan, &hold, options).await
+                self.drive_to_applied(plan, hold, options).await
             } else {
-                self.drive_to_executed(plan, &hold, false).await
+                self.drive_to_executed(plan, hold, false).await
             }
         };
-        let outcome = outcome.await;
-        self.end(hold, outcome).await
+        self.under_hold(plan, "plan retry", work).await
     }
 
     /// `plan cancel`: gives up a plan that nobody drives; what a dead driver left is kept.
     pub async fn cancel(&self, plan: PlanId, reason: Option<String>) -> Result<Plan, DriveError> {
-        let hold = self.hold(plan, "plan cancel").await?;
-        let outcome = async {
-            self.recovered(plan, &hold).await?;
-            Ok(self.parts.lifecycle.cancel(plan, reason, false, Vec::new()).await?)
+        let lifecycle = &self.parts.lifecycle;
+        let work = async |plan: Plan, _: &LockGuard| {
+            Ok(lifecycle.cancel(plan.id, reason, false, Vec::new()).await?)
         };
-        let outcome = outcome.await;
-        self.end(hold, outcome).await
+        self.under_hold(plan, "plan cancel", work).await
     }
 
     /// `plan revert`: back to the start, with what a dead driver left put away first.
     pub async fn revert(&self, plan: PlanId, reason: Option<String>) -> Result<Plan, DriveError> {
-        let hold = self.hold(plan, "plan revert").await?;
-        let outcome = async {
-            self.recovered(plan, &hold).await?;
-            Ok(self.parts.lifecycle.revert(plan, reason).await?)
-        };
-        let outcome = outcome.await;
-        self.end(hold, outcome).await
+        let work = async |plan: Plan, _: &LockGuard| Ok(self.parts.lifecycle.revert(plan.id, reason).await?);
+        self.under_hold(plan, "plan revert", work).await
     }
 
     /// `recover`: ends what a dead driver left of a plan. Untouched if it is not processing.
     pub async fn recover(&self, plan: PlanId) -> Result<Plan, DriveError> {
-        let hold = self.hold(plan, "recover").await?;
-        let outcome = self.recovered(plan, &hold).await;
+        self.under_hold(plan, "recover", async |plan, _: &LockGuard| Ok(plan)).await
+    }
+
+    /// One command on one plan: hold it, put away what a dead driver left, work, and let go
+    /// whatever came of it.
+    async fn under_hold(
+        &self,
+        plan: PlanId,
+        operation: &str,
+        work: impl AsyncFnOnce(Plan, &LockGuard) -> Result<Plan, DriveError>,
+    ) -> Result<Plan, DriveError> {
+        let hold = self.hold(plan, operation).await?;
+        let outcome = match self.recovered(plan, &hold).await {
+            Ok(plan) => work(plan, &hold).await,
+            Err(error) => Err(error),
+        };
         self.end(hold, outcome).await
     }
 
