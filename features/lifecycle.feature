@@ -362,3 +362,15 @@ Feature: The life of a plan
     When I run "plan revert PLAN"
     And I run "plan execute PLAN"
     Then in "site" the branch "agents/plan-PLAN" has "newer" in "copy.txt"
+
+  Scenario: Guidance for a plan that has failed is taken, and the way on is said
+    Given an action "broken" that runs
+      """
+      exit 3
+      """
+    And a plan of "broken" on "site"
+    When I run "plan execute PLAN"
+    Then the exit code is 7
+    When I run "plan prompt PLAN smaller"
+    Then it succeeds
+    And I am told "next: agents plan retry PLAN"

@@ -264,3 +264,34 @@ Feature: What is written
     And I am told "bad.yaml:2:12"
     And I am told "shell"
     And I am told "agents action schema"
+
+  Scenario: The log is that of the newest attempt that said something
+    Given a repository "site"
+    And the action
+      """
+      name: local/talk
+      execute:
+        shell: echo said by execute; echo two > notes.txt
+      validations:
+        - { name: silent, run: [test, -f, notes.txt], required: true }
+      """
+    And an executed plan of "talk" on "site"
+    When I run "plan apply PLAN"
+    Then it succeeds
+    When I run "plan log PLAN"
+    Then it succeeds
+    And stdout says "said by execute"
+
+  Scenario: Programs are told every cause of a failure
+    Given a repository "site"
+    And the action
+      """
+      name: local/greet
+      arguments:
+        - { name: who, type: string, required: true }
+      execute:
+        shell: echo hello
+      """
+    When I run "--json run greet local/site"
+    Then the exit code is 2
+    And there "error.causes.0" says "who"

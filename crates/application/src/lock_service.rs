@@ -14,7 +14,7 @@ mod guard;
 mod heartbeat;
 mod holds;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Once, OnceLock};
 use std::time::Duration;
 
 use agents_domain::id::{Ids, OwnerId};
@@ -103,6 +103,8 @@ pub(crate) struct Inner {
     granting: tokio::sync::Mutex<()>,
     /// Started with the first hold, so that commands which hold nothing pay nothing.
     heartbeat: OnceLock<Heartbeat>,
+    /// Whether it was said that nothing is fenced.
+    confessed: Once,
 }
 
 impl LockService {
@@ -122,7 +124,6 @@ impl LockService {
         clock: Arc<dyn Clock>,
         ids: Arc<dyn Ids>,
     ) -> Self {
-        tracing::warn!("no lock service given: transitions are not fenced");
         let port: Arc<dyn LockPort> = Arc::new(NoopLock);
         let ttl = Ttl::default();
         let (heartbeat, tick) = (port.clone(), Self::TICK);
@@ -131,7 +132,8 @@ impl LockService {
 
     fn build(parts: LockParts, fenced: bool) -> Self {
         let (holds, granting, heartbeat) = Default::default();
-        Self { inner: Arc::new(Inner { parts, fenced, holds, granting, heartbeat }) }
+        let confessed = Once::new();
+        Self { inner: Arc::new(Inner { parts, fenced, holds, granting, heartbeat, confessed }) }
     }
 
     /// Whether locks are enforced; false for the no-op fallback.
@@ -219,8 +221,16 @@ impl Inner {
     }
 
     /// A guard for leases that were asked for at that moment.
+    /// Says once that nothing is fenced, when it begins to matter.
+    fn confess(&self) {
+        if !self.fenced {
+            self.confessed.call_once(|| tracing::warn!("no lock service given: transitions are not fenced"));
+        }
+    }
+
     fn guard(self: &Arc<Self>, leases: Vec<Lease>, asked: BootInstant) -> LockGuard {
         self.holds.enter(&leases, asked);
+        self.confess();
         if self.fenced {
             self.heartbeat.get_or_init(|| Heartbeat::start(&self.parts, self.holds.clone()));
         }

@@ -30,7 +30,7 @@ pub struct NewPlanArgs {
 /// `agents run`.
 #[derive(Debug, Clone, Args)]
 #[command(
-    after_help = "Examples:\n  agents run fix-lint . --apply\n  agents run fix-lint local/api local/web --arg target=src"
+    after_help = "Examples:\n  agents run fix-lint . --apply\n  agents run rename-api local/api local/web --arg target=src"
 )]
 pub struct RunArgs {
     /// What the plan is made of.

@@ -13,8 +13,30 @@ use crate::failure::Failure;
 use crate::render::{Report, plan_report};
 use crate::signals::Signals;
 
-/// Drives a plan with signals heard, ends every hold of this process, and reports.
+/// Drives a plan with signals heard, ends every hold of this process, and reports what became of
+/// the plan.
 pub(super) fn drive<F, D>(app: &App, work: D) -> Result<Report, Failure>
+where
+    D: FnOnce(PhaseDriver) -> F,
+    F: Future<Output = Result<Plan, DriveError>>,
+{
+    drive_to(app, work, outcome)
+}
+
+/// The same for a command that has done its part whatever state the plan is in.
+pub(super) fn note<F, D>(app: &App, work: D) -> Result<Report, Failure>
+where
+    D: FnOnce(PhaseDriver) -> F,
+    F: Future<Output = Result<Plan, DriveError>>,
+{
+    drive_to(app, work, noted)
+}
+
+fn drive_to<F, D>(
+    app: &App,
+    work: D,
+    outcome: fn(&App, &Plan) -> Result<Report, Failure>,
+) -> Result<Report, Failure>
 where
     D: FnOnce(PhaseDriver) -> F,
     F: Future<Output = Result<Plan, DriveError>>,
@@ -40,11 +62,14 @@ pub(super) fn outcome(app: &App, plan: &Plan) -> Result<Report, Failure> {
     match (&plan.failure, plan.state()) {
         (Some(failure), State::Errored | State::Constrained) => Err(unsuccessful(plan, failure)),
         _ if plan.parked.is_some() => Err(parked(plan)),
-        _ => {
-            let report = report(app, plan.id)?;
-            Ok(next_step(plan).into_iter().fold(report, Report::message))
-        }
+        _ => noted(app, plan),
     }
+}
+
+/// The plan as it is now, and what to do next.
+fn noted(app: &App, plan: &Plan) -> Result<Report, Failure> {
+    let report = report(app, plan.id)?;
+    Ok(next_step(plan).into_iter().fold(report, Report::message))
 }
 
 /// What to do next with a plan that is well, if anything.
@@ -57,6 +82,7 @@ fn next_step(plan: &Plan) -> Option<String> {
         (Phase::Execute, State::Complete) | (Phase::Apply, State::Queued) => {
             Some(format!("next: agents plan apply {id}"))
         }
+        (_, State::Errored | State::Constrained) => Some(format!("next: agents plan retry {id}")),
         _ => None,
     }
 }

@@ -41,7 +41,7 @@ pub fn plan(app: &App, command: &PlanCommand) -> Result<Report, Failure> {
         }
         PlanCommand::Prompt { plan, text } => {
             let (id, text) = (resolve::plan(app, plan)?, text.as_str().to_owned());
-            drive::drive(app, |driver| async move { Ok(driver.lifecycle().prompt(id, text).await?) })
+            drive::note(app, |driver| async move { Ok(driver.lifecycle().prompt(id, text).await?) })
         }
         PlanCommand::List(args) => list(app, args),
         PlanCommand::Status { plan } => drive::report(app, resolve::plan(app, plan)?),
@@ -67,7 +67,12 @@ fn text(words: Option<&crate::args::value::Words>) -> Option<String> {
 fn apply(app: &App, plan: &PlanRef, yes: bool, allow_empty: bool) -> Result<Report, Failure> {
     let id = at_work(app, plan)?;
     let streams = app.base.env.streams;
-    let asks = streams.input_is_terminal && streams.error_is_terminal && !app.base.flags.no_input && !yes;
+    let asks = streams.input_is_terminal && streams.error_is_terminal && !yes;
+    if asks && app.base.flags.no_input {
+        let message = "landing wants an answer, and --no-input forbids to ask";
+        return Err(Failure::new(Exit::AwaitingInput, "not_approved", message)
+            .hint(format!("agents plan apply {id} --yes")));
+    }
     if asks {
         let view = resolve::view(app, id)?;
         let projects: Vec<_> = view.record.projects.iter().map(|project| project.name.to_string()).collect();
@@ -96,13 +101,14 @@ fn list(app: &App, args: &ListArgs) -> Result<Report, Failure> {
     Ok(plans_report(&page, &|holder| app.liveness(holder), app.now()))
 }
 
-/// Of the attempt asked for, or else the newest that ran a command; landing alone runs none.
+/// Of the attempt asked for, or else the newest whose commands said something.
 fn log(app: &App, plan: &PlanRef, attempt: Option<u32>) -> Result<Report, Failure> {
     let view = resolve::view(app, resolve::plan(app, plan)?)?;
     let id = view.record.id;
     let path_of = |attempt| app.files.paths(id, attempt).log;
-    let newest = || (1..=view.record.attempt).rev().find(|attempt| path_of(*attempt).exists());
-    let Some(attempt) = attempt.or_else(newest) else {
+    let size = |attempt| path_of(attempt).metadata().map(|found| found.len()).ok();
+    let newest = |least| (1..=view.record.attempt).rev().find(|attempt| size(*attempt) >= Some(least));
+    let Some(attempt) = attempt.or_else(|| newest(1)).or_else(|| newest(0)) else {
         let message = format!("plan {id} has run no command yet");
         return Err(Failure::not_found("no_log", message).hint(format!("agents plan status {id}")));
     };

@@ -35,6 +35,7 @@ pub(super) fn failure(command: &str, failure: &Failure) -> Value {
             "message": failure.message,
             "hint": hint,
             "retryable": failure.retryable,
+            "causes": failure.causes,
             "details": failure.details,
         },
     })
@@ -56,11 +57,15 @@ mod tests {
 
     #[test]
     fn failure_has_an_error_and_no_data() {
-        let failed = Failure::new(Exit::Conflict, "lock_conflict", "locked").retry().hint("a").hint("b");
+        let failed = Failure::new(Exit::Conflict, "lock_conflict", "locked")
+            .retry()
+            .hint("a")
+            .hint("b")
+            .cause("by ada");
         let expected = json!({
             "schema_version": 1, "command": "plan.execute", "status": "error", "exit_code": 4,
             "error": {"code": "lock_conflict", "message": "locked", "hint": "a\nb", "retryable": true,
-                      "details": null},
+                      "causes": ["by ada"], "details": null},
         });
         assert_eq!(failure("plan.execute", &failed), expected);
         assert_eq!(failure("x", &Failure::internal("y"))["error"]["hint"], Value::Null);

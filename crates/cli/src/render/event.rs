@@ -112,7 +112,7 @@ pub fn event_line(change: &Change) -> String {
             .collect::<Vec<_>>()
             .join(", "),
         Change::PhaseFailed { failure, .. } | Change::Constrained { failure, .. } => {
-            format!("{}: {}", failure.code, failure.message)
+            format!("{}: {}", failure.code, super::plan::first_line(&failure.message))
         }
         Change::Parked { input, cause, .. } => input.as_ref().unwrap_or(cause).clone(),
         Change::PhaseAdvanced { to } => to.to_string(),

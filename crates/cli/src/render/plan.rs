@@ -107,7 +107,12 @@ fn facts(view: &PlanView, liveness: LivenessOf<'_>, now: Timestamp) -> Vec<(&'st
         ("updated", Some(when(plan.updated_at))),
         ("locked by", view.lock.as_ref().map(|lock| holder_line(lock, liveness(&lock.holder)))),
         ("waits for", plan.parked.as_ref().map(|parked| waits_for(parked, now))),
-        ("error", plan.failure.as_ref().map(|failure| format!("{}: {}", failure.code, failure.message))),
+        (
+            "error",
+            plan.failure
+                .as_ref()
+                .map(|failure| format!("{}: {}", failure.code, first_line(&failure.message))),
+        ),
         ("help", plan.failure.as_ref().and_then(|failure| failure.hint.clone())),
         ("cancelled", plan.cancel_reason.clone().filter(|_| plan.state() == State::Cancelled)),
     ];
@@ -119,10 +124,19 @@ fn facts(view: &PlanView, liveness: LivenessOf<'_>, now: Timestamp) -> Vec<(&'st
         )
     });
     let checks = plan.validations.iter().map(|check| {
-        let word = if check.passed { "passed" } else { "failed" };
+        let word = match (check.passed, check.required) {
+            (true, _) => "passed",
+            (false, true) => "failed",
+            (false, false) => "failed (not required)",
+        };
         ("check", format!("{} in {}: {word}", check.name, check.project))
     });
     some.into_iter().filter_map(|(name, text)| Some((name, text?))).chain(checks).chain(landed).collect()
+}
+
+/// What a person needs to know; the rest is in the log, and in JSON.
+pub(super) fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
 }
 
 fn waits_for(parked: &agents_domain::plan::Parked, now: Timestamp) -> String {

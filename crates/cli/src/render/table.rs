@@ -1,8 +1,11 @@
 //! Tables: aligned columns for people, tab-separated lines for programs.
 
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
 
 use crate::render::clean;
+
+/// Columns that are copied, or read at a glance: other columns make room for them.
+const UNBROKEN: [&str; 6] = ["PLAN", "LOCK", "STATE", "PHASE", "TOKEN", "UPDATED"];
 
 /// Rows of cells below headings. Cells are made safe for one line when they enter.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,8 +32,11 @@ impl Grid {
         }
         let mut table = Table::new();
         table.load_style(presets::NOTHING).set_header(&self.headings).add_rows(&self.rows);
-        for column in table.column_iter_mut() {
+        for (column, heading) in table.column_iter_mut().zip(&self.headings) {
             column.set_padding((0, 2));
+            if UNBROKEN.contains(&heading.as_str()) {
+                column.set_constraint(ColumnConstraint::ContentWidth);
+            }
         }
         match width {
             Some(columns) => table.set_content_arrangement(ContentArrangement::Dynamic).set_width(columns),
@@ -83,5 +89,12 @@ mod tests {
             (Grid::new(&["ID"]).aligned(None), Grid::new(&["ID"]).plain()),
             (String::new(), String::new())
         );
+    }
+
+    #[test]
+    fn what_is_copied_is_not_broken_however_narrow_the_terminal() {
+        let mut grid = Grid::new(&["PLAN", "NAME"]);
+        grid.row(["01ARZ3NDEKTSV4RRFFQ69G5FAV".to_owned(), "a long name of many words".to_owned()]);
+        assert!(grid.aligned(Some(40)).contains("01ARZ3NDEKTSV4RRFFQ69G5FAV"));
     }
 }

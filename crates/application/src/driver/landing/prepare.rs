@@ -46,7 +46,11 @@ impl PhaseDriver {
         for project in &definition.projects {
             let landed = plan.landings().any(|l| l.landed && l.intent.project == project.name);
             if !landed {
-                ready.extend(self.merge(plan, definition, project).await?);
+                let merge = self.merge(plan, definition, project).await?;
+                if merge.is_none() && definition.projects.len() > 1 {
+                    self.warn(&format!("{}: the plan changed nothing there", project.name));
+                }
+                ready.extend(merge);
             }
         }
         if ready.is_empty() && !options.allow_empty && !plan.has_landed() {

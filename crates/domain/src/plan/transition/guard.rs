@@ -131,6 +131,11 @@ const fn person_commands(verb: Verb) -> bool {
 
 /// The command that leads on from where the plan is.
 fn way_on(plan: &Plan) -> String {
+    // The failure may know a better command than the stage does.
+    let known = plan.failure.as_ref().and_then(|failure| failure.hint.clone());
+    if let Some(hint) = known.filter(|hint| hint.starts_with("agents plan retry")) {
+        return hint;
+    }
     let command = match (plan.phase(), plan.state()) {
         (_, State::Errored | State::Constrained) => "retry",
         (Phase::Strategize, State::Queued | State::Complete) | (Phase::Execute, State::Queued) => "execute",
