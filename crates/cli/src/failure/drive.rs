@@ -17,7 +17,10 @@ impl Failure {
     pub fn of_drive(error: DriveError, locked: Locked<'_>) -> Self {
         match error {
             DriveError::Lifecycle(error) => Self::of_lifecycle(error, locked),
-            DriveError::Projects { source, .. } => Self::of_lock(source, locked),
+            // The plan is done but for its landing, and may be new to whoever reads this.
+            DriveError::Projects { plan, source } => {
+                Self::of_lock(source, locked).hint(format!("agents plan apply {plan}"))
+            }
             DriveError::Workspace(error) => error.into(),
             DriveError::Stopped { plan, cause: StopCause::LeaseLost } => lease_lost(&plan.to_string()),
             DriveError::Stopped { plan, cause } => {
