@@ -152,8 +152,13 @@ async fn revert_goes_back_to_the_start_and_earlier_work_stays_in_its_refs() {
     world.check(plan).await;
 }
 
+#[rstest]
+#[case("recover")]
+#[case("retry")]
+#[case("apply")]
+#[case("cancel")]
 #[tokio::test]
-async fn whatever_the_command_an_open_landing_is_finished() {
+async fn whatever_the_command_an_open_landing_is_finished(#[case] command: &str) {
     let world = World::new();
     let plan = world.executed(|_| ()).await;
     let fuse = Fuse::of(u32::MAX);
@@ -170,8 +175,16 @@ async fn whatever_the_command_an_open_landing_is_finished() {
         () = fuse.blown() => {}
     }
     assert!(world.load(plan).await.landing_is_open());
-    let retried = world.process(2).driver.retry(plan, PLAINLY).await.expect("finished");
-    assert_eq!((retried.state(), world.workspace.moves().len()), (State::Applied, 1));
+    let next = world.process(2).driver;
+    let outcome = match command {
+        "recover" => next.recover(plan).await,
+        "retry" => next.retry(plan, PLAINLY).await,
+        "apply" => next.apply(plan, PLAINLY).await,
+        _ => next.cancel(plan, None).await,
+    };
+    assert_eq!(outcome.is_err(), command == "cancel", "what has landed cannot be given up: {outcome:?}");
+    let landed = world.load(plan).await;
+    assert_eq!((landed.state(), world.workspace.moves().len()), (State::Applied, 1));
     assert_eq!(world.runner.purposes(), ["execute"], "nothing ran again");
     let refused = world.process(3).driver.cancel(plan, None).await;
     assert!(matches!(refused, Err(DriveError::Lifecycle(LifecycleError::Refused(_)))));
