@@ -102,6 +102,8 @@ diesel::table! {
         landing_old -> Nullable<Text>,
         landing_new -> Nullable<Text>,
         landed -> Bool,
+        snapshot -> Nullable<Text>,
+        resume -> Nullable<Text>,
     }
 }
 
@@ -147,6 +149,52 @@ diesel::table! {
         pid -> Nullable<BigInt>,
         started -> Nullable<BigInt>,
         user -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    /// What others ask of the holders of locks, and what was done to locks by force.
+    requests (id) {
+        id -> Text,
+        resource_type -> Text,
+        resource_id -> Text,
+        kind -> Text,
+        token -> Nullable<BigInt>,
+        keep_landed -> Bool,
+        reason -> Nullable<Text>,
+        host -> Text,
+        pid -> BigInt,
+        user -> Text,
+        made_at -> BigInt,
+        closed_at -> Nullable<BigInt>,
+        outcome -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    /// Who waits for locks, in the order of the numbers.
+    tickets (number) {
+        number -> BigInt,
+        owner_id -> Text,
+        since -> BigInt,
+        boot_id -> Text,
+        expires_boottime_ms -> BigInt,
+        operation -> Text,
+        host -> Text,
+        holder_boot_id -> Text,
+        pid_namespace -> Text,
+        pid -> BigInt,
+        started -> BigInt,
+        user -> Text,
+    }
+}
+
+diesel::table! {
+    /// What each of them waits for.
+    ticket_keys (resource_type, resource_id, number) {
+        resource_type -> Text,
+        resource_id -> Text,
+        number -> BigInt,
     }
 }
 
