@@ -22,7 +22,7 @@ Feature: One at a time
     And I am told "alive"
     And I am told "agents lock show plan/PLAN"
     And I am told "agents --wait 5m plan execute PLAN"
-    When I run "--json plan cancel PLAN"
+    When I run "--json plan revert PLAN"
     Then the exit code is 4
     And there "error.code" is "lock_conflict"
     And there "error.retryable" is "true"

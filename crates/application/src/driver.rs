@@ -11,6 +11,8 @@ mod failures;
 mod landing;
 mod phase;
 mod recovery;
+mod requests;
+mod stops;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,9 +20,10 @@ use std::time::Duration;
 use agents_domain::action::Automation;
 use agents_domain::files::AttemptFiles;
 use agents_domain::id::{Ids, PlanId};
-use agents_domain::lock::LockError;
+use agents_domain::lock::{HeldLock, LockError};
 use agents_domain::plan::{Phase, Plan, State};
-use agents_domain::runner::{Context, PhaseRunner, RunError, StopCause, StopSignal};
+use agents_domain::runner::{Context, PhaseRunner, RunError, StopCause};
+use agents_domain::time::Clock;
 use agents_domain::workspace::{Landings, WorkspaceError, Worktrees};
 use thiserror::Error;
 
@@ -28,6 +31,8 @@ use crate::lifecycle::{LifecycleError, PlanLifecycleService};
 use crate::lock_service::{LockGuard, Wait};
 use crate::order::Order;
 use crate::stop::StopHub;
+
+use stops::{Under, stop_cause};
 
 /// What a [`PhaseDriver`] is made of.
 #[derive(Clone)]
@@ -44,12 +49,16 @@ pub struct DriverParts {
     pub files: Arc<dyn AttemptFiles>,
     /// Renders the action's commit message.
     pub message: fn(&str, &Context) -> Result<String, RunError>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
     /// Names intents.
     pub ids: Arc<dyn Ids>,
     /// The request to end.
     pub stop: StopHub,
     /// Between TERM and KILL.
     pub grace: Duration,
+    /// How long the holder of a plan is waited for that was asked to cancel it.
+    pub patience: Duration,
     /// What to do about a plan that another holds.
     pub wait_for_plan: Wait,
     /// What to do about a project that another holds.
@@ -80,6 +89,15 @@ pub enum DriveError {
     /// Git could not do what was needed before anything was changed.
     #[error(transparent)]
     Workspace(#[from] WorkspaceError),
+    /// The holder of a plan was asked to cancel it and has not answered so far. The request stays:
+    /// whoever holds the plan next serves it.
+    #[error("plan {plan}: its holder was asked to cancel it and has not answered")]
+    NoAnswer {
+        /// The plan.
+        plan: PlanId,
+        /// Its holder.
+        held: Box<HeldLock>,
+    },
     /// This process was asked to end, or lost the plan.
     #[error("plan {plan} was stopped")]
     Stopped {
@@ -108,7 +126,8 @@ pub enum DriveError {
 /// # let (clock, ids) = (Arc::new(HandClock::default()), Arc::new(CountingIds::default()));
 /// # let (store, processes) = (MemoryStore::new(clock.clone()), Arc::new(Census::default().citizen(1)));
 /// # let locks = LockService::new(agents_application::lock_service::LockParts {
-/// #     port: store.locks(), heartbeat: store.locks(), owner: OwnerId::from(ids.ulid()),
+/// #     port: store.locks(), heartbeat: store.locks(), pulse: store.pulse(), requests: store.requests(),
+/// #     children: Arc::new(agents_domain::runner::NoChildren), owner: OwnerId::from(ids.ulid()),
 /// #     ttl: Ttl::default(), tick: LockService::TICK, processes: processes.clone(),
 /// #     clock: clock.clone(), ids: ids.clone(),
 /// # });
@@ -132,15 +151,17 @@ pub enum DriveError {
 /// runner.each_time(move |command| changed.write(&command.directory, "src/lib.rs"));
 ///
 /// let driver = PhaseDriver::new(DriverParts {
-///     lifecycle: PlanLifecycleService::new(store.plans(), clock, ids.clone(), processes).with_locks(locks),
+///     lifecycle: PlanLifecycleService::new(store.plans(), clock.clone(), ids.clone(), processes).with_locks(locks),
 ///     worktrees: Arc::new(workspace.clone()),
 ///     landings: Arc::new(workspace.clone()),
 ///     runner: Arc::new(runner),
 ///     files: Arc::new(ScriptedFiles::default()),
 ///     message: |template, _| Ok(template.to_owned()),
+///     clock,
 ///     ids,
 ///     stop: StopHub::default(),
 ///     grace: std::time::Duration::from_secs(10),
+///     patience: std::time::Duration::from_secs(30),
 ///     wait_for_plan: Wait::No,
 ///     wait_for_projects: Wait::Forever,
 /// });
@@ -170,6 +191,7 @@ impl PhaseDriver {
     /// or if its level says so; all under one hold.
     pub async fn run(&self, order: Order, apply: bool, options: ApplyOptions) -> Result<Plan, DriveError> {
         let (plan, hold) = self.parts.lifecycle.create(order, "run").await?;
+        let id = plan.id;
         let outcome = async {
             let plan = self.drive_to_executed(plan, &hold, true).await?;
             let on = apply || plan.automation == Automation::Auto;
@@ -179,8 +201,8 @@ impl PhaseDriver {
                 Ok(plan)
             }
         };
-        let outcome = outcome.await;
-        self.end(hold, outcome).await
+        let outcome = Box::pin(outcome).await;
+        self.end(id, hold, outcome).await
     }
 
     /// `plan execute`: strategize, then, unless the level is `manual`, execute.
@@ -211,15 +233,6 @@ impl PhaseDriver {
         self.under_hold(plan, "plan retry", work).await
     }
 
-    /// `plan cancel`: gives up a plan that nobody drives; what a dead driver left is kept.
-    pub async fn cancel(&self, plan: PlanId, reason: Option<String>) -> Result<Plan, DriveError> {
-        let lifecycle = &self.parts.lifecycle;
-        let work = async |plan: Plan, _: &LockGuard| {
-            Ok(lifecycle.cancel(plan.id, reason, false, Vec::new()).await?)
-        };
-        self.under_hold(plan, "plan cancel", work).await
-    }
-
     /// `plan revert`: back to the start, with what a dead driver left put away first.
     pub async fn revert(&self, plan: PlanId, reason: Option<String>) -> Result<Plan, DriveError> {
         let work = async |plan: Plan, _: &LockGuard| Ok(self.parts.lifecycle.revert(plan.id, reason).await?);
@@ -240,11 +253,13 @@ impl PhaseDriver {
         work: impl AsyncFnOnce(Plan, &LockGuard) -> Result<Plan, DriveError>,
     ) -> Result<Plan, DriveError> {
         let hold = self.hold(plan, operation).await?;
-        let outcome = match self.recovered(plan, &hold).await {
-            Ok(plan) => work(plan, &hold).await,
-            Err(error) => Err(error),
+        let done = async {
+            let plan = self.recovered(plan, &hold).await?;
+            self.heed_earlier(&plan).await?;
+            work(plan, &hold).await
         };
-        self.end(hold, outcome).await
+        let outcome = Box::pin(done).await;
+        self.end(plan, hold, outcome).await
     }
 
     async fn hold(&self, plan: PlanId, operation: &str) -> Result<LockGuard, DriveError> {
@@ -259,20 +274,28 @@ impl PhaseDriver {
     /// `plan use`: makes a plan and lets go of it.
     pub async fn create(&self, order: Order) -> Result<Plan, DriveError> {
         let (plan, hold) = self.parts.lifecycle.create(order, "plan use").await?;
-        self.end(hold, Ok(plan)).await
+        self.end(plan.id, hold, Ok(plan)).await
     }
 
-    /// Gives the hold back, whatever came of the command.
-    async fn end(&self, hold: LockGuard, outcome: Result<Plan, DriveError>) -> Result<Plan, DriveError> {
+    /// Answers what was asked meanwhile and gives the hold back, whatever came of the command.
+    async fn end(
+        &self,
+        plan: PlanId,
+        hold: LockGuard,
+        outcome: Result<Plan, DriveError>,
+    ) -> Result<Plan, DriveError> {
+        let outcome = self.answer(plan, &hold, outcome).await;
         self.let_go(hold).await;
         outcome
     }
 
     /// A lock that cannot be released ends with its lease; it is said, and changes no outcome.
     async fn let_go(&self, guard: LockGuard) {
+        let asked = guard.request();
         if let Err(error) = guard.release().await {
             self.warn(&format!("a lock could not be released and ends with its lease: {error}"));
         }
+        self.answer_let_go(asked).await;
     }
 
     /// Strategize and execute, as far as the level lets it; stops where the plan fails or waits.
@@ -285,6 +308,7 @@ impl PhaseDriver {
         let definition = self.parts.lifecycle.definition(plan.id).await?;
         let stop_after_strategize = !whole_way && plan.automation == Automation::Manual;
         loop {
+            self.heed(plan.id, hold).await?;
             let began_in = plan.phase();
             plan = match (plan.phase(), plan.state()) {
                 (Phase::Strategize | Phase::Execute, State::Queued) => {
@@ -315,19 +339,6 @@ impl PhaseDriver {
             return Ok(plan);
         }
         self.land(plan, &definition, hold, options).await
-    }
-
-    /// Resolves when whatever runs for this plan must stop.
-    fn stop_signal(&self, hold: &LockGuard) -> StopSignal {
-        let (lost, stop) = (hold.lost(), self.parts.stop.clone());
-        Box::pin(async move {
-            tokio::select! {
-                // Whoever lost the plan writes nothing, whatever else it is asked.
-                biased;
-                () = lost => StopCause::LeaseLost,
-                cause = stop.stopped() => cause,
-            }
-        })
     }
 
     fn warn(&self, text: &str) {

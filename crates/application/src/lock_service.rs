@@ -13,6 +13,7 @@ mod acquire;
 mod guard;
 mod heartbeat;
 mod holds;
+mod requests;
 
 use std::sync::{Arc, Once, OnceLock};
 use std::time::Duration;
@@ -23,10 +24,13 @@ use agents_domain::lock::{
     LockPort, NoopLock, Processes,
 };
 use agents_domain::plan::Opening;
+use agents_domain::request::{NoRequests, Pulse, Requests};
+use agents_domain::runner::{Children, NoChildren};
 use agents_domain::time::{BootInstant, Clock, Ttl};
 
 pub use acquire::Wait;
 pub use guard::LockGuard;
+pub use requests::{BreakError, BreakOrder, Broken};
 
 use heartbeat::Heartbeat;
 use holds::Holds;
@@ -36,8 +40,15 @@ use holds::Holds;
 pub struct LockParts {
     /// Stores the locks.
     pub port: Arc<dyn LockPort>,
-    /// The same store through a connection of its own, for the heartbeat thread.
+    /// The same store through a connection of its own, for the heartbeat thread. Each call should
+    /// be over within a second, one way or the other.
     pub heartbeat: Arc<dyn LockPort>,
+    /// What the heartbeat thread looks at, at each tick.
+    pub pulse: Arc<dyn Pulse>,
+    /// What is asked of holders.
+    pub requests: Arc<dyn Requests>,
+    /// The way by which the heartbeat thread ends commands; [`NoChildren`] if none are run.
+    pub children: Arc<dyn Children>,
     /// One incarnation of this process; fresh each time, and of this one service: what the store
     /// says we hold and the service does not know of, it ends.
     pub owner: OwnerId,
@@ -77,6 +88,9 @@ pub struct LockParts {
 /// let locks = LockService::new(LockParts {
 ///     port: store.locks(),
 ///     heartbeat: store.locks(),
+///     pulse: store.pulse(),
+///     requests: store.requests(),
+///     children: Arc::new(agents_domain::runner::NoChildren),
 ///     owner: OwnerId::from(ids.ulid()),
 ///     ttl: Ttl::default(),
 ///     tick: LockService::TICK,
@@ -126,8 +140,11 @@ impl LockService {
     ) -> Self {
         let port: Arc<dyn LockPort> = Arc::new(NoopLock);
         let ttl = Ttl::default();
-        let (heartbeat, tick) = (port.clone(), Self::TICK);
-        Self::build(LockParts { port, heartbeat, owner, ttl, tick, processes, clock, ids }, false)
+        let (heartbeat, tick, children) = (port.clone(), Self::TICK, Arc::new(NoChildren));
+        let (pulse, requests) = (Arc::new(NoRequests), Arc::new(NoRequests));
+        let parts =
+            LockParts { port, heartbeat, pulse, requests, children, owner, ttl, tick, processes, clock, ids };
+        Self::build(parts, false)
     }
 
     fn build(parts: LockParts, fenced: bool) -> Self {
@@ -198,6 +215,11 @@ impl LockService {
         self.inner.parts.port.release_all_for_owner(self.owner()).await
     }
 
+    /// A short while, to look again at what is waited for.
+    pub(crate) async fn pause(&self) {
+        self.inner.pause().await;
+    }
+
     /// One beat of the heartbeat thread, now; returns when it is over. For tests with a
     /// hand-driven clock; the thread beats by itself every 250 ms.
     pub async fn beat(&self) {
@@ -232,7 +254,7 @@ impl Inner {
         self.holds.enter(&leases, asked);
         self.confess();
         if self.fenced {
-            self.heartbeat.get_or_init(|| Heartbeat::start(&self.parts, self.holds.clone()));
+            self.heartbeat.get_or_init(|| Heartbeat::start(&self.parts, &self.holds));
         }
         LockGuard::new(self.clone(), leases)
     }

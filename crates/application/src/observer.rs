@@ -9,6 +9,8 @@ pub trait Observer: Send + Sync {
     fn transition(&self, _plan: &Plan, _change: &Change) {}
     /// A lock that is waited for is held by another. Told once for each new holder.
     fn waiting(&self, _held: &HeldLock) {}
+    /// The holder of a lock was asked for something, and is waited for.
+    fn asked(&self, _held: &HeldLock) {}
     /// Something a person should know that stops nothing.
     fn warning(&self, _text: &str) {}
 }

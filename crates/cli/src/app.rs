@@ -5,6 +5,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use agents_application::driver::DriverParts;
 use agents_application::lock_service::LockParts;
@@ -30,6 +31,10 @@ use crate::watch::Watch;
 
 /// Taken from the environment of children: their database is not ours.
 const NOT_FOR_CHILDREN: [&str; 1] = ["AGENTS_DATABASE_URL"];
+
+/// How long the holder of a lock that was asked for something is waited for, beyond the grace of
+/// its command.
+const ANSWER: Duration = Duration::from_secs(20);
 
 /// What one command works with, before any store is opened.
 pub struct Base {
@@ -61,6 +66,7 @@ pub struct App {
     ids: Arc<SystemIds>,
     processes: Arc<SystemProcesses>,
     locks: LockService,
+    runner: ProcessRunner,
     runtime: Runtime,
 }
 
@@ -80,6 +86,18 @@ impl Base {
         config::private_directory(&self.settings.state_dir)
     }
 
+    fn runner(&self, clock: Arc<SystemClock>) -> ProcessRunner {
+        let (progress, env) = (self.progress.clone(), &self.env);
+        ProcessRunner::new(
+            env.executable.clone(),
+            env.inherited.iter().cloned(),
+            &NOT_FOR_CHILDREN,
+            template::render,
+            clock,
+        )
+        .with_echo(Arc::new(move |chunk| progress.output(chunk)))
+    }
+
     /// Opens the store and puts the services together.
     pub fn open(self) -> Result<App, Failure> {
         let store = SqliteStore::open(self.store_options())?;
@@ -87,9 +105,13 @@ impl Base {
         let runtime = runtime.map_err(|error| Failure::internal("no runtime").caused_by(&error))?;
         let (clock, ids) = (Arc::new(SystemClock), Arc::new(SystemIds::new()));
         let processes = Arc::new(SystemProcesses::new().on_one_machine());
+        let runner = self.runner(clock.clone());
         let locks = LockService::new(LockParts {
             port: Arc::new(store.locks()),
             heartbeat: Arc::new(store.heartbeat_locks()),
+            pulse: Arc::new(store.pulse()),
+            requests: Arc::new(store.requests()),
+            children: Arc::new(runner.clone()),
             owner: OwnerId::from(ids.ulid()),
             ttl: self.settings.lease_ttl,
             tick: LockService::TICK,
@@ -108,6 +130,7 @@ impl Base {
             ids,
             processes,
             locks,
+            runner,
             runtime,
         })
     }
@@ -154,28 +177,27 @@ impl App {
             lifecycle: self.lifecycle(),
             worktrees: workspace.clone(),
             landings: workspace,
-            runner: Arc::new(self.runner()),
+            runner: Arc::new(self.runner.clone()),
             files: Arc::new(self.files.clone()),
             message: template::render_message,
+            clock: self.clock.clone(),
             ids: self.ids.clone(),
             stop: self.stop.clone(),
             grace: self.base.settings.grace,
+            patience: self.patience(),
             wait_for_plan: self.wait(Wait::No),
             wait_for_projects: self.wait(Wait::Forever),
         })
     }
 
-    fn runner(&self) -> ProcessRunner {
-        let progress = self.base.progress.clone();
-        let env = &self.base.env;
-        ProcessRunner::new(
-            env.executable.clone(),
-            env.inherited.iter().cloned(),
-            &NOT_FOR_CHILDREN,
-            template::render,
-            self.clock.clone(),
-        )
-        .with_echo(Arc::new(move |chunk| progress.output(chunk)))
+    /// How long a holder that was asked for something is waited for: the grace that its command
+    /// gets, and time to put its work away.
+    pub fn patience(&self) -> Duration {
+        match (self.base.flags.no_wait, self.base.flags.wait) {
+            (true, _) => Duration::ZERO,
+            (false, Some(limit)) => limit,
+            (false, None) => self.base.settings.grace + ANSWER,
+        }
     }
 
     /// `--wait` and `--no-wait` say it for every lock.

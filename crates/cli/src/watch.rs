@@ -46,6 +46,14 @@ impl Observer for Watch {
         ));
     }
 
+    fn asked(&self, held: &HeldLock) {
+        let holder = &held.holder;
+        self.progress.transition(&format!(
+            "asked {} (pid {} on {}) to let go of {}; waiting for the answer",
+            holder.user, holder.pid, holder.host, held.key
+        ));
+    }
+
     fn warning(&self, text: &str) {
         self.warnings.lock().unwrap_or_else(PoisonError::into_inner).push(format!("warning: {text}"));
     }

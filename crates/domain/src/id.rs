@@ -94,6 +94,8 @@ identity! {
     EventId;
     /// The recorded decision to move one branch.
     IntentId;
+    /// What one process asked of the holder of a lock.
+    RequestId;
 }
 
 /// Draws identities and jitter. The only way randomness enters; a counting one stands in for it

@@ -18,6 +18,7 @@ pub mod name;
 pub mod oid;
 pub mod plan;
 pub mod reads;
+pub mod request;
 pub mod runner;
 pub mod time;
 pub mod workspace;

@@ -6,6 +6,7 @@ use crate::id::PlanId;
 use crate::lock::HeldLock;
 use crate::name::Name;
 use crate::plan::{Phase, PlanRecord, State, StoreError};
+use crate::request::Request;
 
 /// A plan as a reader sees it: its facts, and who holds its lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +15,8 @@ pub struct PlanView {
     pub record: PlanRecord,
     /// Who holds its lock, stale or not.
     pub lock: Option<HeldLock>,
+    /// The open request to cancel it.
+    pub cancel_requested: Option<Request>,
 }
 
 /// Which plans are listed, newest first.

@@ -16,12 +16,52 @@ use crate::id::PlanId;
 pub enum StopCause {
     /// The lease of the plan is gone: another may start at any moment, so no grace is given.
     LeaseLost,
+    /// The lease of the plan could not be renewed for too long: it counts as lost, but has not run
+    /// out. The command gets the rest of it to end, and KILL before its end.
+    LeaseDoubted,
     /// Somebody cancelled the plan.
     Cancelled,
+    /// Somebody asked the holder of the plan's lock to let go of it.
+    Asked,
     /// This process is asked to end.
     Shutdown,
     /// This process is asked to end, for the second time: no grace.
     Escalated,
+}
+
+impl StopCause {
+    /// Whether the plan may be another's by now, so that nothing more is written for it.
+    pub const fn is_loss(self) -> bool {
+        matches!(self, Self::LeaseLost | Self::LeaseDoubted)
+    }
+}
+
+/// How a tree of processes is ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Urgency {
+    /// It is asked to end.
+    Term,
+    /// It is ended.
+    Kill,
+}
+
+/// The way by which a heartbeat thread ends the commands of a plan whose lock it can no longer
+/// trust, whatever the runtime that waits for them is busy with.
+///
+/// Never blocks for long, needs no runtime, and may be repeated: it passes a word on to those who
+/// keep the trees. The run itself returns once its tree is gone, as always.
+#[cfg_attr(feature = "mock", mockall::automock)]
+pub trait Children: Send + Sync {
+    /// Ends what this process runs for that plan. Nothing to do if that is nothing.
+    fn end(&self, plan: PlanId, urgency: Urgency);
+}
+
+/// For services that run no commands.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoChildren;
+
+impl Children for NoChildren {
+    fn end(&self, _plan: PlanId, _urgency: Urgency) {}
 }
 
 /// Resolves when the command is to be stopped; pending for as long as it may run.

@@ -19,6 +19,7 @@ use agents_domain::id::{Ids as _, OwnerId, PlanId};
 use agents_domain::lock::Processes as _;
 use agents_domain::name::Name;
 use agents_domain::plan::Definition;
+use agents_domain::runner::NoChildren;
 use agents_domain::time::Ttl;
 use agents_domain::workspace::Project;
 use agents_infrastructure::action_file;
@@ -61,6 +62,9 @@ impl Walk {
             service = service.with_locks(LockService::new(LockParts {
                 port: Arc::new(store.locks()),
                 heartbeat: Arc::new(store.heartbeat_locks()),
+                pulse: Arc::new(store.pulse()),
+                requests: Arc::new(store.requests()),
+                children: Arc::new(NoChildren),
                 owner: OwnerId::from(ids.ulid()),
                 ttl: Ttl::default(),
                 tick: LockService::TICK,

@@ -10,6 +10,8 @@
 //!               ├─ plans()    ─┤
 //!               ├─ projects() ─┼──► one Mutex<State>, one clock, read inside the section
 //!               ├─ actions()  ─┤
+//!               ├─ requests() ─┤
+//!               ├─ pulse()    ─┤
 //!               └─ reads()    ─┘
 //! ```
 //!
@@ -20,6 +22,7 @@ mod catalogue;
 mod locks;
 mod plans;
 mod reads;
+mod requests;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -30,6 +33,7 @@ use agents_domain::lock::LockPort;
 use agents_domain::name::Name;
 use agents_domain::plan::PlanStore;
 use agents_domain::reads::PlanReads;
+use agents_domain::request::{Pulse, Request, Requests};
 use agents_domain::time::{BootInstant, Clock, Timestamp};
 use agents_domain::workspace::Project;
 
@@ -69,6 +73,8 @@ struct State {
     written: BTreeMap<EventId, PlanId>,
     projects: BTreeMap<Name, Project>,
     actions: BTreeMap<Name, StoredAction>,
+    /// What was asked of the holders of locks, in that order.
+    requests: Vec<Request>,
 }
 
 /// One moment on both lines of time.
@@ -111,6 +117,16 @@ impl MemoryStore {
     /// Its actions.
     pub fn actions(&self) -> Arc<dyn ActionStore> {
         Arc::new(catalogue::Actions(Arc::clone(&self.shared)))
+    }
+
+    /// What is asked of the holders of its locks.
+    pub fn requests(&self) -> Arc<dyn Requests> {
+        Arc::new(requests::Requests(Arc::clone(&self.shared)))
+    }
+
+    /// The look of a heartbeat.
+    pub fn pulse(&self) -> Arc<dyn Pulse> {
+        Arc::new(requests::Requests(Arc::clone(&self.shared)))
     }
 
     /// Its plans, for readers.

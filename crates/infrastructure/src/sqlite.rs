@@ -8,6 +8,7 @@
 //!                                     ├─ gate ─ durable       waits for the disk
 //! acquire, release ───────────────────┴─ gate ─ lease         does not (`connection.rs` says why)
 //! heartbeat's locks ──────────────────── turn ─ own           passes the queue, no runtime
+//! heartbeat's look ─────────────────────────── own            a read, no runtime
 //! ```
 //!
 //! Nothing but SQLite opens the database file: closing any other descriptor of it would drop the
@@ -27,6 +28,7 @@ mod plans;
 mod process;
 mod reads;
 mod renewal;
+mod requests;
 
 #[cfg(test)]
 mod tests;
@@ -52,9 +54,13 @@ pub use migrate::{Adoption, DatabaseStatus, status};
 pub use open::{APPLICATION_ID, OpenError, SCHEMA_VERSION};
 pub use plans::SqlitePlans;
 pub use reads::SqliteReads;
+pub use requests::{SqlitePulse, SqliteRequests};
 
 /// How long one waits for a turn to write (`locks.md`).
 pub const GATE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a heartbeat waits for its turn: a fifth of the shortest lease.
+const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Which file, and what the store needs to know of the world.
 #[derive(Clone)]
@@ -191,14 +197,30 @@ impl SqliteStore {
 
     /// The locks, for the heartbeat thread: over a connection of its own, past the queue, and in
     /// the calling thread, with no runtime.
+    ///
+    /// Each call waits for its turn for a second at most: a thread that waits cannot look at its
+    /// other leases.
     pub fn heartbeat_locks(&self) -> SqliteLocks {
-        let lane = Arc::new(Lane::heartbeat(Arc::clone(&self.site)));
+        let bound = self.site.bound.min(HEARTBEAT_TIMEOUT);
+        let (path, identity) = (self.site.path.clone(), self.site.identity);
+        let site = Site { gate: Gate::new(&path, bound), path, identity, bound };
+        let lane = Arc::new(Lane::heartbeat(Arc::new(site)));
         SqliteLocks {
             leases: Arc::clone(&lane),
             renewals: Arc::clone(&lane),
             reads: lane,
             clock: self.clock.clone(),
         }
+    }
+
+    /// What is asked of the holders of locks.
+    pub fn requests(&self) -> SqliteRequests {
+        SqliteRequests { writes: Arc::clone(&self.durable), reads: Arc::clone(&self.reads) }
+    }
+
+    /// The look of a heartbeat thread: over a connection of its own, in the calling thread.
+    pub fn pulse(&self) -> SqlitePulse {
+        SqlitePulse::new(Lane::new(Arc::clone(&self.site), Purpose::Read, Place::Here, None))
     }
 
     /// The plans.

@@ -13,6 +13,7 @@ pub(crate) mod fault;
 pub(crate) mod lock_row;
 pub(crate) mod plan_row;
 pub(crate) mod project_row;
+pub(crate) mod request_row;
 pub(crate) mod schema;
 
 /// Reads an action back from its text. The second argument says where the text comes from, for

@@ -19,7 +19,7 @@ use agents_domain::plan::{Definition, Failure, Phase, Plan, PlanProject, Saved, 
 use agents_domain::runner::{Ended, Invocation, RunError, RunReport, StopCause};
 use agents_domain::workspace::{Project, Slot, Snapshot};
 
-use super::{PhaseDriver, context, failures};
+use super::{PhaseDriver, Under, context, failures};
 use crate::lock_service::LockGuard;
 
 /// The child's wish to be run again later (`execution.md`, "The child"; `EX_TEMPFAIL`).
@@ -75,7 +75,7 @@ impl PhaseDriver {
             // Also if the command ended by itself just before: the directory is another's now.
             finished.end = End::Stopped(StopCause::LeaseLost);
         }
-        if matches!(finished.end, End::Stopped(StopCause::LeaseLost)) {
+        if matches!(finished.end, End::Stopped(cause) if cause.is_loss()) {
             return finished;
         }
         for tree in &trees {
@@ -162,7 +162,7 @@ impl PhaseDriver {
             timeout: command.timeout,
             grace: self.parts.grace,
         };
-        let report = self.run_stoppable(invocation, hold).await;
+        let report = self.run_stoppable(invocation, hold.into()).await;
         report.map_err(|error| failures::of_run_error(plan.id, command.purpose, &error))
     }
 
@@ -171,7 +171,7 @@ impl PhaseDriver {
     pub(super) async fn run_stoppable(
         &self,
         invocation: Invocation,
-        hold: &LockGuard,
+        under: Under<'_>,
     ) -> Result<RunReport, RunError> {
         let (plan, attempt, escalated) = (invocation.plan, invocation.attempt, self.parts.stop.escalated());
         tokio::select! {
@@ -181,7 +181,7 @@ impl PhaseDriver {
                 self.parts.runner.clear(plan, attempt).await;
                 Ok(RunReport { ended: Ended::Stopped(cause), tail: String::new() })
             }
-            report = self.parts.runner.run(invocation, self.stop_signal(hold)) => report,
+            report = self.parts.runner.run(invocation, self.stop_signal(under)) => report,
         }
     }
 

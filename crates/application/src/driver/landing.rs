@@ -19,11 +19,10 @@ use std::collections::BTreeMap;
 use agents_domain::id::PlanId;
 use agents_domain::lock::LockKey;
 use agents_domain::oid::Oid;
-use agents_domain::plan::{Definition, Failure, InterruptCause, Plan, State};
-use agents_domain::runner::StopCause;
+use agents_domain::plan::{Definition, Failure, Plan, State};
 use agents_domain::workspace::{Intent, Landing, Project};
 
-use super::{ApplyOptions, DriveError, PhaseDriver, failures};
+use super::{ApplyOptions, DriveError, PhaseDriver, Under, failures};
 use crate::lock_service::LockGuard;
 
 use prepare::{Obstacle, failed};
@@ -59,7 +58,7 @@ impl PhaseDriver {
         tokio::select! {
             // Who is asked to end takes nothing more, even if it is free.
             biased;
-            cause = self.stop_signal(hold) => Err(DriveError::Stopped { plan: id, cause }),
+            cause = self.stop_signal(hold.into()) => Err(DriveError::Stopped { plan: id, cause }),
             locked = lifecycle.locks().acquire_alone(keys, "plan apply", wait, lifecycle.observer()) => {
                 locked.map_err(|source| DriveError::Projects { plan: id, source })
             }
@@ -75,22 +74,29 @@ impl PhaseDriver {
         options: ApplyOptions,
     ) -> Result<Plan, DriveError> {
         let lifecycle = &self.parts.lifecycle;
+        self.heed(plan.id, hold).await?;
         let plan = lifecycle.start(plan.id, BTreeMap::new(), false).await?;
         if plan.landing_is_open() {
             return self.carry_out(plan, definition, hold).await;
         }
-        match self.prepare_landing(&plan, definition, hold, options).await {
+        match self.prepare_landing(&plan, definition, Under { hold, projects: Some(projects) }, options).await
+        {
             Ok(prepared) => {
                 let (intents, validations) = (prepared.intents, prepared.validations);
                 let plan = lifecycle.intend(plan.id, intents, validations, projects).await?;
                 self.carry_out(plan, definition, hold).await
             }
-            Err(obstacle) => self.stopped_by(plan.id, obstacle).await,
+            Err(obstacle) => self.stopped_by(plan.id, obstacle, hold).await,
         }
     }
 
     /// The transition that an obstacle comes to.
-    async fn stopped_by(&self, plan: PlanId, obstacle: Obstacle) -> Result<Plan, DriveError> {
+    async fn stopped_by(
+        &self,
+        plan: PlanId,
+        obstacle: Obstacle,
+        hold: &LockGuard,
+    ) -> Result<Plan, DriveError> {
         let lifecycle = &self.parts.lifecycle;
         match obstacle {
             Obstacle::Constrained(failure, validations) => {
@@ -98,9 +104,7 @@ impl PhaseDriver {
             }
             Obstacle::Failed(failure) => Ok(lifecycle.fail(plan, failure, Vec::new()).await?),
             Obstacle::Stopped(cause) => {
-                if cause != StopCause::LeaseLost {
-                    lifecycle.interrupt(plan, InterruptCause::Shutdown, Vec::new()).await?;
-                }
+                self.record_stop(plan, cause, Vec::new(), hold).await?;
                 Err(DriveError::Stopped { plan, cause })
             }
         }
@@ -119,12 +123,12 @@ impl PhaseDriver {
             let project = definition.projects.iter().find(|project| project.name == intent.project);
             let project = project.expect("an intent is made for a project of the plan");
             if let Err(obstacle) = self.move_branch(&plan, project, &intent).await {
-                return self.stopped_by(plan.id, obstacle).await;
+                return self.stopped_by(plan.id, obstacle, hold).await;
             }
             plan = self.parts.lifecycle.landed(plan.id, intent.id).await?;
         }
         let plan = self.parts.lifecycle.applied(plan.id).await?;
-        self.after(&plan, definition, hold).await;
+        self.after(&plan, definition, hold.into()).await;
         Ok(plan)
     }
 

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use agents_domain::action::{PhaseSpec, RetryPolicy};
+use agents_domain::id::PlanId;
 use agents_domain::name::Name;
 use agents_domain::oid::Oid;
-use agents_domain::plan::{Definition, InterruptCause, Phase, Plan};
+use agents_domain::plan::{Definition, InterruptCause, Phase, Plan, Work};
 use agents_domain::runner::StopCause;
 
 use super::attempt::{End, Finished, facts};
@@ -35,7 +36,7 @@ impl PhaseDriver {
             };
             let finished = self.attempt(&plan, definition, spec, hold).await;
             let again = may_try_again(spec, &finished.end, tries);
-            plan = self.record(plan, definition, finished).await?;
+            plan = self.record(plan, definition, finished, hold).await?;
             if !again {
                 return Ok(plan);
             }
@@ -69,6 +70,7 @@ impl PhaseDriver {
         plan: Plan,
         definition: &Definition,
         finished: Finished,
+        hold: &LockGuard,
     ) -> Result<Plan, DriveError> {
         let (lifecycle, id, work) = (&self.parts.lifecycle, plan.id, finished.work);
         match finished.end {
@@ -85,14 +87,32 @@ impl PhaseDriver {
             }
             End::Failed(failure, _) => Ok(lifecycle.fail(id, failure, work).await?),
             End::Parked(cause) => Ok(lifecycle.park(id, cause, work).await?),
-            End::Stopped(StopCause::LeaseLost) => {
-                Err(DriveError::Stopped { plan: id, cause: StopCause::LeaseLost })
-            }
             End::Stopped(cause) => {
-                lifecycle.interrupt(id, InterruptCause::Shutdown, work).await?;
+                self.record_stop(id, cause, work, hold).await?;
                 Err(DriveError::Stopped { plan: id, cause })
             }
         }
+    }
+
+    /// What is recorded of a phase that we stopped: nothing, if the plan may be another's by now.
+    pub(super) async fn record_stop(
+        &self,
+        plan: PlanId,
+        cause: StopCause,
+        work: Vec<Work>,
+        hold: &LockGuard,
+    ) -> Result<(), DriveError> {
+        let recorded = match cause {
+            StopCause::LeaseLost | StopCause::LeaseDoubted => return Ok(()),
+            StopCause::Cancelled => {
+                self.cancel_stopped(plan, hold, work.clone()).await?;
+                InterruptCause::Asked
+            }
+            StopCause::Asked => InterruptCause::Asked,
+            StopCause::Shutdown | StopCause::Escalated => InterruptCause::Shutdown,
+        };
+        self.parts.lifecycle.interrupt(plan, recorded, work).await?;
+        Ok(())
     }
 }
 

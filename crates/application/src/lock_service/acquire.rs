@@ -204,7 +204,7 @@ impl Inner {
         }))
     }
 
-    async fn pause(&self) {
+    pub(super) async fn pause(&self) {
         tokio::time::sleep(POLL / 2 + self.parts.ids.jitter(POLL)).await;
     }
 }

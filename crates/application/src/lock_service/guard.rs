@@ -4,9 +4,12 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
 
-use agents_domain::lock::{Fence, Lease, LockError, LockKey, Release, Term};
+use agents_domain::lock::{Fence, FencingToken, Lease, LockError, LockKey, Release, Term};
+use agents_domain::request::{Request, Wish};
+use agents_domain::runner::StopCause;
 
 use super::Inner;
+use super::holds::Trust;
 
 /// Locks that are held. Give them back with [`LockGuard::release`]; a guard that is dropped
 /// instead never blocks, its locks are released by the heartbeat thread.
@@ -38,24 +41,50 @@ impl LockGuard {
         self.leases.first().map_or(Fence::Unfenced, |lease| lease.fence)
     }
 
-    /// Resolves when one of these locks is lost: taken, cleared, or not renewed for too long.
-    pub fn lost(&self) -> impl Future<Output = ()> + Send + use<> {
-        let watch = |lease| {
-            let mut lost = self.inner.holds.watch(lease);
-            Box::pin(async move {
-                lost.wait_for(|lost| *lost).await.ok();
-            })
+    /// Resolves when one of these locks is lost: taken, cleared ([`StopCause::LeaseLost`]), or not
+    /// renewed for too long ([`StopCause::LeaseDoubted`]).
+    pub fn lost(&self) -> impl Future<Output = StopCause> + Send + use<> {
+        let watch = |lease: &Lease| {
+            let mut trust = self.inner.holds.trust(lease);
+            async move {
+                match trust.wait_for(|trust| *trust > Trust::Full).await.map(|trust| *trust) {
+                    Ok(Trust::Doubted) => StopCause::LeaseDoubted,
+                    _ => StopCause::LeaseLost,
+                }
+            }
         };
-        let mut watches: Vec<_> = self.leases.iter().map(watch).collect();
-        poll_fn(move |context| {
-            let any = watches.iter_mut().any(|watch| watch.as_mut().poll(context).is_ready());
-            if any { Poll::Ready(()) } else { Poll::Pending }
-        })
+        first(self.leases.iter().map(watch).collect())
     }
 
     /// Whether one of these locks is known to be lost.
     pub fn is_lost(&self) -> bool {
-        self.leases.iter().any(|lease| *self.inner.holds.watch(lease).borrow())
+        self.leases.iter().any(|lease| *self.inner.holds.trust(lease).borrow() > Trust::Full)
+    }
+
+    /// Resolves when something is asked of the holder of one of these locks.
+    pub fn asked(&self) -> impl Future<Output = Request> + Send + use<> {
+        let watch = |lease: &Lease| {
+            let (mut asked, token) = (self.inner.holds.asked(lease), lease.fence.token());
+            async move {
+                let heard =
+                    asked.wait_for(|asked| asked.iter().any(|request| concerns(request, token))).await;
+                let found = heard.ok().and_then(|asked| asked.iter().find(|r| concerns(r, token)).cloned());
+                match found {
+                    Some(request) => request,
+                    // The hold is over: nobody asks any more.
+                    None => std::future::pending().await,
+                }
+            }
+        };
+        first(self.leases.iter().map(watch).collect())
+    }
+
+    /// What is known to be asked of the holder of one of these locks; the heartbeat hears of it.
+    pub fn request(&self) -> Option<Request> {
+        self.leases.iter().find_map(|lease| {
+            let asked = self.inner.holds.asked(lease);
+            asked.borrow().iter().find(|request| concerns(request, lease.fence.token())).cloned()
+        })
     }
 
     /// Gives the locks back, last taken first. A lock that was no longer ours is reported, and
@@ -73,11 +102,37 @@ impl LockGuard {
                     tracing::warn!(key = %term.0, token = %term.1, "released a lock that was lost before");
                     outcome = outcome.and(Ok(Release::NotHeld));
                 }
-                Err(error) => outcome = Err(error),
+                Err(error) => {
+                    // The heartbeat thread goes on trying; the lease's length is the backstop.
+                    if let Some(heartbeat) = self.inner.heartbeat.get() {
+                        heartbeat.abandon(vec![term]);
+                    }
+                    outcome = Err(error);
+                }
             }
         }
         outcome
     }
+}
+
+/// Whether that is asked of this term.
+fn concerns(request: &Request, token: Option<FencingToken>) -> bool {
+    match request.wish {
+        Wish::Cancel { .. } => true,
+        Wish::LetGo { token: meant } => token == Some(meant),
+    }
+}
+
+/// The output of whichever resolves first.
+fn first<T, F: Future<Output = T> + Send>(futures: Vec<F>) -> impl Future<Output = T> + Send {
+    let mut futures: Vec<_> = futures.into_iter().map(Box::pin).collect();
+    poll_fn(move |context| {
+        let ready = futures.iter_mut().find_map(|future| match future.as_mut().poll(context) {
+            Poll::Ready(value) => Some(value),
+            Poll::Pending => None,
+        });
+        ready.map_or(Poll::Pending, Poll::Ready)
+    })
 }
 
 impl Drop for LockGuard {

@@ -1,17 +1,32 @@
-//! What this process holds: the table that the guards and the heartbeat thread share.
+//! What this process holds: the table that the guards and the heartbeat share.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
+use agents_domain::id::PlanId;
 use agents_domain::lock::{FencingToken, Lease, LockKey, Renewal, Term};
+use agents_domain::request::{Look, Request};
+use agents_domain::runner::Urgency;
 use agents_domain::time::{BootInstant, Ttl};
 use tokio::sync::watch;
 
-/// After this part of the lease without a successful renewal it is no longer trusted
-/// (`locks.md`, self-fence).
-const TRUST: (u32, u32) = (6, 10);
+/// After this part of the lease without a successful renewal, in tenths, a hold counts as lost and
+/// what runs under it is asked to end … (`locks.md`, self-fence)
+const DOUBT: u32 = 6;
+/// … and after this part it is killed.
+const KILL: u32 = 8;
+
+/// How far a hold can be trusted. Never gets better: who was told to stop has stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Trust {
+    /// It is ours.
+    Full,
+    /// It could not be renewed for too long, but has not run out.
+    Doubted,
+    /// It is another's, or may be.
+    Gone,
+}
 
 #[derive(Debug)]
 struct Hold {
@@ -19,7 +34,38 @@ struct Hold {
     count: usize,
     /// The start of the last attempt that proved the term ours.
     trusted_from: BootInstant,
-    lost: watch::Sender<bool>,
+    trust: watch::Sender<Trust>,
+    /// What is asked of us, oldest first.
+    asked: watch::Sender<Vec<Request>>,
+    /// How urgently the commands under it were told to end.
+    ended: Option<Urgency>,
+}
+
+impl Hold {
+    fn new(token: Option<FencingToken>, trusted_from: BootInstant, trust: Trust) -> Self {
+        let (trust, asked) = (watch::Sender::new(trust), watch::Sender::new(Vec::new()));
+        Self { token, count: 0, trusted_from, trust, asked, ended: None }
+    }
+
+    fn distrust(&self, trust: Trust) {
+        self.trust.send_if_modified(|now| {
+            let worse = *now < trust;
+            *now = trust.max(*now);
+            worse
+        });
+    }
+
+    /// What is still to be done to the commands of a plan that is held.
+    fn due(&mut self) -> Option<Urgency> {
+        let due = match *self.trust.borrow() {
+            Trust::Full => return None,
+            Trust::Doubted => Urgency::Term,
+            Trust::Gone => Urgency::Kill,
+        };
+        let news = self.ended < Some(due);
+        self.ended = self.ended.max(Some(due));
+        news.then_some(due)
+    }
 }
 
 /// The holds of one owner.
@@ -37,12 +83,12 @@ impl Holds {
         let mut holds = self.lock();
         for lease in leases {
             let token = lease.fence.token();
-            let lost = self.unattended.load(Ordering::SeqCst);
-            let fresh = || Hold { token, count: 0, trusted_from: asked, lost: watch::Sender::new(lost) };
+            let attended = !self.unattended.load(Ordering::SeqCst);
+            let fresh = || Hold::new(token, asked, if attended { Trust::Full } else { Trust::Gone });
             let hold = holds.entry(lease.key.clone()).or_insert_with(fresh);
             if hold.token != token {
                 // A new term began under a guard of the old one: the old one is lost.
-                hold.lost.send_replace(true);
+                hold.distrust(Trust::Gone);
                 *hold = fresh();
             }
             hold.count += 1;
@@ -77,12 +123,25 @@ impl Holds {
         self.lock().get(key)?.token
     }
 
-    /// Tells of the loss of a lease.
-    pub(super) fn watch(&self, lease: &Lease) -> watch::Receiver<bool> {
+    /// Tells of the loss of a lease. One that is not there any more is lost.
+    pub(super) fn trust(&self, lease: &Lease) -> watch::Receiver<Trust> {
+        self.watch(lease, |hold| hold.trust.subscribe(), Trust::Gone)
+    }
+
+    /// Tells what is asked of the holder of a lease.
+    pub(super) fn asked(&self, lease: &Lease) -> watch::Receiver<Vec<Request>> {
+        self.watch(lease, |hold| hold.asked.subscribe(), Vec::new())
+    }
+
+    fn watch<T>(
+        &self,
+        lease: &Lease,
+        of: impl FnOnce(&Hold) -> watch::Receiver<T>,
+        gone: T,
+    ) -> watch::Receiver<T> {
         let holds = self.lock();
         let hold = holds.get(&lease.key).filter(|hold| hold.token == lease.fence.token());
-        // Not there any more: lost.
-        hold.map_or_else(|| watch::Sender::new(true).subscribe(), |hold| hold.lost.subscribe())
+        hold.map_or_else(|| watch::Sender::new(gone).subscribe(), of)
     }
 
     /// The terms to renew, and the oldest moment from which one of them is trusted.
@@ -103,26 +162,61 @@ impl Holds {
                 hold.trusted_from = started;
             } else {
                 tracing::warn!(%key, %token, ?outcome, "lock lost");
-                hold.lost.send_replace(true);
+                hold.distrust(Trust::Gone);
             }
         }
     }
 
-    /// Takes in that a renewal failed: what has not been proved ours for too long counts as lost.
-    pub(super) fn distrust(&self, now: BootInstant, ttl: Ttl) {
-        let limit = trusted_for(ttl);
-        for (key, hold) in self.lock().iter() {
-            if now.since(hold.trusted_from) >= limit && !*hold.lost.borrow() {
-                tracing::warn!(%key, "no renewal for too long: the lock counts as lost");
-                hold.lost.send_replace(true);
+    /// Takes in what a look at these terms has shown.
+    pub(super) fn seen(&self, terms: &[Term], look: &Look) {
+        let holds = self.lock();
+        for (key, token) in &look.lost {
+            if let Some(hold) = holds.get(key).filter(|hold| hold.token == Some(*token)) {
+                tracing::warn!(%key, %token, "lock lost");
+                hold.distrust(Trust::Gone);
             }
         }
+        for (key, _) in terms {
+            let Some(hold) = holds.get(key) else { continue };
+            let ours = look.requests.iter().filter(|request| request.key == *key);
+            let asked: Vec<Request> = ours.cloned().collect();
+            hold.asked.send_if_modified(|known| {
+                let news = *known != asked;
+                *known = asked;
+                news
+            });
+        }
+    }
+
+    /// Takes in that time goes by: what has not been proved ours for too long counts as lost.
+    pub(super) fn age(&self, now: BootInstant, ttl: Ttl) {
+        let tenth = ttl.as_duration() / 10;
+        for (key, hold) in self.lock().iter() {
+            let age = now.since(hold.trusted_from);
+            if age < tenth * DOUBT {
+                continue;
+            }
+            if *hold.trust.borrow() == Trust::Full {
+                tracing::warn!(%key, ?age, "no renewal for too long: the lock counts as lost");
+            }
+            hold.distrust(if age < tenth * KILL { Trust::Doubted } else { Trust::Gone });
+        }
+    }
+
+    /// The plans whose commands are to end now, each once for each urgency.
+    pub(super) fn to_end(&self) -> Vec<(PlanId, Urgency)> {
+        let mut holds = self.lock();
+        let due = holds.iter_mut().filter_map(|(key, hold)| match key {
+            LockKey::Plan(plan) => Some((*plan, hold.due()?)),
+            LockKey::Project(_) => None,
+        });
+        due.collect()
     }
 
     /// Everything is given back at once.
     pub(super) fn forget_all(&self) {
         for (_, hold) in self.lock().drain() {
-            hold.lost.send_replace(true);
+            hold.distrust(Trust::Gone);
         }
     }
 
@@ -131,15 +225,11 @@ impl Holds {
         let holds = self.lock();
         self.unattended.store(true, Ordering::SeqCst);
         for hold in holds.values() {
-            hold.lost.send_replace(true);
+            hold.distrust(Trust::Gone);
         }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<LockKey, Hold>> {
         self.table.lock().expect("no code panics while it holds this table")
     }
-}
-
-fn trusted_for(ttl: Ttl) -> Duration {
-    ttl.as_duration() * TRUST.0 / TRUST.1
 }

@@ -70,7 +70,6 @@ async fn a_rival_that_holds_the_plan_refuses_every_command() {
         driver.execute(plan).await,
         driver.apply(plan, PLAINLY).await,
         driver.retry(plan, PLAINLY).await,
-        driver.cancel(plan, None).await,
         driver.revert(plan, None).await,
         driver.recover(plan).await,
     ] {

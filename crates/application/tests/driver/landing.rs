@@ -138,7 +138,7 @@ async fn of_several_projects_retry_lands_only_the_rest() {
     assert_eq!((constrained.state(), constrained.has_landed()), (State::Constrained, true));
     let (landed, merges) = (world.workspace.moves(), world.workspace.calls("merge"));
     assert_eq!((landed.len(), merges), (1, 2));
-    let cancelled = driver.cancel(plan, None).await;
+    let cancelled = driver.cancel(plan, None, false).await;
     assert!(matches!(cancelled, Err(DriveError::Lifecycle(LifecycleError::Refused(_)))), "{cancelled:?}");
     let applied = driver.retry(plan, PLAINLY).await.expect("driven");
     assert_eq!((applied.state(), world.workspace.calls("merge")), (State::Applied, 3));

@@ -9,6 +9,7 @@ mod levels;
 mod notes;
 mod orders;
 mod recovering;
+mod requests;
 mod stopping;
 mod validating;
 mod world;

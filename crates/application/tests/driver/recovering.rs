@@ -125,9 +125,9 @@ async fn cancel_puts_away_what_was_left() {
     let world = World::new();
     let plan = dead_during(&world, "execute").await;
     let driver = world.process(2).driver;
-    let cancelled = driver.cancel(plan, Some("not needed".into())).await.expect("cancelled");
+    let cancelled = driver.cancel(plan, Some("not needed".into()), false).await.expect("cancelled");
     assert_eq!((cancelled.state(), world.workspace.directories().0), (State::Cancelled, 0));
-    assert_eq!(driver.cancel(plan, None).await.expect("acknowledged"), cancelled);
+    assert_eq!(driver.cancel(plan, None, false).await.expect("acknowledged"), cancelled);
     assert!(driver.execute(plan).await.is_err(), "the end of its road");
     world.check(plan).await;
 }
@@ -180,13 +180,13 @@ async fn whatever_the_command_an_open_landing_is_finished(#[case] command: &str)
         "recover" => next.recover(plan).await,
         "retry" => next.retry(plan, PLAINLY).await,
         "apply" => next.apply(plan, PLAINLY).await,
-        _ => next.cancel(plan, None).await,
+        _ => next.cancel(plan, None, false).await,
     };
     assert_eq!(outcome.is_err(), command == "cancel", "what has landed cannot be given up: {outcome:?}");
     let landed = world.load(plan).await;
     assert_eq!((landed.state(), world.workspace.moves().len()), (State::Applied, 1));
     assert_eq!(world.runner.purposes(), ["execute"], "nothing ran again");
-    let refused = world.process(3).driver.cancel(plan, None).await;
+    let refused = world.process(3).driver.cancel(plan, None, false).await;
     assert!(matches!(refused, Err(DriveError::Lifecycle(LifecycleError::Refused(_)))));
     world.check(plan).await;
 }

@@ -106,6 +106,9 @@ impl World {
         let locks = LockService::new(LockParts {
             heartbeat: ports.heartbeat,
             port: ports.locks,
+            pulse: self.store.pulse(),
+            requests: self.store.requests(),
+            children: Arc::new(self.runner.clone()),
             owner: OwnerId::from(self.ids.ulid()),
             ttl: Ttl::default(),
             // The tests beat by hand.
@@ -126,9 +129,11 @@ impl World {
             runner: ports.runner,
             files: ports.files,
             message,
+            clock: self.clock.clone(),
             ids: self.ids.clone(),
             stop: stop.clone(),
             grace: Duration::from_secs(10),
+            patience: Duration::from_secs(30),
             wait_for_plan: Wait::No,
             wait_for_projects: Wait::Forever,
         });

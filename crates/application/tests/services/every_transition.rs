@@ -18,6 +18,8 @@ use agents_domain::plan::{
     Attempt, CommitOutcome, Failure, InterruptCause, MockPlanStore, NewPlan, Opening, Origin, Phase, Plan,
     PlanLanding, Stage, State, StoreError,
 };
+use agents_domain::request::NoRequests;
+use agents_domain::runner::NoChildren;
 use agents_domain::time::Timestamp;
 use agents_domain::workspace::Intent;
 use rstest::rstest;
@@ -201,6 +203,9 @@ fn stage(
     let locks = LockService::new(agents_application::lock_service::LockParts {
         port: Arc::new(port(&trace, owner)),
         heartbeat: Arc::new(MockLockPort::new()),
+        pulse: Arc::new(NoRequests),
+        requests: Arc::new(NoRequests),
+        children: Arc::new(NoChildren),
         owner,
         ttl: agents_domain::time::Ttl::default(),
         tick: LockService::TICK,

@@ -132,7 +132,7 @@ async fn the_heartbeat_keeps_a_long_hold() {
 }
 
 #[tokio::test]
-async fn a_hold_that_another_took_over_is_known_as_lost_at_the_next_renewal() {
+async fn a_hold_that_another_took_over_is_known_as_lost_at_the_next_beat() {
     let world = World::new();
     let key = world.key().await;
     let (ada, bob) = (world.locks(1), world.locks(2));
@@ -179,24 +179,6 @@ fn granting(key: &LockKey, world: &World) -> MockLockPort {
         }])
     });
     port
-}
-
-#[tokio::test]
-async fn without_a_renewal_for_six_tenths_of_the_lease_a_hold_counts_as_lost() {
-    let world = World::new();
-    let key = world.key().await;
-    let mut port = granting(&key, &world);
-    port.expect_renew().returning(|_, _, _| Err(LockError::Unavailable { reason: "away".into() }));
-    port.expect_release().returning(|_, _| Ok(Release::NotHeld));
-    let ada = world.locks_on(1, Arc::new(port));
-    let guard = take(&ada, &key).await.expect("granted");
-    world.clock.advance(Duration::from_secs(179));
-    ada.beat().await;
-    assert!(!guard.is_lost());
-    world.clock.advance(Duration::from_secs(1));
-    ada.beat().await;
-    assert!(guard.is_lost());
-    assert_eq!(guard.release().await, Ok(Release::NotHeld));
 }
 
 #[tokio::test]

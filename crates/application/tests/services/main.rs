@@ -2,6 +2,7 @@
 
 mod cutting;
 mod every_transition;
+mod fencing;
 mod holding;
 mod support;
 mod waiting;

@@ -12,6 +12,7 @@ use agents_domain::id::{Ids, OwnerId, PlanId};
 use agents_domain::lock::{HeldLock, Holder, Liveness, LockKey, LockPort, Processes};
 use agents_domain::name::Name;
 use agents_domain::plan::Definition;
+use agents_domain::runner::NoChildren;
 use agents_domain::time::{Clock, Ttl};
 use agents_domain::workspace::Project;
 use agents_infrastructure::clock::HandClock;
@@ -104,6 +105,9 @@ impl World {
         LockService::new(LockParts {
             port,
             heartbeat,
+            pulse: self.store.pulse(),
+            requests: self.store.requests(),
+            children: Arc::new(NoChildren),
             owner: OwnerId::from(self.ids.ulid()),
             ttl: Ttl::default(),
             // The tests beat by hand.

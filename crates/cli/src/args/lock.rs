@@ -1,7 +1,9 @@
 //! `agents lock …`.
 
 use agents_domain::lock::LockKey;
-use clap::Subcommand;
+use clap::{Args, Subcommand};
+
+use crate::args::value::Words;
 
 /// `agents lock …`.
 #[derive(Debug, Clone, Subcommand)]
@@ -22,6 +24,28 @@ pub enum LockCommand {
         #[arg(value_name = "KEY", value_parser = LockKey::parse)]
         key: LockKey,
     },
+    /// Ask the holder of a lock to let go; take the lock if that holder is gone
+    #[command(
+        after_help = "A holder that lives stops what it runs, records that, and lets go. One that is dead, or whose\nlease has run out, loses the lock at once. --force takes it from one that lives: its commands and\nthose of the next holder may then overlap.\n\nExamples:\n  agents lock break project/local/api --token 7 --reason \"stuck since noon\""
+    )]
+    Break(BreakArgs),
+}
+
+/// `agents lock break`.
+#[derive(Debug, Clone, Args)]
+pub struct BreakArgs {
+    /// `plan/<ULID>` or `project/<name>`
+    #[arg(value_name = "KEY", value_parser = LockKey::parse)]
+    pub key: LockKey,
+    /// The term that is meant, as `lock list` shows it; a later one is left alone
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
+    pub token: i64,
+    /// Why; kept with the lock
+    #[arg(long, value_name = "TEXT", value_parser = Words::parse)]
+    pub reason: Words,
+    /// Do not ask: take it, though two children may overlap
+    #[arg(long)]
+    pub force: bool,
 }
 
 impl LockCommand {
@@ -30,6 +54,7 @@ impl LockCommand {
         match self {
             Self::List { .. } => "lock.list",
             Self::Show { .. } => "lock.show",
+            Self::Break(_) => "lock.break",
         }
     }
 }

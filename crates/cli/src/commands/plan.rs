@@ -2,8 +2,10 @@
 
 use agents_application::driver::ApplyOptions;
 use agents_domain::id::PlanId;
+use agents_domain::lock::LockKey;
 use agents_domain::plan::PlanStore;
 use agents_domain::reads::{PlanFilter, PlanReads};
+use agents_domain::request::Requests as _;
 use agents_infrastructure::process::read_log;
 use serde_json::json;
 
@@ -33,7 +35,7 @@ pub fn plan(app: &App, command: &PlanCommand) -> Result<Report, Failure> {
         }
         PlanCommand::Cancel(args) => {
             let (id, reason) = (resolve::plan(app, &args.plan)?, text(args.reason.as_ref()));
-            drive::drive(app, |driver| async move { driver.cancel(id, reason).await })
+            drive::drive(app, |driver| async move { driver.cancel(id, reason, false).await })
         }
         PlanCommand::Revert(args) => {
             let (id, reason) = (resolve::plan(app, &args.plan)?, text(args.reason.as_ref()));
@@ -46,8 +48,10 @@ pub fn plan(app: &App, command: &PlanCommand) -> Result<Report, Failure> {
         PlanCommand::List(args) => list(app, args),
         PlanCommand::Status { plan } => drive::report(app, resolve::plan(app, plan)?),
         PlanCommand::Events { plan } => {
-            let events = app.block_on(app.store.plans().events(resolve::plan(app, plan)?))?;
-            Ok(events_report(&events, app.now()))
+            let id = resolve::plan(app, plan)?;
+            let events = app.block_on(app.store.plans().events(id))?;
+            let requests = app.block_on(app.store.requests().history(&LockKey::Plan(id)))?;
+            Ok(events_report(&events, &requests, app.now()))
         }
         PlanCommand::Log { plan, attempt } => log(app, plan, *attempt),
     }

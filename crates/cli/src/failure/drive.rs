@@ -22,15 +22,11 @@ impl Failure {
                 Self::of_lock(source, locked).hint(format!("agents plan apply {plan}"))
             }
             DriveError::Workspace(error) => error.into(),
-            DriveError::Stopped { plan, cause: StopCause::LeaseLost } => lease_lost(&plan.to_string()),
-            DriveError::Stopped { plan, cause } => {
-                let words = match cause {
-                    StopCause::Cancelled => "cancelled",
-                    _ => "stopped",
-                };
-                Self::new(Exit::LeaseLost, "stopped", format!("plan {plan} was {words} from elsewhere"))
-                    .hint(format!("agents plan status {plan}"))
-            }
+            DriveError::NoAnswer { plan, held } => no_answer(
+                locked(&held),
+                &format!("plan {plan} is not cancelled yet: its holder was asked, and has not answered"),
+            ),
+            DriveError::Stopped { plan, cause } => stopped(&plan.to_string(), cause),
         }
     }
 
@@ -53,6 +49,24 @@ impl Failure {
             error => error.into(),
         }
     }
+}
+
+/// The holder of a lock was asked for something. It stays asked.
+fn no_answer(locked: Failure, message: &str) -> Failure {
+    let mut failure = locked;
+    (failure.code, failure.message) = ("no_answer", message.to_owned());
+    failure.cause("the request stays: whoever holds the lock serves it as soon as it can")
+}
+
+fn stopped(plan: &str, cause: StopCause) -> Failure {
+    let (code, words) = match cause {
+        StopCause::LeaseLost | StopCause::LeaseDoubted => return lease_lost(plan),
+        StopCause::Cancelled => ("cancelled", "was cancelled from elsewhere"),
+        StopCause::Asked => ("stopped", "was stopped: somebody asked for its lock (`agents lock break`)"),
+        StopCause::Shutdown | StopCause::Escalated => ("stopped", "was stopped"),
+    };
+    Failure::new(Exit::LeaseLost, code, format!("plan {plan} {words}"))
+        .hint(format!("agents plan events {plan}"))
 }
 
 fn lease_lost(plan: &str) -> Failure {
@@ -148,7 +162,7 @@ mod tests {
             (DriveError::Projects { plan, source: conflict() }, Exit::Conflict, "lock_conflict"),
             (DriveError::Workspace(git), Exit::Internal, "git_unusable"),
             (stopped(StopCause::LeaseLost), Exit::LeaseLost, "lease_lost"),
-            (stopped(StopCause::Cancelled), Exit::LeaseLost, "stopped"),
+            (stopped(StopCause::Cancelled), Exit::LeaseLost, "cancelled"),
             (stopped(StopCause::Shutdown), Exit::LeaseLost, "stopped"),
         ];
         for (error, exit, code) in table {

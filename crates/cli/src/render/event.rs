@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use agents_domain::name::Name;
 use agents_domain::oid::Oid;
 use agents_domain::plan::{Change, Event, Saved, Work};
+use agents_domain::request::{Request, Wish};
 use agents_domain::time::Timestamp;
 use agents_domain::workspace::Intent;
 use serde_json::{Map, Value, json};
@@ -132,20 +133,64 @@ fn names(projects: &[Name]) -> String {
 }
 
 /// `plan events`.
-pub fn events_report(events: &[Event], now: Timestamp) -> Report {
+pub fn events_report(events: &[Event], requests: &[Request], now: Timestamp) -> Report {
+    let of_event = |event: &Event| {
+        let token = event.token.map(|token| token.to_string()).unwrap_or_default();
+        let name = event.change.event_name().to_owned();
+        (event.at, [event.seq.to_string(), relative(event.at, now), name, token, event_line(&event.change)])
+    };
+    let mut rows: Vec<_> = events.iter().map(of_event).collect();
+    for (at, name, token, what) in requests.iter().flat_map(notes) {
+        rows.push((at, [String::new(), relative(at, now), name.to_owned(), token, what]));
+    }
+    // Stable: what the log numbers stays in its order.
+    rows.sort_by_key(|(at, _)| *at);
     let mut grid = Grid::new(&["SEQ", "WHEN", "EVENT", "TOKEN", "WHAT"]);
-    for event in events {
-        grid.row([
-            event.seq.to_string(),
-            relative(event.at, now),
-            event.change.event_name().to_owned(),
-            event.token.map(|token| token.to_string()).unwrap_or_default(),
-            event_line(&event.change),
-        ]);
+    for (_, row) in rows {
+        grid.row(row);
     }
     let views: Vec<Value> = events.iter().map(event_view).collect();
+    let asked: Vec<Value> = requests.iter().map(request_view).collect();
     let ids = events.iter().map(|event| event.id.to_string()).collect();
-    Report { body: Body::Table(grid), ids, ..Report::of(json!({ "events": views })) }
+    let data = json!({ "events": views, "requests": asked });
+    Report { body: Body::Table(grid), ids, ..Report::of(data) }
+}
+
+/// One request to the holder of a lock.
+fn request_view(request: &Request) -> Value {
+    let (wish, token) = match request.wish {
+        Wish::Cancel { .. } => ("cancel", None),
+        Wish::LetGo { token } => ("break", Some(token.value())),
+    };
+    json!({
+        "request_id": request.id.as_str(),
+        "event": "request.made",
+        "kind": wish,
+        "key": request.key.to_string(),
+        "token": token,
+        "by": { "user": request.by.user, "pid": request.by.pid, "host": request.by.host },
+        "reason": request.reason,
+        "at": rfc3339(request.at),
+        "closed_at": request.closed.as_ref().map(|closed| rfc3339(closed.at)),
+        "outcome": request.closed.as_ref().map(|closed| &closed.outcome),
+    })
+}
+
+/// What a request leaves in the log for people: that it was made, and what came of it.
+fn notes(request: &Request) -> Vec<(Timestamp, &'static str, String, String)> {
+    let (wish, token) = match request.wish {
+        Wish::Cancel { .. } => ("cancel", String::new()),
+        Wish::LetGo { token } => ("let go", token.to_string()),
+    };
+    let by = &request.by;
+    let reason = request.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    let made = format!("{wish}, by {} (pid {} on {}){reason}", by.user, by.pid, by.host);
+    let mut notes = vec![(request.at, "request.made", token.clone(), made)];
+    if let Some(closed) = &request.closed {
+        let name = if closed.outcome.starts_with("broken") { "lock.broken" } else { "request.closed" };
+        notes.push((closed.at, name, token, closed.outcome.clone()));
+    }
+    notes
 }
 
 #[cfg(test)]
@@ -256,7 +301,7 @@ mod tests {
     #[test]
     fn the_log_is_a_table_in_order() {
         let event = samples::event(Change::Prompted { text: "two\nlines".to_owned() });
-        let report = events_report(std::slice::from_ref(&event), event.at);
+        let report = events_report(std::slice::from_ref(&event), &[], event.at);
         let Body::Table(grid) = report.body else { panic!("no table") };
         assert_eq!(grid.plain(), "3\tnow\tplan.prompted\t7\ttwo\\nlines\n");
         assert_eq!((report.ids.len(), report.data["events"][0]["seq"].as_u64()), (1, Some(3)));

@@ -11,6 +11,7 @@ use crate::render::{Body, Grid, LivenessOf, Report, relative, rfc3339};
 /// The `data` of `plan.status`, `plan.use` and `run`.
 pub fn plan_view(view: &PlanView, liveness: LivenessOf<'_>) -> Value {
     let plan = &view.record;
+    let asked = view.cancel_requested.as_ref().and_then(|request| request.reason.as_ref());
     json!({
         "plan_id": plan.id.as_str(),
         "name": plan.name,
@@ -29,8 +30,8 @@ pub fn plan_view(view: &PlanView, liveness: LivenessOf<'_>) -> Value {
         "updated_at": rfc3339(plan.updated_at),
         "error": plan.failure.as_ref().map(error_view),
         "lock": view.lock.as_ref().map(|lock| lock_of_plan(lock, liveness)),
-        "cancel_requested": false,
-        "cancel_reason": plan.cancel_reason,
+        "cancel_requested": view.cancel_requested.is_some(),
+        "cancel_reason": plan.cancel_reason.as_ref().or(asked),
         "strategy": plan.strategy,
         "validations": plan.validations.iter().map(validation_view).collect::<Vec<_>>(),
         "subplans": { "total": 0, "by_state": {} },

@@ -118,14 +118,18 @@ pub fn validation() -> Validation {
 
 /// A new plan, nobody holding its lock.
 pub fn view() -> PlanView {
-    PlanView { record: Plan::create(plan_id(), &origin(), THEN).into_record(), lock: None }
+    PlanView {
+        record: Plan::create(plan_id(), &origin(), THEN).into_record(),
+        lock: None,
+        cancel_requested: None,
+    }
 }
 
 /// A plan with every fact there is, errored in apply, half landed, its lock held.
 pub fn full_view() -> PlanView {
     let mut record = view().record;
     fill(&mut record);
-    PlanView { record, lock: Some(held()) }
+    PlanView { record, lock: Some(held()), cancel_requested: None }
 }
 
 fn fill(record: &mut PlanRecord) {

@@ -18,6 +18,8 @@ use agents_domain::lock::{
 };
 use agents_domain::name::Name;
 use agents_domain::plan::{Change, CommitOutcome, Definition, Event, Plan, PlanStore, PlanWrite, Step, next};
+use agents_domain::request::NoRequests;
+use agents_domain::runner::NoChildren;
 use agents_domain::time::{Clock, Ttl};
 use agents_domain::workspace::Project;
 use agents_infrastructure::action_file;
@@ -118,6 +120,9 @@ impl Drivers {
             let locks = LockService::new(LockParts {
                 port: self.store.locks.clone(),
                 heartbeat: self.store.locks.clone(),
+                pulse: Arc::new(NoRequests),
+                requests: Arc::new(NoRequests),
+                children: Arc::new(NoChildren),
                 owner: OwnerId::from(self.ids.ulid()),
                 ttl: Ttl::default(),
                 // Hearts beat when a step says so.

@@ -94,11 +94,13 @@ pub enum InterruptCause {
     LeaseLost,
     /// Its driver was asked to end.
     Shutdown,
+    /// Its driver was asked, from elsewhere, to let go of the plan.
+    Asked,
 }
 
 impl InterruptCause {
     /// All causes.
-    pub const ALL: [Self; 3] = [Self::OwnerDied, Self::LeaseLost, Self::Shutdown];
+    pub const ALL: [Self; 4] = [Self::OwnerDied, Self::LeaseLost, Self::Shutdown, Self::Asked];
 
     /// The word used in rows and output.
     pub const fn as_str(self) -> &'static str {
@@ -106,6 +108,7 @@ impl InterruptCause {
             Self::OwnerDied => "owner_died",
             Self::LeaseLost => "lease_lost",
             Self::Shutdown => "shutdown",
+            Self::Asked => "asked",
         }
     }
 
@@ -120,6 +123,7 @@ impl InterruptCause {
             Self::OwnerDied => "the process that drove this phase ended without finishing it",
             Self::LeaseLost => "the process that drove this phase lost the plan's lock",
             Self::Shutdown => "the process that drove this phase was asked to stop",
+            Self::Asked => "the process that drove this phase was asked to let go of the plan",
         }
     }
 }

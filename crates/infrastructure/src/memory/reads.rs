@@ -7,6 +7,7 @@ use agents_domain::id::PlanId;
 use agents_domain::lock::LockKey;
 use agents_domain::plan::{PlanRecord, StoreError};
 use agents_domain::reads::{PlanFilter, PlanPage, PlanReads, PlanView};
+use agents_domain::request::Wish;
 use async_trait::async_trait;
 
 use super::{Moment, Shared, State};
@@ -16,7 +17,10 @@ pub(super) struct Reads(pub(super) Arc<Shared>);
 
 impl State {
     fn view(&self, record: &PlanRecord, now: Moment) -> PlanView {
-        PlanView { record: record.clone(), lock: self.locks.held(&LockKey::Plan(record.id), now) }
+        let key = LockKey::Plan(record.id);
+        let mut asked = self.open_requests(&key);
+        let cancel_requested = asked.find(|asked| matches!(asked.wish, Wish::Cancel { .. })).cloned();
+        PlanView { record: record.clone(), lock: self.locks.held(&key, now), cancel_requested }
     }
 
     fn page(&self, filter: &PlanFilter, now: Moment) -> PlanPage {

@@ -65,6 +65,11 @@ pub(super) fn kill(marker: &str) -> Vec<Leftover> {
     ended
 }
 
+/// KILL, once, to all processes with this marker that are there now. Does not wait.
+pub(super) fn strike(marker: &str) {
+    round(marker, &[], true, &mut Vec::new());
+}
+
 fn kill_until_gone(marker: &str, keep: &[String], ended: &mut Vec<Leftover>) {
     let deadline = Instant::now() + PATIENCE;
     while !round(marker, keep, true, ended).is_empty() && Instant::now() < deadline {

@@ -14,7 +14,7 @@ use std::time::Duration;
 use agents_domain::action::Program;
 use agents_domain::id::PlanId;
 use agents_domain::runner::{
-    Context, Ended, Invocation, PhaseRunner, RunError, RunReport, StopCause, StopSignal,
+    Children, Context, Ended, Invocation, PhaseRunner, RunError, RunReport, StopCause, StopSignal, Urgency,
 };
 use agents_domain::time::Clock;
 use async_trait::async_trait;
@@ -141,6 +141,24 @@ impl PhaseRunner for ProcessRunner {
     }
 }
 
+impl Children for ProcessRunner {
+    /// By way of the guard, which has the whole tree. Should the guard be gone or stuck, those who
+    /// carry the marker are killed directly.
+    fn end(&self, plan: PlanId, urgency: Urgency) {
+        let (of_plan, order) = (
+            format!("{plan}/"),
+            match urgency {
+                Urgency::Term => Order::Term,
+                Urgency::Kill => Order::Kill,
+            },
+        );
+        let markers = self.running.order(|marker| marker.starts_with(&of_plan), &order);
+        for marker in markers.iter().filter(|_| urgency == Urgency::Kill) {
+            leftovers::strike(marker);
+        }
+    }
+}
+
 /// What processes of an attempt carry in their environment.
 fn marker(plan: PlanId, attempt: u32) -> String {
     format!("{plan}/{attempt}")
@@ -202,7 +220,9 @@ impl Run {
     fn stop(&mut self, cause: StopCause) {
         let order = match cause {
             StopCause::LeaseLost | StopCause::Escalated => Order::Kill,
-            StopCause::Cancelled | StopCause::Shutdown => Order::Term,
+            StopCause::LeaseDoubted | StopCause::Cancelled | StopCause::Asked | StopCause::Shutdown => {
+                Order::Term
+            }
         };
         self.session.order(&order);
         self.settle(Ended::Stopped(cause));

@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
-use agents_domain::runner::{Ended, Invocation, PhaseRunner, RunError, RunReport, StopSignal};
+use agents_domain::id::PlanId;
+use agents_domain::runner::{
+    Children, Ended, Invocation, PhaseRunner, RunError, RunReport, StopSignal, Urgency,
+};
 use async_trait::async_trait;
 
 use super::{Gate, locked};
@@ -83,6 +86,7 @@ struct State {
     script: BTreeMap<String, VecDeque<Scripted>>,
     effects: Vec<Effect>,
     invocations: Vec<Invocation>,
+    ended: Vec<(PlanId, Urgency)>,
     running: usize,
 }
 
@@ -107,6 +111,11 @@ impl ScriptedRunner {
         locked(&self.0).invocations.iter().map(|invocation| invocation.purpose.clone()).collect()
     }
 
+    /// What a heartbeat thread was told to end so far, and how urgently.
+    pub fn ended(&self) -> Vec<(PlanId, Urgency)> {
+        locked(&self.0).ended.clone()
+    }
+
     /// How many commands run now; one whose future was dropped does not.
     pub fn running(&self) -> usize {
         locked(&self.0).running
@@ -128,6 +137,13 @@ struct Running(ScriptedRunner);
 impl Drop for Running {
     fn drop(&mut self) {
         locked(&self.0.0).running -= 1;
+    }
+}
+
+/// Notes what is to end; the commands themselves end by their stop signal.
+impl Children for ScriptedRunner {
+    fn end(&self, plan: PlanId, urgency: Urgency) {
+        locked(&self.0).ended.push((plan, urgency));
     }
 }
 

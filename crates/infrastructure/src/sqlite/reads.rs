@@ -1,4 +1,4 @@
-//! Plans for readers: five queries for a page, however many plans are on it.
+//! Plans for readers: six queries for a page, however many plans are on it.
 //!
 //! A page costs what is on it, not what is in the store: each filter has an index in the order of
 //! the list, and how many plans pass is kept in `plan_counts` by triggers. Only the totals for one
@@ -26,7 +26,8 @@ use crate::store::fault::Fault;
 use crate::store::lock_row::LockRow;
 use crate::store::plan_row::{GuidanceRow, PlanRow};
 use crate::store::project_row::PlanProjectRow;
-use crate::store::schema::{locks as lock_table, plan_counts, plan_guidance, plan_projects, plans};
+use crate::store::request_row::RequestRow;
+use crate::store::schema::{locks as lock_table, plan_counts, plan_guidance, plan_projects, plans, requests};
 
 /// Reads of the plans of one database file.
 pub struct SqliteReads {
@@ -78,7 +79,9 @@ fn status(
     let lock = locks::find(connection, &agents_domain::lock::LockKey::Plan(plan))?;
     let now = clock.clock.boottime();
     let lock = lock.map(|row| row.held(&clock.boot_id, now)).transpose()?.flatten();
-    Ok(Some(PlanView { record, lock }))
+    let mut asked = cancellations_of(connection, &serde_json::json!([plan.as_str()]).to_string())?;
+    let cancel_requested = asked.remove(plan.as_str()).map(RequestRow::request).transpose()?;
+    Ok(Some(PlanView { record, lock, cancel_requested }))
 }
 
 type Filtered<'a> = plans::BoxedQuery<'a, Sqlite>;
@@ -120,6 +123,7 @@ fn list(
     let mut projects = projects_of(connection, &ids)?;
     let mut guidance = guidance_of(connection, &ids)?;
     let mut locks = locks_of(connection, &ids)?;
+    let mut asked = cancellations_of(connection, &ids)?;
     let now = clock.clock.boottime();
     let view = |row: PlanRow| -> Result<PlanView, Fault> {
         let id = row.id.clone();
@@ -127,7 +131,8 @@ fn list(
         let projects = projects.iter().map(PlanProjectRow::facts).collect::<Result<_, _>>()?;
         let record = row.into_record(projects, guidance.remove(&id).unwrap_or_default())?;
         let lock = locks.remove(&id).map(|lock| lock.held(&clock.boot_id, now)).transpose()?.flatten();
-        Ok(PlanView { record, lock })
+        let cancel_requested = asked.remove(&id).map(RequestRow::request).transpose()?;
+        Ok(PlanView { record, lock, cancel_requested })
     };
     let views = rows.into_iter().map(view).collect::<Result<Vec<_>, _>>()?;
     Ok(PlanPage { total: total(connection, filter)?, plans: views })
@@ -178,6 +183,21 @@ fn locks_of(connection: &mut SqliteConnection, ids: &str) -> QueryResult<HashMap
         .filter(among("resource_id", ids))
         .select(LockRow::as_select())
         .load::<LockRow>(connection)?;
+    Ok(rows.into_iter().map(|row| (row.resource_id.clone(), row)).collect())
+}
+
+/// The open requests to cancel, by plan: one each at most.
+fn cancellations_of(
+    connection: &mut SqliteConnection,
+    ids: &str,
+) -> QueryResult<HashMap<String, RequestRow>> {
+    let rows = requests::table
+        .filter(requests::resource_type.eq("plan"))
+        .filter(requests::kind.eq("cancel"))
+        .filter(requests::closed_at.is_null())
+        .filter(among("resource_id", ids))
+        .select(RequestRow::as_select())
+        .load::<RequestRow>(connection)?;
     Ok(rows.into_iter().map(|row| (row.resource_id.clone(), row)).collect())
 }
 

@@ -121,13 +121,18 @@ pub(crate) fn holders(
     connection: &mut SqliteConnection,
     terms: &[Term],
 ) -> Result<HashMap<LockKey, OwnerId>, Fault> {
-    let keys = array(terms.iter().map(|(key, _)| row(key, None)));
+    let keys = keys_parameter(terms);
     let rows: Vec<(String, String, String)> = Holders { keys }.load(connection)?;
     let holders = rows.into_iter().map(|(kind, id, owner)| {
         let owner = RowName::new("locks", &id).parsed("owner_id", OwnerId::parse(&owner))?;
         Ok((key(&kind, &id)?, owner))
     });
     holders.collect()
+}
+
+/// The keys of those terms as one JSON parameter.
+pub(crate) fn keys_parameter(terms: &[Term]) -> String {
+    array(terms.iter().map(|(key, _)| row(key, None)))
 }
 
 fn key(kind: &str, id: &str) -> Result<LockKey, StoreError> {

@@ -15,6 +15,7 @@ mod memory;
 mod noop;
 mod races;
 mod reads;
+mod requests;
 mod round_trip;
 mod support;
 mod terms;
@@ -111,6 +112,14 @@ macro_rules! every_test {
                 plans_are_listed_newest_first_and_counted
                 filters_narrow_the_list
                 parts_of_plans_are_listed_when_asked_for
+            }
+            requests {
+                a_request_is_open_until_it_is_closed_and_stays_known
+                asking_twice_is_asking_once
+                a_request_to_let_go_is_for_one_term
+                a_plan_shows_that_it_is_to_be_cancelled
+                a_look_shows_what_is_lost_and_what_is_asked
+                a_look_after_every_change_misses_nothing
             }
             races {
                 of_many_who_ask_at_once_one_is_granted

@@ -11,6 +11,7 @@ use agents_domain::lock::{
 };
 use agents_domain::plan::{NewPlan, Opening, Plan, PlanStore};
 use agents_domain::reads::PlanReads;
+use agents_domain::request::{Pulse, Requests};
 use agents_domain::time::{BootInstant, Clock, Timestamp, Ttl};
 use agents_infrastructure::clock::HandClock;
 use agents_infrastructure::memory::MemoryStore;
@@ -37,6 +38,8 @@ pub(crate) struct Fixture {
     pub(crate) projects: Arc<dyn ProjectStore>,
     pub(crate) actions: Arc<dyn ActionStore>,
     pub(crate) reads: Arc<dyn PlanReads>,
+    pub(crate) requests: Arc<dyn Requests>,
+    pub(crate) pulse: Arc<dyn Pulse>,
     /// What must live as long as the store: a directory, for one.
     pub(crate) _kept: Box<dyn Any>,
 }
@@ -53,6 +56,8 @@ pub(crate) fn memory(unfenced: Unfenced) -> Fixture {
         projects: store.projects(),
         actions: store.actions(),
         reads: store.reads(),
+        requests: store.requests(),
+        pulse: store.pulse(),
         _kept: Box::new(()),
     }
 }
@@ -81,6 +86,8 @@ fn sqlite_with(unfenced: Unfenced, more: fn(SqliteOptions) -> SqliteOptions) -> 
         projects: Arc::new(store.projects()),
         actions: Arc::new(store.actions()),
         reads: Arc::new(store.reads()),
+        requests: Arc::new(store.requests()),
+        pulse: Arc::new(store.pulse()),
         _kept: Box::new(directory),
     }
 }

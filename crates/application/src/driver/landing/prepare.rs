@@ -9,8 +9,7 @@ use agents_domain::runner::StopCause;
 use agents_domain::workspace::{Intent, MergeRequest, Merged, Project, WorkspaceError};
 
 use crate::driver::attempt::facts;
-use crate::driver::{ApplyOptions, PhaseDriver, context, failures};
-use crate::lock_service::LockGuard;
+use crate::driver::{ApplyOptions, PhaseDriver, Under, context, failures, stop_cause};
 
 /// Why apply does not go on.
 pub(super) enum Obstacle {
@@ -39,7 +38,7 @@ impl PhaseDriver {
         &self,
         plan: &Plan,
         definition: &Definition,
-        hold: &LockGuard,
+        under: Under<'_>,
         options: ApplyOptions,
     ) -> Result<Prepared, Obstacle> {
         let mut ready = Vec::new();
@@ -58,7 +57,7 @@ impl PhaseDriver {
         }
         let mut validations = Vec::new();
         for merge in &ready {
-            self.validate(plan, definition, merge, hold, &mut validations).await?;
+            self.validate(plan, definition, merge, under, &mut validations).await?;
         }
         if definition.action.apply.land == LandOn::Branch {
             ready.clear();
@@ -66,6 +65,10 @@ impl PhaseDriver {
         for merge in &ready {
             let checked = self.parts.landings.check_checkout(&merge.project, &merge.intent).await;
             checked.map_err(|error| failed(plan, &error))?;
+        }
+        // The last moment at which it changes nothing.
+        if let Some(request) = under.request() {
+            return Err(Obstacle::Stopped(stop_cause(&request)));
         }
         let intents = ready.into_iter().map(|ready| ready.intent).collect();
         Ok(Prepared { intents, validations })

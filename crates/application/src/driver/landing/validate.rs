@@ -12,8 +12,7 @@ use agents_domain::workspace::{Project, Slot, WorkspaceError};
 
 use super::prepare::{Obstacle, Ready, failed};
 use crate::driver::attempt::facts;
-use crate::driver::{PhaseDriver, context, failures};
-use crate::lock_service::LockGuard;
+use crate::driver::{PhaseDriver, Under, context, failures};
 
 struct Command<'a> {
     purpose: String,
@@ -28,7 +27,7 @@ impl PhaseDriver {
         plan: &Plan,
         definition: &Definition,
         merge: &Ready,
-        hold: &LockGuard,
+        under: Under<'_>,
         validations: &mut Vec<Validation>,
     ) -> Result<(), Obstacle> {
         if definition.action.validations.is_empty() {
@@ -37,7 +36,7 @@ impl PhaseDriver {
         let slot = slot(plan, &merge.project);
         let previewed = self.parts.landings.preview(&slot, &merge.intent.new).await;
         let directory = previewed.map_err(|error| failed(plan, &error))?;
-        let outcome = self.check_all(plan, definition, &slot, directory, hold, validations).await;
+        let outcome = self.check_all(plan, definition, &slot, directory, under, validations).await;
         self.close_preview(&slot).await;
         outcome?;
         let required = validations.iter().filter(|validation| validation.required && !validation.passed);
@@ -56,14 +55,14 @@ impl PhaseDriver {
         definition: &Definition,
         slot: &Slot,
         directory: PathBuf,
-        hold: &LockGuard,
+        under: Under<'_>,
         validations: &mut Vec<Validation>,
     ) -> Result<(), Obstacle> {
         for spec in &definition.action.validations {
             let purpose = format!("validation {}", spec.name);
             let command = Command { purpose: purpose.clone(), program: &spec.program, timeout: spec.timeout };
             let invocation = self.invocation(plan, definition, slot, directory.clone(), command).await;
-            let message = match self.run_stoppable(invocation.map_err(Obstacle::Failed)?, hold).await {
+            let message = match self.run_stoppable(invocation.map_err(Obstacle::Failed)?, under).await {
                 Ok(RunReport { ended: Ended::Stopped(cause), .. }) => return Err(Obstacle::Stopped(cause)),
                 Ok(report) => failures::of_report(plan.id, &purpose, &report).map(|failure| failure.message),
                 Err(error) => Some(error.to_string()),
@@ -81,14 +80,14 @@ impl PhaseDriver {
 
     /// Runs the action's command for afterwards, at most once. The landing stands whatever comes
     /// of it.
-    pub(super) async fn after(&self, plan: &Plan, definition: &Definition, hold: &LockGuard) {
+    pub(super) async fn after(&self, plan: &Plan, definition: &Definition, under: Under<'_>) {
         let Some(program) = &definition.action.apply.after else { return };
         let Some(project) = definition.projects.first() else { return };
         let facts = facts(plan, project);
         let landed = facts.landing.as_ref().map(|landing| &landing.intent.new);
         let Some(commit) = landed.or(facts.tip.as_ref()) else { return };
         let slot = slot(plan, project);
-        let problem = self.run_after(plan, definition, &slot, commit, program, hold).await.err();
+        let problem = self.run_after(plan, definition, &slot, commit, program, under).await.err();
         self.close_preview(&slot).await;
         if let Some(problem) = problem {
             self.warn(&format!("plan {} is applied, but its `after` command failed: {problem}", plan.id));
@@ -102,13 +101,13 @@ impl PhaseDriver {
         slot: &Slot,
         commit: &Oid,
         program: &Program,
-        hold: &LockGuard,
+        under: Under<'_>,
     ) -> Result<(), String> {
         let previewed = self.parts.landings.preview(slot, commit).await;
         let directory = previewed.map_err(|error: WorkspaceError| error.to_string())?;
         let command = Command { purpose: "after".to_owned(), program, timeout: None };
         let invocation = self.invocation(plan, definition, slot, directory, command).await;
-        let report = self.run_stoppable(invocation.map_err(|failure| failure.message)?, hold).await;
+        let report = self.run_stoppable(invocation.map_err(|failure| failure.message)?, under).await;
         let report = report.map_err(|error| error.to_string())?;
         if let Ended::Stopped(_) = report.ended {
             return Err("it was stopped".to_owned());

@@ -1,0 +1,187 @@
+//! Requests: cancelling a plan whoever holds it, and heeding what others ask of us.
+//!
+//! ```text
+//! asker:   hold? ── another's ── ask ── … ── cancelled by its holder: done
+//!                                        └── the lock is free, or its holder dead: cancels itself
+//!                                        └── no answer in time: said so; the request stays open
+//! holder:  at each tick and between any two steps: asked? ── stop the command ── save ── cancel
+//! ```
+//!
+//! Whoever takes the lock of a plan serves what was asked of its holder before anything else.
+
+use agents_domain::id::PlanId;
+use agents_domain::lock::{Conflict, LockError, LockKey};
+use agents_domain::plan::{Plan, State, Work};
+use agents_domain::request::{Request, Wish};
+use agents_domain::runner::StopCause;
+use agents_domain::time::BootInstant;
+
+use super::{DriveError, PhaseDriver};
+use crate::lifecycle::LifecycleError;
+use crate::lock_service::{LockGuard, Wait};
+
+impl PhaseDriver {
+    /// `plan cancel`: gives up a plan. Held by another: its holder is asked, and waited for. With
+    /// `keep_landed` also a plan of which a part has landed, knowingly.
+    pub async fn cancel(
+        &self,
+        plan: PlanId,
+        reason: Option<String>,
+        keep_landed: bool,
+    ) -> Result<Plan, DriveError> {
+        let mut asked_at: Option<BootInstant> = None;
+        loop {
+            let held = match self.lifecycle().hold(plan, "plan cancel", Wait::No).await {
+                Ok(hold) => return self.cancel_held(plan, hold, reason, keep_landed).await,
+                Err(LifecycleError::Lock { source: LockError::Conflict(Conflict(held)), .. }) => held,
+                Err(error) => return Err(error.into()),
+            };
+            let now = self.parts.clock.boottime();
+            if let Some(since) = asked_at {
+                let found = self.lifecycle().load(plan).await?;
+                if found.state() == State::Cancelled {
+                    return Ok(found);
+                }
+                if now.since(since) >= self.parts.patience {
+                    return Err(DriveError::NoAnswer { plan, held });
+                }
+            } else {
+                let wish = Wish::Cancel { keep_landed };
+                let locks = self.lifecycle().locks();
+                locks.ask(LockKey::Plan(plan), wish, reason.clone()).await.map_err(LifecycleError::from)?;
+                self.lifecycle().observer().asked(&held);
+                asked_at = Some(now);
+            }
+            tokio::select! {
+                biased;
+                cause = self.parts.stop.stopped() => return Err(DriveError::Stopped { plan, cause }),
+                () = self.lifecycle().locks().pause() => {}
+            }
+        }
+    }
+
+    async fn cancel_held(
+        &self,
+        plan: PlanId,
+        hold: LockGuard,
+        reason: Option<String>,
+        keep_landed: bool,
+    ) -> Result<Plan, DriveError> {
+        let cancelled = async {
+            let plan = self.recovered(plan, &hold).await?;
+            Ok(self.lifecycle().cancel(plan.id, reason, keep_landed, Vec::new()).await?)
+        };
+        let outcome = cancelled.await;
+        if outcome.is_ok() {
+            self.close_cancellations(plan, "cancelled").await;
+        }
+        self.let_go(hold).await;
+        outcome
+    }
+
+    /// What was asked of the holder of a plan before we took its lock.
+    pub(super) async fn heed_earlier(&self, plan: &Plan) -> Result<(), DriveError> {
+        if plan.state().is_terminal() {
+            return Ok(());
+        }
+        let open = self.lifecycle().locks().open_requests(&LockKey::Plan(plan.id)).await;
+        let open = open.map_err(LifecycleError::from)?;
+        match open.iter().find(|request| matches!(request.wish, Wish::Cancel { .. })) {
+            Some(request) => self.cancel_as_asked(plan.id, request, Vec::new()).await,
+            None => Ok(()),
+        }
+    }
+
+    /// What was asked of us meanwhile; to be called between any two steps.
+    pub(super) async fn heed(&self, plan: PlanId, hold: &LockGuard) -> Result<(), DriveError> {
+        match hold.request() {
+            None => Ok(()),
+            Some(request) if matches!(request.wish, Wish::Cancel { .. }) => {
+                self.cancel_as_asked(plan, &request, Vec::new()).await
+            }
+            Some(_) => Err(DriveError::Stopped { plan, cause: StopCause::Asked }),
+        }
+    }
+
+    /// Cancels, and says so by the error. If a plan cannot be cancelled where it is, the request
+    /// is answered so and the plan goes on.
+    async fn cancel_as_asked(
+        &self,
+        plan: PlanId,
+        request: &Request,
+        work: Vec<Work>,
+    ) -> Result<(), DriveError> {
+        let keep_landed = matches!(request.wish, Wish::Cancel { keep_landed: true });
+        match self.lifecycle().cancel(plan, request.reason.clone(), keep_landed, work).await {
+            Ok(_) => {
+                self.close(request, "cancelled").await;
+                Err(DriveError::Stopped { plan, cause: StopCause::Cancelled })
+            }
+            Err(LifecycleError::Refused(refusal)) => {
+                self.close(request, &format!("refused: {}", refusal.reason)).await;
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// A command was stopped because its plan is to be cancelled: does that, with its work. `Ok`:
+    /// the plan cannot be cancelled where it is.
+    pub(super) async fn cancel_stopped(
+        &self,
+        plan: PlanId,
+        hold: &LockGuard,
+        work: Vec<Work>,
+    ) -> Result<(), DriveError> {
+        match hold.request() {
+            Some(request) => self.cancel_as_asked(plan, &request, work).await,
+            None => Err(DriveError::Stopped { plan, cause: StopCause::Cancelled }),
+        }
+    }
+
+    /// The end of a command: what was asked of us meanwhile and is not done yet is done, or
+    /// answered.
+    pub(super) async fn answer(
+        &self,
+        plan: PlanId,
+        hold: &LockGuard,
+        outcome: Result<Plan, DriveError>,
+    ) -> Result<Plan, DriveError> {
+        let outcome = match outcome {
+            Err(DriveError::Stopped { cause: StopCause::Cancelled, .. }) => {
+                match self.cancel_stopped(plan, hold, Vec::new()).await {
+                    Ok(()) => outcome,
+                    Err(error) => Err(error),
+                }
+            }
+            outcome => outcome,
+        };
+        if let (Ok(plan), Some(_)) = (&outcome, hold.request())
+            && plan.state() == State::Applied
+        {
+            self.close_cancellations(plan.id, "too late: it is applied").await;
+        }
+        outcome
+    }
+
+    /// Once the locks are given back: whoever asked for that has got it.
+    pub(super) async fn answer_let_go(&self, asked: Option<Request>) {
+        if let Some(request) = asked.filter(|request| matches!(request.wish, Wish::LetGo { .. })) {
+            self.close(&request, "let go").await;
+        }
+    }
+
+    async fn close_cancellations(&self, plan: PlanId, outcome: &str) {
+        let open = self.lifecycle().locks().open_requests(&LockKey::Plan(plan)).await.unwrap_or_default();
+        for request in open.iter().filter(|request| matches!(request.wish, Wish::Cancel { .. })) {
+            self.close(request, outcome).await;
+        }
+    }
+
+    /// An answer that cannot be stored changes nothing: whoever asked sees the plan itself.
+    async fn close(&self, request: &Request, outcome: &str) {
+        if let Err(error) = self.lifecycle().locks().close(request, outcome).await {
+            tracing::warn!(%error, outcome, "a request could not be answered");
+        }
+    }
+}
