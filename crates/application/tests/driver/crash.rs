@@ -90,8 +90,8 @@ async fn a_run_survives_a_crash_at_every_step() {
     let mut steps = 1;
     loop {
         let world = World::with(&["api", "web"]);
-        let lived = carry_on(&world, 1, steps).await;
-        assert!(carry_on(&world, 2, NEVER).await);
+        let lived = Box::pin(carry_on(&world, 1, steps)).await;
+        assert!(Box::pin(carry_on(&world, 2, NEVER)).await);
         end_well(&world, &format!("crash at step {steps}")).await;
         if lived {
             break;
@@ -110,9 +110,9 @@ async fn who_carries_on_may_crash_too() {
         let mut whole = false;
         loop {
             let world = World::new();
-            whole |= carry_on(&world, 1, first).await;
-            let lived = carry_on(&world, 2, second).await;
-            assert!(carry_on(&world, 3, NEVER).await);
+            whole |= Box::pin(carry_on(&world, 1, first)).await;
+            let lived = Box::pin(carry_on(&world, 2, second)).await;
+            assert!(Box::pin(carry_on(&world, 3, NEVER)).await);
             end_well(&world, &format!("crashes at steps {first} and {second}")).await;
             if lived {
                 break;
