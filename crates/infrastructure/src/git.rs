@@ -20,6 +20,7 @@ mod identity;
 mod index;
 mod inspect;
 mod keep;
+mod kept;
 mod land;
 mod merge;
 mod output;
@@ -42,6 +43,7 @@ use async_trait::async_trait;
 
 pub use command::Git;
 pub use inspect::{Found, check_project, inspect, locate};
+pub use kept::Kept;
 
 use paths::Kind;
 
