@@ -13,3 +13,4 @@ pub mod run;
 
 mod drive;
 mod resolve;
+mod results;

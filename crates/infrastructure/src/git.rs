@@ -1,7 +1,8 @@
 //! The repositories, by the `git` command line: worktrees of attempts, snapshots, landings.
 //!
 //! [`GitWorkspace`] is the adapter of the ports [`Worktrees`] and [`Landings`]; [`fn@inspect`] and
-//! [`locate`] say what a path is before it becomes a project. Every port method does all of its
+//! [`locate`] say what a path is before it becomes a project; [`fn@diff`], [`snapshots`] and
+//! [`fn@export`] show and restore what came of a plan. Every port method does all of its
 //! work inside one blocking task, which runs to its end even if the caller is dropped.
 //!
 //! What holds everywhere:
@@ -15,6 +16,7 @@
 mod checkout;
 mod command;
 mod copy;
+mod export;
 mod failure;
 mod identity;
 mod index;
@@ -27,6 +29,7 @@ mod output;
 mod paths;
 mod plan_branch;
 mod refs;
+mod results;
 mod snapshot;
 mod version;
 mod worktree;
@@ -42,8 +45,10 @@ use agents_domain::workspace::{
 use async_trait::async_trait;
 
 pub use command::Git;
+pub use export::export;
 pub use inspect::{Found, check_project, inspect, locate};
 pub use kept::Kept;
+pub use results::{FileChange, changed_files, diff, plan_tip, snapshots};
 
 use paths::Kind;
 

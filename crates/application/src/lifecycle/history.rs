@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use agents_domain::id::PlanId;
 use agents_domain::name::Name;
+use agents_domain::oid::Oid;
 use agents_domain::plan::{Change, Event, Saved, Work};
 
 use super::{LifecycleError, PlanLifecycleService};
@@ -29,6 +30,20 @@ pub fn works(events: &[Event]) -> Works {
         }
         let said = of_change(&event.change).iter();
         found.extend(said.map(|work| ((attempt, work.project.clone()), work.saved.clone())));
+    }
+    found
+}
+
+/// The commit that an attempt's work builds on in each project: the base that was sealed before it.
+pub fn bases(events: &[Event], attempt: u32) -> BTreeMap<Name, Oid> {
+    let (mut started, mut found) = (0, BTreeMap::new());
+    for event in events {
+        if let Change::PhaseStarted { bases, .. } = &event.change {
+            started += 1;
+            if started <= attempt {
+                found.extend(bases.clone());
+            }
+        }
     }
     found
 }

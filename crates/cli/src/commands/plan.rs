@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::app::App;
 use crate::args::plan::{ListArgs, PlanCommand};
 use crate::args::value::PlanRef;
-use crate::commands::{drive, resolve, run};
+use crate::commands::{drive, resolve, results, run};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::render::{Body, Report, ask, events_report, plans_report};
@@ -49,6 +49,8 @@ pub fn plan(app: &App, command: &PlanCommand) -> Result<Report, Failure> {
             let events = app.block_on(app.store.plans().events(resolve::plan(app, plan)?))?;
             Ok(events_report(&events, app.now()))
         }
+        PlanCommand::Diff { plan, attempt, stat } => results::diff(app, plan, *attempt, *stat),
+        PlanCommand::Restore { plan, attempt, dir } => results::restore(app, plan, *attempt, dir),
         PlanCommand::Log { plan, attempt } => log(app, plan, *attempt),
     }
 }

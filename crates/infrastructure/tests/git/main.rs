@@ -6,5 +6,6 @@ mod inspect;
 mod land;
 mod merge;
 mod program;
+mod results;
 mod snapshot;
 mod worktree;
