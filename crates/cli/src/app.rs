@@ -7,8 +7,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use agents_application::driver::DriverParts;
+use agents_application::housekeeping::{Housekeeper, HousekeeperParts};
 use agents_application::lock_service::LockParts;
 use agents_application::{LockService, PhaseDriver, PlanLifecycleService, StopHub, Wait};
+use agents_domain::housekeeping::Leftovers;
 use agents_domain::id::{Ids, OwnerId};
 use agents_domain::lock::{HeldLock, Holder, Liveness, Processes};
 use agents_domain::time::{Clock, Timestamp};
@@ -162,6 +164,22 @@ impl App {
             grace: self.base.settings.grace,
             wait_for_plan: self.wait(Wait::No),
             wait_for_projects: self.wait(Wait::Forever),
+        })
+    }
+
+    /// Finds what plans left on disk.
+    pub fn leftovers(&self) -> Arc<dyn Leftovers> {
+        Arc::new(GitWorkspace::new(self.git.clone(), &self.base.settings.state_dir))
+    }
+
+    /// Removes what plans left on disk.
+    pub fn housekeeper(&self) -> Housekeeper {
+        let workspace = Arc::new(GitWorkspace::new(self.git.clone(), &self.base.settings.state_dir));
+        Housekeeper::new(HousekeeperParts {
+            lifecycle: self.lifecycle(),
+            worktrees: workspace.clone(),
+            leftovers: workspace,
+            clock: self.clock.clone(),
         })
     }
 

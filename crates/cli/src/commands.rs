@@ -8,6 +8,7 @@ pub mod init;
 pub mod lock;
 pub mod plan;
 pub mod project;
+pub mod prune;
 pub mod recover;
 pub mod run;
 

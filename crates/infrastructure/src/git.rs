@@ -24,6 +24,7 @@ mod inspect;
 mod keep;
 mod kept;
 mod land;
+mod leftovers;
 mod merge;
 mod output;
 mod paths;
@@ -36,6 +37,7 @@ mod worktree;
 
 use std::path::{Path, PathBuf};
 
+use agents_domain::housekeeping::{Leftover, Leftovers};
 use agents_domain::id::PlanId;
 use agents_domain::lock::FencingToken;
 use agents_domain::oid::Oid;
@@ -50,6 +52,7 @@ pub use inspect::{Found, check_project, inspect, locate};
 pub use kept::Kept;
 pub use results::{FileChange, changed_files, diff, plan_tip, snapshots};
 
+use leftovers::Ground;
 use paths::Kind;
 
 /// Worktrees, snapshots and landings in real repositories.
@@ -59,12 +62,17 @@ use paths::Kind;
 pub struct GitWorkspace {
     git: Git,
     root: PathBuf,
+    files: PathBuf,
 }
 
 impl GitWorkspace {
     /// Works below `state_dir`, which is made when it is first needed.
     pub fn new(git: Git, state_dir: &Path) -> Self {
-        Self { git, root: state_dir.join("worktrees") }
+        Self { git, root: state_dir.join("worktrees"), files: state_dir.join("attempts") }
+    }
+
+    fn ground(&self) -> Ground<'_> {
+        Ground { git: &self.git, root: &self.root, files: &self.files }
     }
 
     /// Runs the whole of `work` in one blocking task. A panic in it goes on in the caller.
@@ -173,5 +181,23 @@ impl Landings for GitWorkspace {
     async fn close_preview(&self, slot: &Slot) -> Result<(), WorkspaceError> {
         let slot = slot.clone();
         self.blocking(move |at| worktree::remove(&at.git, &at.root, &slot, Kind::Preview)).await
+    }
+}
+
+#[async_trait]
+impl Leftovers for GitWorkspace {
+    async fn plans(&self, projects: &[Project]) -> Result<Vec<PlanId>, WorkspaceError> {
+        let projects = projects.to_vec();
+        self.blocking(move |at| at.ground().plans(&projects)).await
+    }
+
+    async fn of(&self, plan: PlanId, projects: &[Project]) -> Result<Vec<Leftover>, WorkspaceError> {
+        let projects = projects.to_vec();
+        self.blocking(move |at| at.ground().of(plan, &projects)).await
+    }
+
+    async fn remove(&self, leftover: &Leftover, projects: &[Project]) -> Result<(), WorkspaceError> {
+        let (leftover, projects) = (leftover.clone(), projects.to_vec());
+        self.blocking(move |at| at.ground().remove(&leftover, &projects)).await
     }
 }

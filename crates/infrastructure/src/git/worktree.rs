@@ -60,6 +60,18 @@ pub(super) fn remove(git: &Git, root: &Path, slot: &Slot, kind: Kind) -> Result<
     place.forget()
 }
 
+/// Drops git's own record of a directory that is not there.
+pub(super) fn forget_record(git: &Git, common_dir: &Path, dir: &Path) -> Result<(), WorkspaceError> {
+    let _held = hold(common_dir)?;
+    match fs::symlink_metadata(dir) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        _ => return Err(unsuitable(dir, "it is there again")),
+    }
+    let record = git.repository(common_dir).call(&["worktree", "remove", "--force", "--force"]);
+    // "No such worktree" is fine.
+    record.args([dir.as_os_str()]).output().map(drop)
+}
+
 /// Removes a directory that may not be there. Links are not followed.
 fn remove_all(dir: &Path) -> Result<(), WorkspaceError> {
     match fs::remove_dir_all(dir) {
