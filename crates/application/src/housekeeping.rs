@@ -12,6 +12,7 @@ use std::time::Duration;
 use agents_domain::housekeeping::{Leftover, LeftoverKind, Leftovers};
 use agents_domain::id::PlanId;
 use agents_domain::lock::FencingToken;
+use agents_domain::name::Name;
 use agents_domain::oid::Oid;
 use agents_domain::plan::{Definition, Saved};
 use agents_domain::time::Clock;
@@ -95,6 +96,21 @@ impl Housekeeper {
             tracing::warn!("a lock could not be released and ends with its lease: {error}");
         }
         outcome
+    }
+
+    /// The directories that an unfinished plan's log calls kept, and that are not there: by attempt
+    /// and project.
+    pub async fn missing(&self, plan: PlanId) -> Result<Vec<(u32, Name)>, PruneError> {
+        let (tidy, found) = self.judged(plan, Wish { older_than: Duration::ZERO, kept: false }).await?;
+        let is_there = |attempt: u32, name: &Name| {
+            let mut directories =
+                found.iter().map(|one| &one.leftover).filter(|left| left.kind == LeftoverKind::Worktree);
+            directories.any(|left| left.attempt == Some(attempt) && left.project.as_ref() == Some(name))
+        };
+        let kept = |saved: &Saved| !matches!(saved, Saved::Snapshot { kept: None, .. });
+        let gone =
+            tidy.works.iter().filter(|((attempt, name), saved)| kept(saved) && !is_there(*attempt, name));
+        Ok(gone.map(|(key, _)| key.clone()).collect())
     }
 
     async fn judged(&self, plan: PlanId, wish: Wish) -> Result<(Tidy, Vec<Judged>), PruneError> {
