@@ -177,8 +177,8 @@ Feature: Work is never lost
     Then the exit code is 7
     And the plan is execute/errored
     And its "error.code" is "no_directory"
-    And I run "--json diagnostics"
-    And there the check "worktrees" is "warn"
+    When I run "--json diagnostics"
+    Then there the check "worktrees" is "warn"
     When I run "prune --yes"
     Then it succeeds
     And I am told "record"

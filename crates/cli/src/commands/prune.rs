@@ -34,10 +34,9 @@ pub fn prune(app: &App, args: &PruneArgs) -> Result<Report, Failure> {
     let (keeper, wish) = (app.housekeeper(), Wish { older_than: args.older_than, kept: args.kept });
     let mut tally = Tally::new();
     for plan in plans {
-        let found = match args.yes {
-            true => app.block_on(keeper.prune(plan, wish)),
-            false => app.block_on(keeper.look(plan, wish)),
-        };
+        let found = app.block_on(async {
+            if args.yes { keeper.prune(plan, wish).await } else { keeper.look(plan, wish).await }
+        });
         match found {
             Ok(found) => found.iter().for_each(|one| tally.add(one, args)),
             Err(error) => tally.skip(plan, &error),

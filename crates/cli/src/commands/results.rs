@@ -118,12 +118,11 @@ impl Results {
 pub(super) fn diff(app: &App, plan: &PlanRef, attempt: Option<u32>, stat: bool) -> Result<Report, Failure> {
     let results = Results::of(app, plan)?;
     let whole = if attempt.is_none() { results.to_result(app)? } else { None };
-    let (attempt, compared) = match whole {
-        Some(compared) => (None, compared),
-        None => {
-            let attempt = results.attempt(attempt)?;
-            (Some(attempt), results.to_attempt(attempt))
-        }
+    let (attempt, compared) = if let Some(compared) = whole {
+        (None, compared)
+    } else {
+        let attempt = results.attempt(attempt)?;
+        (Some(attempt), results.to_attempt(attempt))
     };
     let data = |projects: Vec<Value>| json!({ "plan_id": results.id().as_str(), "attempt": attempt, "projects": projects });
     if app.base.flags.format() == Format::Json {
@@ -164,7 +163,7 @@ fn listed(app: &App, one: &Compared<'_>) -> Result<Value, Failure> {
 fn file(change: &FileChange) -> Value {
     use std::os::unix::ffi::OsStrExt as _;
     let bytes = change.path.as_os_str().as_bytes();
-    let hex = || bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let hex = || bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
     json!({
         "path": change.path.to_string_lossy(),
         "path_hex": std::str::from_utf8(bytes).is_err().then(hex),

@@ -4,6 +4,7 @@ mod checkout;
 mod fixture;
 mod inspect;
 mod land;
+mod leftovers;
 mod merge;
 mod program;
 mod results;
