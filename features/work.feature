@@ -165,6 +165,31 @@ Feature: Work is never lost
     Then I am told "no snapshot could be made"
     And the file "home/state/worktrees/PLAN/2/local~site/notes.txt" was made
 
+  @process
+  Scenario: A full disk ends no plan and loses no work
+    Given a repository "site"
+    And a disk without room for big files
+    And an action "big" that runs
+      """
+      head -c 200000 /dev/urandom > big
+      [ -e ROOT/room ] || exit 3
+      """
+    And a plan of "big" on "site"
+    When I run "plan execute PLAN"
+    Then the exit code is 7
+    And its "error.code" is "exit_code"
+    And I am told "File too large"
+    And the file "home/state/worktrees/PLAN/2/local~site/big" was made
+    When I run "plan restore PLAN ROOT/found"
+    Then the exit code is 3
+    Given there is room again
+    When I run "plan retry PLAN"
+    Then it succeeds
+    And the plan is execute/complete
+    And the file "home/state/worktrees/PLAN/2/local~site/big" was made
+    When I run "plan restore PLAN ROOT/found"
+    Then the file "found/big" was made
+
   Scenario: Somebody deleted the directory of an attempt
     Given a repository "site"
     And an action "gone" that runs

@@ -40,8 +40,8 @@ async fn changes_are_listed_with_their_counts_whatever_their_names() {
     let found = changed_files(&fixture.git(), &fixture.project, &fixture.head(), &made).expect("listed");
     let shown: Vec<_> =
         found.iter().map(|one| (one.path.as_os_str().as_bytes(), one.status, one.lines)).collect();
-    let expected: Vec<(&[u8], char, Option<(u64, u64)>)> = vec![
-        (b"a", 'M', Some((1, 0))),
+    let expected = [
+        (&b"a"[..], 'M', Some((1, 0))),
         (b"b", 'D', Some((0, 1))),
         (LATIN, 'A', None),
         (b"link", 'A', Some((1, 0))),

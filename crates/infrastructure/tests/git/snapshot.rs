@@ -301,7 +301,8 @@ async fn a_repository_that_is_gone_leaves_the_directory() {
 async fn a_full_disk_loses_nothing() {
     let fixture = Fixture::new();
     let dir = fixture.open().await;
-    let text: String = (0..60_000).map(|n| format!("{}\n", n * 7_919 % 104_729)).collect();
+    // Not to be compressed to nothing.
+    let text = (0..60_000).fold(String::new(), |text, n| text + &(n * 7_919 % 104_729).to_string() + "\n");
     write(&dir, "big", &text);
     let limited = fixture.base().join("limited-git");
     // 64 blocks of 512 bytes; SIGXFSZ ignored, so that git sees the error that a full disk gives.
