@@ -21,9 +21,13 @@ use agents_domain::workspace::WorkspaceError;
 use super::{failure, output, version};
 
 /// Settings that hold for every command.
-const SETTINGS: [&str; 7] = [
+const SETTINGS: [&str; 9] = [
     // No hook of the repository runs, `reference-transaction` included.
     "core.hooksPath=/dev/null",
+    // A directory is removed once its snapshot is recorded: the snapshot must survive a power cut
+    // too. Git by itself does not wait for the disk with loose objects.
+    "core.fsync=loose-object,reference",
+    "core.fsyncMethod=batch",
     // Neither a hook nor a daemon that outlives the worktree.
     "core.fsmonitor=false",
     // Line endings are no reason to refuse a snapshot.
