@@ -10,6 +10,7 @@
 
 pub mod arguments;
 pub mod driver;
+pub mod housekeeping;
 pub mod lifecycle;
 pub mod lock_service;
 pub mod observer;

@@ -12,6 +12,8 @@
 //!       └────────────────── one token from first to last ──────────┴─────┴────────────┘
 //! ```
 
+pub mod history;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

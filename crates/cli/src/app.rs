@@ -8,8 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use agents_application::driver::DriverParts;
+use agents_application::housekeeping::{Housekeeper, HousekeeperParts};
 use agents_application::lock_service::LockParts;
 use agents_application::{LockService, PhaseDriver, PlanLifecycleService, StopHub, Wait};
+use agents_domain::housekeeping::Leftovers;
 use agents_domain::id::{Ids, OwnerId};
 use agents_domain::lock::{HeldLock, Holder, Liveness, Processes};
 use agents_domain::time::{Clock, Timestamp};
@@ -198,6 +200,22 @@ impl App {
             (false, Some(limit)) => limit,
             (false, None) => self.base.settings.grace + ANSWER,
         }
+    }
+
+    /// Finds what plans left on disk.
+    pub fn leftovers(&self) -> Arc<dyn Leftovers> {
+        Arc::new(GitWorkspace::new(self.git.clone(), &self.base.settings.state_dir))
+    }
+
+    /// Removes what plans left on disk.
+    pub fn housekeeper(&self) -> Housekeeper {
+        let workspace = Arc::new(GitWorkspace::new(self.git.clone(), &self.base.settings.state_dir));
+        Housekeeper::new(HousekeeperParts {
+            lifecycle: self.lifecycle(),
+            worktrees: workspace.clone(),
+            leftovers: workspace,
+            clock: self.clock.clone(),
+        })
     }
 
     /// `--wait` and `--no-wait` say it for every lock.

@@ -16,7 +16,7 @@ pub mod value;
 use std::ffi::OsString;
 
 use clap::error::ErrorKind;
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use global::{ColorWish, Format, Global};
 pub use topic::{Topic, topic};
@@ -45,6 +45,20 @@ pub struct Cli {
     pub command: Command,
 }
 
+/// What is removed.
+#[derive(Debug, Clone, Args)]
+pub struct PruneArgs {
+    /// Of finished plans, only what has been at rest for so long (12h, 7d)
+    #[arg(long, value_name = "D", default_value = "7d", value_parser = value::age)]
+    pub older_than: std::time::Duration,
+    /// Remove it, not only list it
+    #[arg(long)]
+    pub yes: bool,
+    /// Of finished plans, also what is nowhere else: directories without a whole snapshot, artifacts
+    #[arg(long)]
+    pub kept: bool,
+}
+
 /// What to do.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Command {
@@ -71,6 +85,9 @@ pub enum Command {
     /// Take over what ended processes left behind: record it, so that it can be tried again
     #[command(after_help = "Examples:\n  agents recover")]
     Recover,
+    /// Remove what plans left on disk and what is safe elsewhere; without --yes, only list it
+    #[command(after_help = "Examples:\n  agents prune\n  agents prune --older-than 30d --yes")]
+    Prune(PruneArgs),
     /// Check configuration, database, git, disk, locks, plans and worktrees; changes nothing
     #[command(after_help = "Examples:\n  agents diagnostics\n  agents diagnostics --json")]
     Diagnostics,
@@ -98,6 +115,7 @@ impl Command {
             Self::Plan(command) => command.name(),
             Self::Lock(command) => command.name(),
             Self::Recover => "recover",
+            Self::Prune(_) => "prune",
             Self::Diagnostics => "diagnostics",
             Self::Db(command) => command.name(),
             Self::Help { .. } => "help",

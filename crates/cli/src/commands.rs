@@ -8,8 +8,10 @@ pub mod init;
 pub mod lock;
 pub mod plan;
 pub mod project;
+pub mod prune;
 pub mod recover;
 pub mod run;
 
 mod drive;
 mod resolve;
+mod results;

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::app::Base;
 use crate::args::action::ActionCommand;
 use crate::args::{Cli, Command, Topic, topic};
-use crate::commands::{action, db, demo, diagnostics, init, lock, plan, project, recover, run};
+use crate::commands::{action, db, demo, diagnostics, init, lock, plan, project, prune, recover, run};
 use crate::config::Settings;
 use crate::env::Env;
 use crate::failure::Failure;
@@ -37,6 +37,7 @@ pub fn dispatch(cli: &Cli, settings: &Settings, env: &Env, progress: Progress) -
         Command::Run(args) => run::run(&base.open()?, args),
         Command::Plan(command) => plan::plan(&base.open()?, command),
         Command::Lock(command) => lock::lock(&base.open()?, command),
+        Command::Prune(args) => prune::prune(&base.open()?, args),
         Command::Recover => recover::recover(&base.open()?),
     }
 }

@@ -12,6 +12,7 @@
 pub mod action;
 pub mod catalogue;
 pub mod files;
+pub mod housekeeping;
 pub mod id;
 pub mod lock;
 pub mod name;

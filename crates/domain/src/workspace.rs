@@ -208,9 +208,10 @@ pub trait Worktrees: Send + Sync {
     /// user's checkout. If the process dies right after, the directory is found and kept.
     async fn open(&self, slot: &Slot, start: &Oid, copy: &[String]) -> Result<PathBuf, WorkspaceError>;
     /// Puts everything tracked and untracked in the attempt's directory, less ignored and copied
-    /// files, into a ref of its own. Nothing is removed. Repeating it with the same token returns
-    /// the first snapshot if the directory has not changed, else an error naming the ref. Without
-    /// a directory: [`WorkspaceError::NoDirectory`].
+    /// files, into a ref of its own. Nothing is removed. Repeating it returns the first snapshot if
+    /// the directory has not changed, also one of an earlier token; if it has, it is an error that
+    /// names the ref of this token. Without a directory: the newest snapshot of the attempt, or
+    /// else [`WorkspaceError::NoDirectory`].
     async fn snapshot(
         &self,
         slot: &Slot,

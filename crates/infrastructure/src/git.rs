@@ -1,7 +1,8 @@
 //! The repositories, by the `git` command line: worktrees of attempts, snapshots, landings.
 //!
 //! [`GitWorkspace`] is the adapter of the ports [`Worktrees`] and [`Landings`]; [`fn@inspect`] and
-//! [`locate`] say what a path is before it becomes a project. Every port method does all of its
+//! [`locate`] say what a path is before it becomes a project; [`fn@diff`], [`snapshots`] and
+//! [`fn@export`] show and restore what came of a plan. Every port method does all of its
 //! work inside one blocking task, which runs to its end even if the caller is dropped.
 //!
 //! What holds everywhere:
@@ -15,23 +16,28 @@
 mod checkout;
 mod command;
 mod copy;
+mod export;
 mod failure;
 mod identity;
 mod index;
 mod inspect;
 mod keep;
+mod kept;
 mod land;
+mod leftovers;
 mod merge;
 mod output;
 mod paths;
 mod plan_branch;
 mod refs;
+mod results;
 mod snapshot;
 mod version;
 mod worktree;
 
 use std::path::{Path, PathBuf};
 
+use agents_domain::housekeeping::{Leftover, Leftovers};
 use agents_domain::id::PlanId;
 use agents_domain::lock::FencingToken;
 use agents_domain::oid::Oid;
@@ -41,8 +47,12 @@ use agents_domain::workspace::{
 use async_trait::async_trait;
 
 pub use command::Git;
+pub use export::export;
 pub use inspect::{Found, check_project, inspect, locate};
+pub use kept::Kept;
+pub use results::{FileChange, changed_files, diff, plan_tip, snapshots};
 
+use leftovers::Ground;
 use paths::Kind;
 
 /// Worktrees, snapshots and landings in real repositories.
@@ -52,12 +62,17 @@ use paths::Kind;
 pub struct GitWorkspace {
     git: Git,
     root: PathBuf,
+    files: PathBuf,
 }
 
 impl GitWorkspace {
     /// Works below `state_dir`, which is made when it is first needed.
     pub fn new(git: Git, state_dir: &Path) -> Self {
-        Self { git, root: state_dir.join("worktrees") }
+        Self { git, root: state_dir.join("worktrees"), files: state_dir.join("attempts") }
+    }
+
+    fn ground(&self) -> Ground<'_> {
+        Ground { git: &self.git, root: &self.root, files: &self.files }
     }
 
     /// Runs the whole of `work` in one blocking task. A panic in it goes on in the caller.
@@ -166,5 +181,23 @@ impl Landings for GitWorkspace {
     async fn close_preview(&self, slot: &Slot) -> Result<(), WorkspaceError> {
         let slot = slot.clone();
         self.blocking(move |at| worktree::remove(&at.git, &at.root, &slot, Kind::Preview)).await
+    }
+}
+
+#[async_trait]
+impl Leftovers for GitWorkspace {
+    async fn plans(&self, projects: &[Project]) -> Result<Vec<PlanId>, WorkspaceError> {
+        let projects = projects.to_vec();
+        self.blocking(move |at| at.ground().plans(&projects)).await
+    }
+
+    async fn of(&self, plan: PlanId, projects: &[Project]) -> Result<Vec<Leftover>, WorkspaceError> {
+        let projects = projects.to_vec();
+        self.blocking(move |at| at.ground().of(plan, &projects)).await
+    }
+
+    async fn remove(&self, leftover: &Leftover, projects: &[Project]) -> Result<(), WorkspaceError> {
+        let (leftover, projects) = (leftover.clone(), projects.to_vec());
+        self.blocking(move |at| at.ground().remove(&leftover, &projects)).await
     }
 }

@@ -1,7 +1,7 @@
 //! One attempt of one phase: directories, preparation, the command, and what it left behind.
 //!
 //! ```text
-//! open worktrees → files → setup → command → snapshot each worktree → remove what is safe
+//! open worktrees → files → setup → command → snapshot each worktree → record → remove what is safe
 //! ```
 //!
 //! Whatever fails on the way, what was opened is put into a snapshot; a snapshot that cannot be
@@ -206,7 +206,7 @@ impl PhaseDriver {
                     let moved = (tree.branch.clone(), snapshot.commit.clone());
                     finished.moves.insert(project, moved);
                 }
-                finished.work.push(self.put_away(&tree.slot, snapshot).await);
+                finished.work.push(self.saved(&tree.slot, snapshot));
             }
             Err(error) => {
                 self.warn(&format!("{project}: no snapshot; its directory is kept: {error}"));
@@ -219,12 +219,9 @@ impl PhaseDriver {
         }
     }
 
-    /// Removes the directory of a safe snapshot, unless something in it is nowhere else.
-    pub(super) async fn put_away(&self, slot: &Slot, snapshot: Snapshot) -> Work {
-        let kept = match snapshot.keep_directory {
-            Some(reason) => Some(reason),
-            None => self.parts.worktrees.close(slot).await.err().map(|error| error.to_string()),
-        };
+    /// What is recorded of a snapshot. Its directory goes only after that (`clear_away`).
+    pub(super) fn saved(&self, slot: &Slot, snapshot: Snapshot) -> Work {
+        let kept = snapshot.keep_directory;
         if let Some(reason) = &kept {
             self.warn(&format!("{}: the attempt's directory is kept: {reason}", slot.project.name));
         }

@@ -36,7 +36,11 @@ impl PhaseDriver {
             };
             let finished = self.attempt(&plan, definition, spec, hold).await;
             let again = may_try_again(spec, &finished.end, tries);
-            plan = self.record(plan, definition, finished, hold).await?;
+            let (id, recorded) = (plan.id, self.record(plan, definition, finished, hold).await);
+            if !hold.is_lost() {
+                self.clear_away(id, definition).await;
+            }
+            plan = recorded?;
             if !again {
                 return Ok(plan);
             }

@@ -3,13 +3,19 @@
 //! Whoever holds the plan's lock and finds it `processing` knows that its driver is gone. The
 //! attempt's directories are put into snapshots and the phase is recorded as interrupted; an open
 //! landing is carried out instead, because its decision was durable.
+//!
+//! A directory is removed only after the transition that names its snapshot. A crash in between
+//! leaves a directory too many, never a snapshot that nothing names.
 
 use agents_domain::id::PlanId;
+use agents_domain::oid::Oid;
 use agents_domain::plan::{Definition, InterruptCause, Phase, Plan, Saved, State, Work};
 use agents_domain::workspace::{Slot, WorkspaceError};
 
 use super::attempt::{facts, slots};
 use super::{ApplyOptions, DriveError, PhaseDriver};
+use crate::housekeeping::clear;
+use crate::lifecycle::history::Works;
 use crate::lock_service::LockGuard;
 
 impl PhaseDriver {
@@ -17,6 +23,10 @@ impl PhaseDriver {
     pub(super) async fn recovered(&self, id: PlanId, hold: &LockGuard) -> Result<Plan, DriveError> {
         let plan = self.parts.lifecycle.load(id).await?;
         if plan.state() != State::Processing {
+            if plan.attempt > 0 {
+                let definition = self.parts.lifecycle.definition(id).await?;
+                self.clear_left(id, &definition, hold).await;
+            }
             return Ok(plan);
         }
         // Its driver is dead, its children may still be about to die.
@@ -34,7 +44,51 @@ impl PhaseDriver {
             }
         }
         self.warn(&format!("plan {id}: {}", InterruptCause::OwnerDied.message()));
-        Ok(self.parts.lifecycle.interrupt(id, InterruptCause::OwnerDied, work).await?)
+        let plan = self.parts.lifecycle.interrupt(id, InterruptCause::OwnerDied, work).await?;
+        self.clear_away(id, &definition).await;
+        Ok(plan)
+    }
+
+    /// Removes the last attempt's directories, once the log names the snapshots of what is in them.
+    /// Whatever fails is said and left to `agents prune`.
+    pub(super) async fn clear_away(&self, id: PlanId, definition: &Definition) {
+        for (slot, _) in self.safe(id, definition).await {
+            if let Err(error) = self.parts.worktrees.close(&slot).await {
+                self.stays(&slot, &error.to_string());
+            }
+        }
+    }
+
+    /// The same for what a process left that died right after its record. Time has passed: what
+    /// somebody wrote there since is put into another snapshot.
+    async fn clear_left(&self, id: PlanId, definition: &Definition, hold: &LockGuard) {
+        let (copied, token) = (&definition.action.worktree.copy, hold.fence().token());
+        for (slot, recorded) in self.safe(id, definition).await {
+            if let Err(reason) = clear(&*self.parts.worktrees, &slot, &recorded, token, copied).await {
+                self.stays(&slot, &reason);
+            }
+        }
+    }
+
+    /// The last attempt's places whose directories may go, and the snapshots that the log names.
+    async fn safe(&self, id: PlanId, definition: &Definition) -> Vec<(Slot, Oid)> {
+        let works = self.parts.lifecycle.works(id).await.unwrap_or_else(|error| {
+            self.warn(&format!("plan {id}: directories of its last attempt may stay: {error}"));
+            Works::new()
+        });
+        let last = works.keys().next_back().map(|(attempt, _)| *attempt);
+        let of_last = works.into_iter().filter(|((attempt, _), _)| Some(*attempt) == last);
+        let safe = of_last.filter_map(|((attempt, name), saved)| {
+            let Saved::Snapshot { commit, kept: None, .. } = saved else { return None };
+            let project = definition.projects.iter().find(|project| project.name == name)?.clone();
+            Some((Slot { plan: id, attempt, project }, commit))
+        });
+        safe.collect()
+    }
+
+    fn stays(&self, slot: &Slot, reason: &str) {
+        let name = &slot.project.name;
+        self.warn(&format!("{name}: the directory of attempt {} stays: {reason}", slot.attempt));
     }
 
     /// Snapshots one directory of an attempt that nobody drives. It may never have been made, or
@@ -51,7 +105,7 @@ impl PhaseDriver {
         let copied = &definition.action.worktree.copy;
         let token = hold.fence().token();
         match self.parts.worktrees.snapshot(slot, start, token, copied).await {
-            Ok(snapshot) => Some(self.put_away(slot, snapshot).await),
+            Ok(snapshot) => Some(self.saved(slot, snapshot)),
             Err(WorkspaceError::NoDirectory { .. }) => None,
             Err(error) => {
                 let reason = error.to_string();

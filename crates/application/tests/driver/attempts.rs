@@ -147,13 +147,16 @@ async fn without_a_snapshot_a_failure_stays_what_it_was() {
 }
 
 #[tokio::test]
-async fn a_directory_that_cannot_be_removed_is_kept_and_the_phase_succeeds() {
+async fn a_directory_that_cannot_be_removed_stays_until_the_next_command_and_the_phase_succeeds() {
     let world = World::new();
     world.workspace.fail("close", 1, git_error());
     let plan = run(&world, |_| ()).await;
     let work = work(&world, &plan).await;
     assert_eq!(plan.state(), State::Complete);
-    assert!(matches!(&work[0].saved, Saved::Snapshot { kept: Some(why), .. } if why.contains("disk full")));
+    assert!(matches!(&work[0].saved, Saved::Snapshot { kept: None, .. }), "known before it was tried");
+    assert_eq!(world.workspace.directories().0, 1);
+    world.process(2).driver.recover(plan.id).await.expect("nothing else to do");
+    assert_eq!(world.workspace.directories().0, 0);
 }
 
 #[tokio::test]

@@ -2,11 +2,13 @@
 //!
 //! Each time others carry on, as a person or a worker would, until the plan is applied. Whatever
 //! the step was: each branch has moved once, the log replays to the plan, later terms have greater
-//! tokens, no attempt was made twice, and no lock, directory or command is left.
+//! tokens, no attempt was made twice, and no lock, directory or command is left. At the moment of
+//! each crash no directory is gone whose snapshot the log does not name.
 
 use agents_application::Order;
+use agents_application::lifecycle::history::works;
 use agents_domain::id::PlanId;
-use agents_domain::plan::{Phase, State};
+use agents_domain::plan::{Phase, Saved, State};
 use agents_domain::reads::PlanFilter;
 
 use crate::fuse::Fuse;
@@ -66,8 +68,25 @@ async fn carry_on(world: &World, pid: u32, steps: u32) -> bool {
     };
     if !lived {
         world.dies(pid);
+        nothing_is_lost(world, &format!("{steps} steps of {pid}")).await;
     }
     lived
+}
+
+/// At any moment: what was made is there, or the log names the snapshot of it.
+async fn nothing_is_lost(world: &World, what: &str) {
+    let Some(plan) = only_plan(world).await else { return };
+    let works = works(&world.events(plan).await);
+    for slot in world.workspace.opened() {
+        let saved = works.get(&(slot.attempt, slot.project.name.clone()));
+        let named = match saved {
+            Some(Saved::Snapshot { reference, commit, .. }) => {
+                world.workspace.read(&slot.project, reference).as_ref() == Some(commit)
+            }
+            _ => false,
+        };
+        assert!(named || world.workspace.has_directory(&slot), "{what}: {slot:?} is in {saved:?}");
+    }
 }
 
 async fn end_well(world: &World, what: &str) {

@@ -8,6 +8,7 @@ mod landing;
 mod levels;
 mod notes;
 mod orders;
+mod pruning;
 mod recovering;
 mod requests;
 mod stopping;

@@ -67,6 +67,97 @@ async fn an_attempt_whose_directory_is_gone_left_nothing() {
     world.check(plan).await;
 }
 
+/// A driver dies between the record of an attempt and the removal of its directory.
+async fn dead_before_removal(world: &World) -> PlanId {
+    let fuse = Fuse::of(u32::MAX);
+    let process = world.process_on(1, world.ports().fused(&fuse));
+    let (dead, burning) = (world.clone(), fuse.clone());
+    world.workspace.before("close", 1, move |_| {
+        burning.blow();
+        dead.dies(1);
+        Err(git_error())
+    });
+    tokio::select! {
+        biased;
+        ended = process.driver.run(world.order(|_| ()), false, PLAINLY) => panic!("it dies: {ended:?}"),
+        () = fuse.blown() => {}
+    }
+    world.workspace.opened()[0].plan
+}
+
+async fn recorded(world: &World, plan: PlanId) -> Vec<Work> {
+    let works = world.process(80).driver.lifecycle().works(plan).await.expect("read");
+    works.into_iter().map(|((_, project), saved)| Work { project, saved }).collect()
+}
+
+#[tokio::test]
+async fn a_directory_goes_only_once_its_snapshot_is_recorded() {
+    let world = World::new();
+    let plan = dead_before_removal(&world).await;
+    assert_eq!(at(&world.load(plan).await), (Phase::Execute, State::Complete));
+    let works = recorded(&world, plan).await;
+    let Saved::Snapshot { reference, commit, kept: None } = &works[0].saved else { panic!("{works:?}") };
+    assert_eq!(world.workspace.read(&world.projects[0], reference).as_ref(), Some(commit));
+    assert_eq!(world.workspace.directories().0, 1, "a crash leaves a directory too many");
+    let applied = world.process(2).driver.apply(plan, PLAINLY).await.expect("applied");
+    assert_eq!((applied.state(), world.workspace.directories().0), (State::Applied, 0));
+    world.check(plan).await;
+}
+
+#[tokio::test]
+async fn what_was_written_after_the_record_gets_a_snapshot_before_its_directory_goes() {
+    let world = World::new();
+    let plan = dead_before_removal(&world).await;
+    let slot = world.workspace.opened()[0].clone();
+    world.workspace.write(&world.workspace.directory(&slot), "by-hand");
+    world.process(2).driver.recover(plan).await.expect("nothing else to do");
+    assert_eq!(world.workspace.directories().0, 0);
+    let left = world.ports().worktrees;
+    let newest = left.snapshot(&slot, &world.target(0), None, &[]).await.expect("there is one");
+    assert!(newest.changed.contains(&"by-hand".to_owned()), "{newest:?}");
+    let recorded = recorded(&world, plan).await;
+    assert!(matches!(&recorded[0].saved, Saved::Snapshot { commit, .. } if *commit != newest.commit));
+}
+
+#[tokio::test]
+async fn what_has_changed_and_cannot_be_saved_stays() {
+    let world = World::new();
+    let plan = dead_before_removal(&world).await;
+    world.workspace.fail("snapshot", 2, git_error());
+    let process = world.process(2);
+    process.driver.recover(plan).await.expect("nothing else to do");
+    assert_eq!(world.workspace.directories().0, 1);
+    assert!(process.notes.have("the directory of attempt 2 stays"));
+    world.workspace.keep_directories("nested repositories (n)");
+    process.driver.recover(plan).await.expect("nothing else to do");
+    assert!(process.notes.have("stays: nested repositories (n)"));
+    assert_eq!(world.workspace.directories().0, 1);
+}
+
+/// The driver of an earlier token died after its snapshot and before the record of it.
+#[tokio::test]
+async fn a_snapshot_that_nothing_names_yet_is_found_by_the_next_holder() {
+    for directory_gone in [false, true] {
+        let world = World::new();
+        let plan = dead_during(&world, "execute").await;
+        let slot = world.workspace.opened()[0].clone();
+        world.workspace.write(&world.workspace.directory(&slot), "half");
+        let (trees, start) = (world.ports().worktrees, world.target(0));
+        let first = trees.snapshot(&slot, &start, None, &[]).await.expect("taken");
+        if directory_gone {
+            trees.close(&slot).await.expect("removed by somebody");
+        }
+        world.process(2).driver.recover(plan).await.expect("recovered");
+        let works = saved(&world, plan).await;
+        assert!(
+            matches!(&works[0].saved, Saved::Snapshot { commit, kept: None, .. } if *commit == first.commit),
+            "{works:?}"
+        );
+        assert_eq!(world.workspace.directories().0, 0);
+        world.check(plan).await;
+    }
+}
+
 #[rstest]
 #[case(git_error())]
 #[case(WorkspaceError::Unsuitable { path: "/worktrees".into(), reason: "disk full".into() })]

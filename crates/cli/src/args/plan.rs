@@ -1,5 +1,7 @@
 //! `agents run` and `agents plan …`.
 
+use std::path::PathBuf;
+
 use agents_domain::action::Automation;
 use agents_domain::name::Name;
 use agents_domain::plan::{Phase, State};
@@ -150,6 +152,36 @@ pub enum PlanCommand {
         #[arg(value_name = "PLAN", value_parser = PlanRef::parse)]
         plan: PlanRef,
     },
+    /// Show what a plan has changed: from where it started to its result
+    #[command(
+        after_help = "Examples:\n  agents plan diff 01JV8Q\n  agents plan diff 01JV8Q --stat\n  agents plan diff 01JV8Q --attempt 2"
+    )]
+    Diff {
+        /// The plan: its id, or at least the first 4 characters
+        #[arg(value_name = "PLAN", value_parser = PlanRef::parse)]
+        plan: PlanRef,
+        /// To what this attempt left, not to the result
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+        attempt: Option<u32>,
+        /// Only how much of what
+        #[arg(long)]
+        stat: bool,
+    },
+    /// Put what an attempt left into a new directory of plain files
+    #[command(
+        after_help = "Examples:\n  agents plan restore 01JV8Q ../found\n  agents plan restore 01JV8Q --attempt 2 ../found"
+    )]
+    Restore {
+        /// The plan: its id, or at least the first 4 characters
+        #[arg(value_name = "PLAN", value_parser = PlanRef::parse)]
+        plan: PlanRef,
+        /// Of this attempt, not the newest that left anything
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+        attempt: Option<u32>,
+        /// The directory; it must not be there yet, or be empty
+        #[arg(value_name = "DIR")]
+        dir: PathBuf,
+    },
     /// Print the output of a plan's commands
     #[command(after_help = "Examples:\n  agents plan log 01JV8Q\n  agents plan log 01JV8Q --attempt 2")]
     Log {
@@ -176,6 +208,8 @@ impl PlanCommand {
             Self::List(_) => "plan.list",
             Self::Status { .. } => "plan.status",
             Self::Events { .. } => "plan.events",
+            Self::Diff { .. } => "plan.diff",
+            Self::Restore { .. } => "plan.restore",
             Self::Log { .. } => "plan.log",
         }
     }

@@ -166,6 +166,12 @@ pub fn duration(text: &str) -> Result<Duration, InvalidValue> {
     Duration::try_from(signed).map_err(|_| InvalidValue::Duration)
 }
 
+/// How old something must be: a length of time, or whole days (`7d`).
+pub fn age(text: &str) -> Result<Duration, InvalidValue> {
+    let days = text.trim().strip_suffix('d').and_then(|days| days.parse::<u32>().ok());
+    days.map_or_else(|| duration(text), |days| Ok(Duration::from_hours(24 * u64::from(days))))
+}
+
 /// The length of a lease, within its bounds.
 pub fn ttl(text: &str) -> Result<Ttl, InvalidValue> {
     Ttl::new(duration(text)?).map_err(|_| InvalidValue::Ttl)
@@ -206,6 +212,15 @@ mod tests {
         let plan = PlanRef::parse(text).expect("valid");
         assert_eq!((plan.as_str(), plan.to_string().as_str()), (folded, folded));
         assert_eq!(plan.exact().is_some(), folded.len() == 26);
+    }
+
+    #[test]
+    fn an_age_may_be_given_in_days() {
+        assert_eq!(age("7d"), Ok(Duration::from_hours(168)));
+        assert_eq!(age("90s"), Ok(Duration::from_secs(90)));
+        for bad in ["7", "d", "-1d", "1.5d"] {
+            assert_eq!(age(bad), Err(InvalidValue::Duration), "{bad}");
+        }
     }
 
     #[rstest]

@@ -1,8 +1,9 @@
 //! `agents diagnostics`: what is well and what is not. Changes nothing.
 
+mod worktrees;
+
 use std::path::Path;
 
-use agents_domain::reads::PlanReads;
 use agents_infrastructure::git::Git;
 use agents_infrastructure::sqlite;
 use serde_json::json;
@@ -46,7 +47,7 @@ pub fn diagnostics(base: Base) -> Result<Report, Failure> {
         Err(failure) => checks.push(failed("database", failure)),
         Ok(app) => {
             checks.push(ok("database", app.store.path().display().to_string()));
-            checks.extend([fencing(&app), locks(&app), plans(&app), worktrees(&app)]);
+            checks.extend([fencing(&app), locks(&app), plans(&app), worktrees::check(&app)]);
         }
     }
     Ok(report(&checks))
@@ -120,25 +121,6 @@ fn plans(app: &App) -> Check {
             bad("plans", "warn", format!("{} in processing without a driver", stuck.len()), "agents recover")
         }
         Err(failure) => bad("plans", "error", failure.message, "agents db check"),
-    }
-}
-
-/// Directories of attempts whose plan is not at work: kept on purpose, or left by a crash.
-fn worktrees(app: &App) -> Check {
-    let root = app.base.settings.state_dir.join("worktrees");
-    let entries = std::fs::read_dir(&root).into_iter().flatten().flatten();
-    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
-    let idle = names.filter(|name| {
-        let Ok(plan) = agents_domain::id::PlanId::parse(name) else { return true };
-        let view = app.block_on(app.store.reads().status(plan)).ok().flatten();
-        view.is_none_or(|view| view.record.state() != agents_domain::plan::State::Processing)
-    });
-    match idle.count() {
-        0 => ok("worktrees", "none without work"),
-        n => {
-            let message = format!("{n} kept below {}", root.display());
-            bad("worktrees", "warn", message, "agents plan events PLAN says why")
-        }
     }
 }
 

@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::app::App;
 use crate::args::plan::{ListArgs, PlanCommand};
 use crate::args::value::PlanRef;
-use crate::commands::{drive, resolve, run};
+use crate::commands::{drive, resolve, results, run};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::render::{Body, Report, ask, events_report, plans_report};
@@ -53,6 +53,8 @@ pub fn plan(app: &App, command: &PlanCommand) -> Result<Report, Failure> {
             let requests = app.block_on(app.store.requests().history(&LockKey::Plan(id)))?;
             Ok(events_report(&events, &requests, app.now()))
         }
+        PlanCommand::Diff { plan, attempt, stat } => results::diff(app, plan, *attempt, *stat),
+        PlanCommand::Restore { plan, attempt, dir } => results::restore(app, plan, *attempt, dir),
         PlanCommand::Log { plan, attempt } => log(app, plan, *attempt),
     }
 }

@@ -8,10 +8,10 @@
 //! Must not: decide what a failure means. Callers that expect one use [`Call::output`].
 
 use std::ffi::{OsStr, OsString};
-use std::io::Write as _;
+use std::io::{self, Read, Write as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -21,9 +21,13 @@ use agents_domain::workspace::WorkspaceError;
 use super::{failure, output, version};
 
 /// Settings that hold for every command.
-const SETTINGS: [&str; 7] = [
+const SETTINGS: [&str; 9] = [
     // No hook of the repository runs, `reference-transaction` included.
     "core.hooksPath=/dev/null",
+    // A directory is removed once its snapshot is recorded: the snapshot must survive a power cut
+    // too. Git by itself does not wait for the disk with loose objects.
+    "core.fsync=loose-object,reference",
+    "core.fsyncMethod=batch",
     // Neither a hook nor a daemon that outlives the worktree.
     "core.fsmonitor=false",
     // Line endings are no reason to refuse a snapshot.
@@ -189,6 +193,15 @@ impl Call {
         .map_err(|error| version::unusable(self.command.get_program(), &error))
     }
 
+    /// Starts it; its stdout is read as it comes, never held as a whole.
+    pub(super) fn stream(mut self) -> Result<Stream, WorkspaceError> {
+        tracing::debug!(command = %self.shown, dir = %self.dir.display(), "git");
+        let spawned = self.command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
+        let mut child = spawned.map_err(|error| version::unusable(self.command.get_program(), &error))?;
+        let out = child.stdout.take();
+        Ok(Stream { child, out, shown: self.shown })
+    }
+
     /// Runs it and returns its stdout; a failure becomes [`WorkspaceError::Git`].
     pub(super) fn run(self) -> Result<Vec<u8>, WorkspaceError> {
         self.run_or(&[]).map(|output| output.stdout)
@@ -206,5 +219,33 @@ impl Call {
     pub(super) fn run_oid(self) -> Result<Oid, WorkspaceError> {
         let (shown, dir) = (self.shown.clone(), self.dir.clone());
         output::oid(&self.run()?, &shown, &dir)
+    }
+}
+
+/// The stdout of a command that runs. A command that fails is an error where the output ends.
+pub(super) struct Stream {
+    child: Child,
+    out: Option<ChildStdout>,
+    shown: String,
+}
+
+impl Read for Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let Some(out) = &mut self.out else { return Ok(0) };
+        let count = out.read(buffer)?;
+        if count > 0 || buffer.is_empty() {
+            return Ok(count);
+        }
+        self.out = None;
+        let status = self.child.wait()?;
+        if status.success() { Ok(0) } else { Err(io::Error::other(format!("git {}: {status}", self.shown))) }
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        // Nobody reads on: git ends at its next write.
+        self.out = None;
+        drop(self.child.wait());
     }
 }

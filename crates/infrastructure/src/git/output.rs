@@ -45,6 +45,8 @@ pub(super) fn oid(bytes: &[u8], shown: &str, dir: &Path) -> Result<Oid, Workspac
 pub(super) struct Changed {
     /// The path, any bytes.
     pub(super) path: Vec<u8>,
+    /// Git's letter for what happened to it.
+    pub(super) status: char,
     /// Whether the new side is a commit of another repository.
     pub(super) gitlink: bool,
 }
@@ -55,7 +57,8 @@ pub(super) fn changes(raw: &[u8]) -> Vec<Changed> {
     let mut found = Vec::new();
     while let (Some(meta), Some(path)) = (fields.next(), fields.next()) {
         let gitlink = meta.split(|byte| *byte == b' ').nth(1) == Some(b"160000");
-        found.push(Changed { path: path.to_owned(), gitlink });
+        let status = meta.last().copied().map_or('M', char::from);
+        found.push(Changed { path: path.to_owned(), status, gitlink });
     }
     found
 }

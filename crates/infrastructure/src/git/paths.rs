@@ -3,6 +3,7 @@
 //! ```text
 //! <state>/worktrees/<ULID>/<attempt>/local~api                 the worktree
 //!                                    local~api~made            its marker, written before it
+//!                                    local~api~removed         the worktree while it is removed
 //!                                    local~api~preview         a throwaway checkout of a merge
 //!                                    local~api~preview~made    its marker
 //! ```
@@ -89,6 +90,13 @@ impl Place {
             None if self.marker.is_file() => self.expected().map(Some),
             found => Ok(found),
         }
+    }
+
+    /// Where the directory is put while it is removed: a name of ours too.
+    pub(super) fn aside(&self) -> Result<PathBuf, WorkspaceError> {
+        let mut name = self.leaf().as_os_str().to_owned();
+        name.push("~removed");
+        Ok(self.expected()?.with_file_name(name))
     }
 
     /// Forgets a directory that is not there, and the parents that are empty now.

@@ -67,7 +67,8 @@ fn is_ours(at: &At<'_>, plan: PlanId, commit: &Oid) -> Result<bool, WorkspaceErr
     Ok(!found.run()?.is_empty())
 }
 
-fn reference(plan: PlanId) -> String {
+/// The full name of the branch.
+pub(super) fn reference(plan: PlanId) -> String {
     format!("refs/heads/agents/plan-{plan}")
 }
 

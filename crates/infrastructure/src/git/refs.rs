@@ -52,6 +52,14 @@ pub(super) fn swap(
     at.call(&["update-ref", "-m", why]).args([reference, new.as_str(), old]).run().map(drop)
 }
 
+/// Removes a ref that is at `old`. One that is gone is fine.
+pub(super) fn delete(at: &At<'_>, reference: &str, old: &Oid) -> Result<(), WorkspaceError> {
+    match at.call(&["update-ref", "-d"]).args([reference, old.as_str()]).run() {
+        Err(error) if read(at, reference)?.is_some() => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// Whether `commit` is `tip` or one of its ancestors.
 pub(super) fn contains(at: &At<'_>, tip: &Oid, commit: &Oid) -> Result<bool, WorkspaceError> {
     let asked = at.call(&["merge-base", "--is-ancestor", commit.as_str(), tip.as_str()]);

@@ -8,6 +8,9 @@
 //! 4. `commit-tree -p HEAD`: commits that the child made are its history,
 //! 5. create `refs/agents/<ULID>/<attempt>/<token>/<project>`, never overwriting it.
 //!
+//! A state that an earlier holder of the plan has put into a ref already stays there; without a
+//! directory the newest of those is what the attempt left.
+//!
 //! Left out, and a reason to keep the directory: ignored files outside of caches, nested
 //! repositories, untracked files above 100 MiB.
 
@@ -23,6 +26,8 @@ use super::command::{At, Git};
 use super::failure::unsuitable;
 use super::index::{self, PrivateIndex};
 use super::keep::{self, LeftOut};
+use super::kept::{self, Kept};
+use super::output::Changed;
 use super::paths::{Kind, Place};
 use super::{copy, identity, output, refs};
 
@@ -39,7 +44,7 @@ pub(super) fn take(
 ) -> Result<Snapshot, WorkspaceError> {
     let place = Place::of(root, slot, Kind::Attempt);
     let absent = || WorkspaceError::NoDirectory { path: place.path().display().to_string() };
-    let dir = place.ours()?.ok_or_else(absent)?;
+    let Some(dir) = place.ours()? else { return earlier(git, slot, start)?.ok_or_else(absent) };
     let at = git.worktree(&dir);
     let git_dir = own_git_dir(&at, slot)?;
     let copied = names_of(copied)?;
@@ -49,13 +54,28 @@ pub(super) fn take(
     let reference =
         // 0 is never granted: it stands for an attempt without a lock.
         format!("refs/agents/{}/{}/{}/{}", slot.plan, slot.attempt, token.map_or(0, FencingToken::value), refs::component(&slot.project.name));
-    let commit = keep_in_ref(&at, slot, &tree, &reference)?;
-    let raw = at.call(&["diff-tree", "-r", "-z", "--raw", "--no-renames"]);
-    let found = output::changes(&raw.args([start.as_str(), commit.as_str()]).run()?);
+    let (reference, commit) = keep_in_ref(&at, slot, &tree, reference)?;
+    let found = changes(&at, start, &commit)?;
     let links = found.iter().filter(|change| change.gitlink);
     left_out.nested.extend(links.map(|change| change.path.clone()));
     let changed = found.iter().map(|change| output::text(&change.path)).collect();
     Ok(Snapshot { commit, reference, changed, keep_directory: left_out.reason() })
+}
+
+fn changes(at: &At<'_>, start: &Oid, commit: &Oid) -> Result<Vec<Changed>, WorkspaceError> {
+    let raw = at.call(&["diff-tree", "-r", "-z", "--raw", "--no-renames"]);
+    Ok(output::changes(&raw.args([start.as_str(), commit.as_str()]).run()?))
+}
+
+/// The newest snapshot of an attempt whose directory is gone.
+fn earlier(git: &Git, slot: &Slot, start: &Oid) -> Result<Option<Snapshot>, WorkspaceError> {
+    if !slot.project.common_dir.is_dir() {
+        return Ok(None);
+    }
+    let at = git.repository(&slot.project.common_dir);
+    let Some(Kept { reference, commit, .. }) = kept::newest(&at, slot)? else { return Ok(None) };
+    let changed = changes(&at, start, &commit)?.iter().map(|change| output::text(&change.path)).collect();
+    Ok(Some(Snapshot { commit, reference, changed, keep_directory: None }))
 }
 
 /// The git directory of the worktree, which must still be one of the project's.
@@ -140,17 +160,28 @@ fn is_large(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|found| found.is_file() && found.len() > keep::LARGE)
 }
 
-/// Puts the tree into the ref, on top of HEAD; the commit that the ref is at.
-fn keep_in_ref(at: &At<'_>, slot: &Slot, tree: &Oid, reference: &str) -> Result<Oid, WorkspaceError> {
+/// Puts the tree into the ref, on top of HEAD; the ref that has it, and the commit it is at.
+fn keep_in_ref(
+    at: &At<'_>,
+    slot: &Slot,
+    tree: &Oid,
+    reference: String,
+) -> Result<(String, Oid), WorkspaceError> {
     let head = at.call(&["rev-parse", "--verify", "-q", "HEAD^{commit}"]).run_oid()?;
-    if let Some(first) = refs::read(at, reference)? {
+    if let Some(first) = refs::read(at, &reference)? {
         return same(at, first, &head, tree, reference);
     }
+    // Who held the plan before may have died between its snapshot and the record of it.
+    if let Some(before) = kept::newest(at, slot)?
+        && is_of(at, &before.commit, &head, tree)?
+    {
+        return Ok((before.reference, before.commit));
+    }
     let commit = if refs::tree(at, &head)? == *tree { head.clone() } else { commit(at, slot, tree, &head)? };
-    let Err(error) = refs::swap(at, reference, None, &commit, "agents: snapshot") else {
-        return Ok(commit);
+    let Err(error) = refs::swap(at, &reference, None, &commit, "agents: snapshot") else {
+        return Ok((reference, commit));
     };
-    match refs::read(at, reference)? {
+    match refs::read(at, &reference)? {
         Some(first) => same(at, first, &head, tree, reference),
         None => Err(error),
     }
@@ -166,13 +197,24 @@ fn commit(at: &At<'_>, slot: &Slot, tree: &Oid, head: &Oid) -> Result<Oid, Works
 }
 
 /// An earlier snapshot, if it is of the same state.
-fn same(at: &At<'_>, first: Oid, head: &Oid, tree: &Oid, reference: &str) -> Result<Oid, WorkspaceError> {
-    let of_head = first == *head || parents(at, &first)?.contains(head.as_str());
-    if of_head && refs::tree(at, &first)? == *tree {
-        return Ok(first);
+fn same(
+    at: &At<'_>,
+    first: Oid,
+    head: &Oid,
+    tree: &Oid,
+    reference: String,
+) -> Result<(String, Oid), WorkspaceError> {
+    if is_of(at, &first, head, tree)? {
+        return Ok((reference, first));
     }
     let (expected, found) = ("absent".to_owned(), format!("{first}, a snapshot of another state"));
-    Err(WorkspaceError::RefMoved { reference: reference.to_owned(), expected, found })
+    Err(WorkspaceError::RefMoved { reference, expected, found })
+}
+
+/// Whether a snapshot is of that tree on top of that HEAD.
+fn is_of(at: &At<'_>, snapshot: &Oid, head: &Oid, tree: &Oid) -> Result<bool, WorkspaceError> {
+    let of_head = snapshot == head || parents(at, snapshot)?.contains(head.as_str());
+    Ok(of_head && refs::tree(at, snapshot)? == *tree)
 }
 
 fn parents(at: &At<'_>, commit: &Oid) -> Result<String, WorkspaceError> {

@@ -43,10 +43,13 @@ pub(super) fn remove(git: &Git, root: &Path, slot: &Slot, kind: Kind) -> Result<
     let Some(dir) = place.removable()? else { return Ok(()) };
     let common_dir = &slot.project.common_dir;
     let held = common_dir.is_dir().then(|| hold(common_dir)).transpose()?;
-    // Not by git: it refuses a worktree whose `.git` the child has broken. Links are not followed.
-    match fs::remove_dir_all(&dir) {
+    // Not by git: it refuses a worktree whose `.git` the child has broken. Set aside first: one
+    // that is removed halfway must not be taken for what the attempt left.
+    let aside = place.aside()?;
+    remove_all(&aside)?;
+    match fs::rename(&dir, &aside) {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(unsuitable(&dir, error)),
-        _ => {}
+        _ => remove_all(&aside)?,
     }
     if held.is_some() {
         // With the directory gone this drops git's own record of it, one that a crash left
@@ -55,6 +58,26 @@ pub(super) fn remove(git: &Git, root: &Path, slot: &Slot, kind: Kind) -> Result<
         record.args([dir.as_os_str()]).output()?;
     }
     place.forget()
+}
+
+/// Drops git's own record of a directory that is not there.
+pub(super) fn forget_record(git: &Git, common_dir: &Path, dir: &Path) -> Result<(), WorkspaceError> {
+    let _held = hold(common_dir)?;
+    match fs::symlink_metadata(dir) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        _ => return Err(unsuitable(dir, "it is there again")),
+    }
+    let record = git.repository(common_dir).call(&["worktree", "remove", "--force", "--force"]);
+    // "No such worktree" is fine.
+    record.args([dir.as_os_str()]).output().map(drop)
+}
+
+/// Removes a directory that may not be there. Links are not followed.
+fn remove_all(dir: &Path) -> Result<(), WorkspaceError> {
+    match fs::remove_dir_all(dir) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(unsuitable(dir, error)),
+        _ => Ok(()),
+    }
 }
 
 /// Waits for the worktree lock of a repository; dropping the file releases it.

@@ -158,6 +158,11 @@ impl ScriptedWorkspace {
         state::directory(slot, "/worktrees")
     }
 
+    /// Whether the directory of an attempt is there.
+    pub fn has_directory(&self, slot: &Slot) -> bool {
+        locked(&self.0).trees.contains_key(&state::key(slot))
+    }
+
     /// How many directories there are now: of attempts, and throwaway ones.
     pub fn directories(&self) -> (usize, usize) {
         let state = locked(&self.0);

@@ -224,3 +224,95 @@ async fn a_ref_that_cannot_be_written_is_an_error_of_git() {
     let error = fixture.try_snapshot(&[]).await.expect_err("in the way");
     assert!(matches!(&error, WorkspaceError::Git { command, .. } if command == "update-ref -m"), "{error}");
 }
+
+#[tokio::test]
+async fn a_later_holder_finds_what_an_earlier_one_has_saved() {
+    let fixture = Fixture::new();
+    let dir = fixture.open().await;
+    write(&dir, "a", "a2\n");
+    let first = fixture.snapshot().await;
+    let start = fixture.head();
+    let again = async || fixture.workspace.snapshot(&fixture.slot(1), &start, token(12), &[]).await;
+    assert_eq!(again().await, Ok(first.clone()), "the same state is saved once");
+    fs::remove_dir_all(&dir).expect("removed by somebody");
+    assert_eq!(again().await, Ok(first.clone()), "what it left outlives its directory");
+    let other = fixture.workspace.snapshot(&fixture.slot(2), &fixture.head(), token(12), &[]).await;
+    assert!(matches!(other, Err(WorkspaceError::NoDirectory { .. })), "another attempt left nothing");
+    fs::remove_dir_all(&fixture.repo).expect("removed");
+    assert!(matches!(again().await, Err(WorkspaceError::NoDirectory { .. })));
+}
+
+#[tokio::test]
+async fn the_newest_of_many_snapshots_is_told_by_number() {
+    let fixture = Fixture::new();
+    let dir = fixture.open().await;
+    for (value, text) in [(9, "nine\n"), (10, "ten\n")] {
+        write(&dir, "a", text);
+        let made = fixture.workspace.snapshot(&fixture.slot(1), &fixture.head(), token(value), &[]).await;
+        made.expect("a snapshot");
+    }
+    fs::remove_dir_all(&dir).expect("removed by somebody");
+    let left = fixture.workspace.snapshot(&fixture.slot(1), &fixture.head(), token(11), &[]).await;
+    assert!(left.expect("saved before").reference.contains("/1/10/"));
+}
+
+#[tokio::test]
+async fn each_lock_that_git_left_is_reported_with_its_age_and_stays() {
+    let fixture = Fixture::new();
+    let dir = fixture.open().await;
+    let reference = format!("refs/agents/{PLAN}/1/7/local/api.lock");
+    for (name, in_worktree) in [("HEAD.lock", true), ("index.lock", true), (reference.as_str(), false)] {
+        let lock = if in_worktree {
+            std::path::PathBuf::from(git(&dir, &["rev-parse", "--git-path", name]))
+        } else {
+            fixture.repo.join(".git").join(name)
+        };
+        fs::create_dir_all(lock.parent().expect("a parent")).expect("made");
+        fs::write(&lock, "").expect("written");
+        let impatient = fixture.git().with_lock_wait(std::time::Duration::ZERO);
+        let taken = fixture.workspace_with(impatient);
+        let error = taken.snapshot(&fixture.slot(1), &fixture.head(), token(7), &[]).await;
+        let error = error.expect_err("locked").to_string();
+        assert!(error.contains(&lock.display().to_string()) && error.contains(" s old"), "{error}");
+        assert!(lock.exists() && dir.join("a").exists(), "nothing is removed");
+        fs::remove_file(&lock).expect("removed by the user");
+    }
+    fixture.snapshot().await;
+}
+
+#[tokio::test]
+async fn a_repository_that_is_gone_leaves_the_directory() {
+    let fixture = Fixture::new();
+    let dir = fixture.open().await;
+    write(&dir, "a", "a2\n");
+    let start = fixture.head();
+    fs::rename(&fixture.repo, fixture.base().join("elsewhere")).expect("moved");
+    let taken = fixture.workspace.snapshot(&fixture.slot(1), &start, token(7), &[]).await;
+    let error = taken.expect_err("no repository").to_string();
+    assert!(error.contains("not a git repository any more"), "{error}");
+    assert_eq!(read(&dir, "a"), "a2\n");
+    fs::rename(fixture.base().join("elsewhere"), &fixture.repo).expect("moved back");
+    assert_eq!(fixture.snapshot().await.changed, ["a"]);
+}
+
+/// Files of git may not grow any more (`ulimit -f`): the system fails its writes, as a full disk
+/// does, and anybody may do it.
+#[tokio::test]
+async fn a_full_disk_loses_nothing() {
+    let fixture = Fixture::new();
+    let dir = fixture.open().await;
+    // Not to be compressed to nothing.
+    let text = (0..60_000).fold(String::new(), |text, n| text + &(n * 7_919 % 104_729).to_string() + "\n");
+    write(&dir, "big", &text);
+    let limited = fixture.base().join("limited-git");
+    // 64 blocks of 512 bytes; SIGXFSZ ignored, so that git sees the error that a full disk gives.
+    write(&fixture.base(), "limited-git", "#!/bin/sh\ntrap '' XFSZ\nulimit -f 64\nexec git \"$@\"\n");
+    fs::set_permissions(&limited, fs::Permissions::from_mode(0o755)).expect("set");
+    let full = fixture.workspace_with(fixture.git().with_program(&limited));
+    let error = full.snapshot(&fixture.slot(1), &fixture.head(), token(7), &[]).await.expect_err("no room");
+    assert!(matches!(&error, WorkspaceError::Git { .. }), "{error}");
+    assert!(error.to_string().contains("File too large"), "{error}");
+    assert_eq!(read(&dir, "big"), text, "the directory is as it was");
+    let made = fixture.snapshot().await;
+    assert_eq!((made.changed, made.keep_directory), (vec!["big".to_owned()], None));
+}

@@ -268,3 +268,16 @@ async fn a_plan_branch_left_behind_by_a_crash_catches_up_with_the_record() {
     assert!(matches!(&error, WorkspaceError::RefMoved { .. }), "{error}");
     assert_eq!(oid(&fixture.repo, &branch), new, "left alone");
 }
+
+#[tokio::test]
+async fn a_directory_that_was_set_aside_to_be_removed_is_removed_by_the_next() {
+    let fixture = Fixture::new();
+    let dir = fixture.open().await;
+    let aside = dir.with_file_name("local~api~removed");
+    fs::rename(&dir, &aside).expect("as if cut off right there");
+    fs::remove_file(aside.join("a")).expect("and halfway");
+    let half = fixture.try_snapshot(&[]).await.expect_err("half a directory is nothing the attempt left");
+    assert!(matches!(half, WorkspaceError::NoDirectory { .. }), "{half}");
+    fixture.workspace.close(&fixture.slot(1)).await.expect("carried on");
+    assert!(!aside.exists() && !fixture.base().join("state/worktrees").join(PLAN).exists());
+}

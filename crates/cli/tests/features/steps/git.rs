@@ -119,7 +119,21 @@ fn snapshot(world: &mut World, repository: String, text: String, file: String) {
     assert!(found, "no snapshot has it: {refs}");
 }
 
+#[then(expr = "in {string} there is no branch {string}")]
+fn no_branch(world: &mut World, repository: String, branch: String) {
+    let reference = format!("refs/heads/{}", world.said(&branch));
+    let found = world.repository(&repository).try_git(&["rev-parse", "--verify", "-q", &reference]);
+    assert!(!found.status.success(), "{reference}");
+}
+
+#[then(expr = "there is no file {string} any more")]
+fn gone(world: &mut World, file: String) {
+    let file = world.said(&file);
+    assert!(!world.root().join(&file).exists(), "{file}");
+}
+
 #[then(expr = "the file {string} was made")]
 fn made(world: &mut World, file: String) {
+    let file = world.said(&file);
     assert!(world.root().join(&file).exists(), "{file}");
 }

@@ -90,3 +90,22 @@ fn stopping_git(world: &mut World) {
     let executable = std::fs::Permissions::from_mode(0o755);
     std::fs::set_permissions(bin.join("git"), executable).expect("executable");
 }
+
+/// Git may write small files only, for as long as `room` is not there; the system refuses the rest,
+/// as a full disk does.
+#[given("a disk without room for big files")]
+fn full_disk(world: &mut World) {
+    let (bin, root) = (world.root().join("bin"), world.root().display());
+    let text = format!(
+        "#!/bin/sh\nreal=$(PATH=${{PATH#*:}} command -v git)\n\
+         if [ ! -e '{root}/room' ]; then trap '' XFSZ; ulimit -f 32; fi\nexec \"$real\" \"$@\"\n"
+    );
+    std::fs::write(bin.join("git"), text).expect("written");
+    let executable = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(bin.join("git"), executable).expect("executable");
+}
+
+#[given("there is room again")]
+fn room(world: &mut World) {
+    std::fs::write(world.root().join("room"), "").expect("written");
+}

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use agents_domain::id::PlanId;
 use agents_domain::name::Name;
 use agents_domain::oid::Oid;
-use agents_domain::workspace::{Project, Slot, WorkspaceError};
+use agents_domain::workspace::{Project, Slot, Snapshot, WorkspaceError};
 
 use super::{Moved, ScriptedWorkspace};
 
@@ -21,6 +21,8 @@ pub(super) struct State {
     pub(super) refs: BTreeMap<(Name, String), Oid>,
     pub(super) trees: BTreeMap<Key, Tree>,
     pub(super) previews: BTreeSet<Key>,
+    /// The newest snapshot of each attempt.
+    pub(super) snapshots: BTreeMap<Key, Snapshot>,
     pub(super) opened: Vec<Slot>,
     pub(super) moves: Vec<Moved>,
     pub(super) messages: Vec<String>,

@@ -41,21 +41,25 @@ impl Worktrees for ScriptedWorkspace {
     ) -> Result<Snapshot, WorkspaceError> {
         self.enter("snapshot")?;
         let mut state = locked(&self.0);
+        let before = state.snapshots.get(&key(slot)).cloned();
         let Some(tree) = state.trees.get(&key(slot)) else {
-            return Err(WorkspaceError::NoDirectory {
-                path: directory(slot, "/worktrees").display().to_string(),
-            });
+            let path = directory(slot, "/worktrees").display().to_string();
+            return before.ok_or(WorkspaceError::NoDirectory { path });
         };
-        let (head, changed) = (tree.head.clone(), tree.edits.clone());
+        let (head, changed, keep_directory) = (tree.head.clone(), tree.edits.clone(), state.keep.clone());
+        if let Some(before) = before.filter(|before| before.changed == changed) {
+            return Ok(Snapshot { keep_directory, ..before });
+        }
         let token = token.map_or(0, FencingToken::value);
         let reference = format!("refs/agents/{}/{}/{token}/{}", slot.plan, slot.attempt, slot.project.name);
-        let commit = match state.read(&slot.project, &reference) {
-            Some(first) => first,
-            None if changed.is_empty() => head,
-            None => state.draw(vec![head]),
-        };
+        if let Some(first) = state.read(&slot.project, &reference) {
+            return Err(ref_moved(reference, None, Some(&first)));
+        }
+        let commit = if changed.is_empty() { head } else { state.draw(vec![head]) };
         state.set(&slot.project, &reference, commit.clone());
-        Ok(Snapshot { commit, reference, changed, keep_directory: state.keep.clone() })
+        let made = Snapshot { commit, reference, changed, keep_directory };
+        state.snapshots.insert(key(slot), Snapshot { keep_directory: None, ..made.clone() });
+        Ok(made)
     }
 
     async fn close(&self, slot: &Slot) -> Result<(), WorkspaceError> {

@@ -1,0 +1,60 @@
+//! What a plan's log says about the work of its attempts: where each has been put.
+//!
+//! Must not: decide anything about a plan on it; the plan itself says where it stands.
+
+use std::collections::BTreeMap;
+
+use agents_domain::id::PlanId;
+use agents_domain::name::Name;
+use agents_domain::oid::Oid;
+use agents_domain::plan::{Change, Event, Saved, Work};
+
+use super::{LifecycleError, PlanLifecycleService};
+
+/// Where the work of each attempt is, by attempt and project.
+pub type Works = BTreeMap<(u32, Name), Saved>;
+
+impl PlanLifecycleService {
+    /// Where the plan's log says that the work of its attempts is. Takes no lock.
+    pub async fn works(&self, plan: PlanId) -> Result<Works, LifecycleError> {
+        Ok(works(&self.store.events(plan).await?))
+    }
+}
+
+/// Where the work of each attempt is; what was said last counts.
+pub fn works(events: &[Event]) -> Works {
+    let (mut attempt, mut found) = (0, Works::new());
+    for event in events {
+        if let Change::PhaseStarted { .. } = event.change {
+            attempt += 1;
+        }
+        let said = of_change(&event.change).iter();
+        found.extend(said.map(|work| ((attempt, work.project.clone()), work.saved.clone())));
+    }
+    found
+}
+
+/// The commit that an attempt's work builds on in each project: the base that was sealed before it.
+pub fn bases(events: &[Event], attempt: u32) -> BTreeMap<Name, Oid> {
+    let (mut started, mut found) = (0, BTreeMap::new());
+    for event in events {
+        if let Change::PhaseStarted { bases, .. } = &event.change {
+            started += 1;
+            if started <= attempt {
+                found.extend(bases.clone());
+            }
+        }
+    }
+    found
+}
+
+fn of_change(change: &Change) -> &[Work] {
+    match change {
+        Change::PhaseCompleted { work, .. }
+        | Change::PhaseFailed { work, .. }
+        | Change::Parked { work, .. }
+        | Change::Interrupted { work, .. }
+        | Change::Cancelled { work, .. } => work,
+        _ => &[],
+    }
+}

@@ -1,0 +1,86 @@
+//! What came of a plan: its snapshots, the tip of its branch, and the difference to its start.
+//!
+//! All functions block and read only; none takes a lock or looks at a checkout.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::PathBuf;
+
+use agents_domain::id::PlanId;
+use agents_domain::oid::Oid;
+use agents_domain::workspace::{Project, WorkspaceError};
+
+use super::command::Git;
+use super::kept::{self, Kept};
+use super::{output, plan_branch, refs};
+
+/// One path that differs between two commits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileChange {
+    /// The path, any bytes.
+    pub path: PathBuf,
+    /// Git's letter: `A` added, `M` modified, `D` deleted, `T` another type.
+    pub status: char,
+    /// Lines added and removed; `None`: the file is not text.
+    pub lines: Option<(u64, u64)>,
+}
+
+/// The snapshots of a plan in one project, oldest first.
+pub fn snapshots(git: &Git, project: &Project, plan: PlanId) -> Result<Vec<Kept>, WorkspaceError> {
+    git.check()?;
+    kept::of_plan(&git.repository(&project.common_dir), project, plan)
+}
+
+/// Where the plan branch is; `None`: there is none.
+pub fn plan_tip(git: &Git, project: &Project, plan: PlanId) -> Result<Option<Oid>, WorkspaceError> {
+    git.check()?;
+    refs::read(&git.repository(&project.common_dir), &plan_branch::reference(plan))
+}
+
+/// What differs between two commits, by path.
+pub fn changed_files(
+    git: &Git,
+    project: &Project,
+    from: &Oid,
+    to: &Oid,
+) -> Result<Vec<FileChange>, WorkspaceError> {
+    git.check()?;
+    let at = git.repository(&project.common_dir);
+    let diff = |form| {
+        at.call(&["diff-tree", "-r", "-z", "--no-renames", form]).args([from.as_str(), to.as_str()]).run()
+    };
+    let counts = counts(&diff("--numstat")?);
+    let changes = output::changes(&diff("--raw")?).into_iter().map(|change| FileChange {
+        lines: counts.get(&change.path).copied(),
+        path: output::path(&change.path),
+        status: change.status,
+    });
+    Ok(changes.collect())
+}
+
+/// Git's own difference between two commits, as it is read; `stat`: only how much of what.
+pub fn diff(
+    git: &Git,
+    project: &Project,
+    (from, to): (&Oid, &Oid),
+    stat: bool,
+    color: bool,
+) -> Result<impl Read + Send + use<>, WorkspaceError> {
+    git.check()?;
+    let at = git.repository(&project.common_dir);
+    let form = if stat { "--stat" } else { "--patch" };
+    let color = if color { "--color=always" } else { "--color=never" };
+    let call = at.call(&["diff", "--no-ext-diff", "--no-textconv", form, color]);
+    call.args([from.as_str(), to.as_str(), "--"]).stream()
+}
+
+/// Reads `--numstat -z`: `3 TAB 1 TAB path NUL`; two dashes for what is not text.
+fn counts(listed: &[u8]) -> BTreeMap<Vec<u8>, (u64, u64)> {
+    let count = |field: &[u8]| output::text(field).parse().ok();
+    let fields = output::fields(listed).filter_map(|field| {
+        let mut parts = field.splitn(3, |byte| *byte == b'\t');
+        let (added, removed) = (count(parts.next()?)?, count(parts.next()?)?);
+        Some((parts.next()?.to_owned(), (added, removed)))
+    });
+    fields.collect()
+}
