@@ -25,6 +25,9 @@ use super::output::{self, Sink};
 use super::protocol::{self, Job, Order, Report};
 use super::redact::Redactor;
 
+/// Names, in the environment of the guard alone, `<plan>/<attempt>`.
+pub(super) const GUARD_MARKER: &str = "AGENTS_GUARD_MARKER";
+
 /// What the thread tells the run.
 pub(super) enum News {
     /// The guard's word.
@@ -147,6 +150,7 @@ fn spawn(start: &Start, guards: UnixStream) -> io::Result<Child> {
         .arg(GUARD_COMMAND)
         .env_clear()
         .envs(&start.guard_env)
+        .env(GUARD_MARKER, &start.marker)
         .stdin(OwnedFd::from(guards))
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

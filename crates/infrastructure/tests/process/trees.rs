@@ -3,8 +3,9 @@
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use agents_domain::runner::{Ended, PhaseRunner as _, RunError, StopCause};
+use agents_domain::runner::{Children as _, Ended, PhaseRunner as _, RunError, StopCause, Urgency};
 use agents_infrastructure::process::leftovers;
+use rstest::rstest;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::room::{PROBE, Room, ended, never, run, runner};
@@ -184,4 +185,70 @@ fn leftovers_are_found_by_their_marker_and_ended() {
     assert_eq!(leftovers::end(&marker, &[], crate::room::FOREVER), kept);
     child.wait().expect("our child");
     assert_eq!(leftovers::end(&marker, &[], grace), []);
+}
+
+/// The next holder meets a guard that hangs, below it a process that cannot be told by its environment.
+#[tokio::test]
+async fn whoever_takes_over_ends_what_hangs_below_a_stopped_guard() {
+    let room = Room::new();
+    let mut ear = room.ear();
+    let invocation = room.script("echo $PPID >&3; exec env -i /bin/sh -c 'echo wiped >&3; sleep 1000; :'");
+    let (plan, attempt) = (invocation.plan, invocation.attempt);
+    let heard = tokio::task::spawn_blocking(move || {
+        let guard: i32 = ear.line().parse().expect("a number");
+        ear.hear("wiped");
+        kill_process(Pid::from_raw(guard).expect("a number"), Signal::STOP).expect("the guard");
+        ear
+    });
+    let (sender, ready) = tokio::sync::oneshot::channel();
+    let taking_over = tokio::spawn(async move {
+        let ear = heard.await.expect("no panic");
+        runner().clear(plan, attempt).await;
+        assert_eq!(leftovers::find(&format!("{plan}/{attempt}")), []);
+        let _ = sender.send(ear);
+    });
+    let stopped = run(invocation).await;
+    assert!(matches!(stopped, Err(RunError::Failed { .. })), "its guard is gone: {stopped:?}");
+    taking_over.await.expect("no panic");
+    ready.await.expect("an ear").silence();
+}
+
+/// A driver died after it had started a guard, and before that planted anything.
+#[test]
+fn a_guard_that_has_planted_nothing_yet_never_will() {
+    let marker = format!("test/guard-{}", std::process::id());
+    let (_line, guards) = std::os::unix::net::UnixStream::pair().expect("a socket");
+    let mut guard = Command::new(PROBE)
+        .arg(agents_infrastructure::process::GUARD_COMMAND)
+        .env("AGENTS_GUARD_MARKER", &marker)
+        .stdin(Stdio::from(std::os::fd::OwnedFd::from(guards)))
+        .spawn()
+        .expect("a guard");
+    assert_eq!(leftovers::find(&marker).iter().map(|left| left.pid).collect::<Vec<_>>(), [guard.id()]);
+    leftovers::end(&marker, &[], Duration::ZERO);
+    assert!(!guard.wait().expect("our child").success());
+    assert_eq!(leftovers::find(&marker), []);
+}
+
+/// The heartbeat thread has no runtime, and does not wait for anybody.
+#[rstest]
+#[case::that_runs("")]
+#[case::that_is_stopped("kill -STOP $PPID;")]
+#[tokio::test]
+async fn a_heartbeat_thread_ends_the_whole_family_whatever_its_guard(#[case] guard: &str) {
+    let room = Room::new();
+    let mut ear = room.ear();
+    let runner = runner();
+    let invocation = room.script(&format!("{FAMILY} {guard} echo ready >&3; wait"));
+    let (plan, children) = (invocation.plan, runner.clone());
+    let heard = std::thread::spawn(move || {
+        let mut lines = [ear.line(), ear.line(), ear.line(), ear.line()];
+        lines.sort_unstable();
+        assert_eq!(lines, ["daemon", "member", "ready", "session"]);
+        children.end(plan, Urgency::Term);
+        children.end(plan, Urgency::Kill);
+        ear
+    });
+    let _ = runner.run(invocation, never()).await;
+    heard.join().expect("no panic").silence();
 }
