@@ -109,7 +109,7 @@ pub enum PlanCommand {
         #[arg(long)]
         allow_empty: bool,
     },
-    /// Give up for good; refused while another process drives it
+    /// Give up for good; whoever drives it is asked to stop, and waited for
     #[command(after_help = "Examples:\n  agents plan cancel 01JV8Q --reason \"no longer needed\"")]
     Cancel(ReasonedArgs),
     /// Try again what failed, was interrupted, or could not land

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::app::App;
 use crate::args::lock::{BreakArgs, LockCommand};
+use crate::commands::resolve;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::render::{Body, Report, lock_report, locks_report};
@@ -34,6 +35,7 @@ fn show(app: &App, key: &LockKey) -> Result<Report, Failure> {
 }
 
 fn break_lock(app: &App, args: &BreakArgs) -> Result<Report, Failure> {
+    resolve::lock(app, &args.key)?;
     let order = BreakOrder {
         key: args.key.clone(),
         token: args.token,

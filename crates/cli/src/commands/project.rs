@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::args::project::ProjectCommand;
+use crate::commands::resolve;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::render::{Body, Grid, Report};
@@ -73,7 +74,8 @@ fn list(app: &App) -> Result<Report, Failure> {
 }
 
 fn show(app: &App, name: &Name) -> Result<Report, Failure> {
-    let project = app.block_on(app.store.projects().get(name))?.ok_or_else(|| unknown(name))?;
+    let project =
+        app.block_on(app.store.projects().get(name))?.ok_or_else(|| resolve::no_such_project(name))?;
     Ok(one(&project))
 }
 
@@ -81,16 +83,12 @@ fn remove(app: &App, name: &Name) -> Result<Report, Failure> {
     match app.block_on(app.store.projects().remove(name))? {
         Removal::Removed => Ok(Report::of(json!({ "name": name.as_str() }))
             .message(format!("removed {name}; the repository itself is untouched"))),
-        Removal::Missing => Err(unknown(name)),
+        Removal::Missing => Err(resolve::no_such_project(name)),
         Removal::InUse { by } => {
             Err(Failure::new(Exit::Refused, "in_use", format!("{name} is in use by {by}"))
                 .hint(format!("agents plan list --project {name}")))
         }
     }
-}
-
-fn unknown(name: &Name) -> Failure {
-    Failure::not_found("no_such_project", format!("there is no project {name}")).hint("agents project list")
 }
 
 fn one(project: &Project) -> Report {

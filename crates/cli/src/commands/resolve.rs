@@ -4,6 +4,7 @@ use std::path::Path;
 
 use agents_domain::catalogue::ProjectStore;
 use agents_domain::id::PlanId;
+use agents_domain::lock::LockKey;
 use agents_domain::name::Name;
 use agents_domain::reads::{PlanReads, PlanView};
 use agents_domain::workspace::Project;
@@ -41,6 +42,17 @@ pub(super) fn view(app: &App, plan: PlanId) -> Result<PlanView, Failure> {
     })
 }
 
+/// Whether there is such a lock: it is there as long as its plan or project is.
+pub(super) fn lock(app: &App, key: &LockKey) -> Result<(), Failure> {
+    match key {
+        LockKey::Plan(plan) => view(app, *plan).map(drop),
+        LockKey::Project(name) => match app.block_on(app.store.projects().get(name))? {
+            Some(_) => Ok(()),
+            None => Err(no_such_project(name)),
+        },
+    }
+}
+
 /// The names of registered projects, from names and from paths inside them.
 pub(super) fn projects(app: &App, wanted: &[ProjectRef]) -> Result<Vec<Name>, Failure> {
     let known = app.block_on(app.store.projects().list())?;
@@ -59,10 +71,13 @@ fn project(app: &App, known: &[Project], wanted: &ProjectRef) -> Result<Name, Fa
         return at_path(app, known, path);
     }
     if let Ok(name) = named {
-        return Err(Failure::not_found("no_such_project", format!("there is no project {name}"))
-            .hint("agents project list"));
+        return Err(no_such_project(&name));
     }
     Err(Failure::usage(format!("`{wanted}` is neither the name of a project nor a path that exists")))
+}
+
+pub(super) fn no_such_project(name: &Name) -> Failure {
+    Failure::not_found("no_such_project", format!("there is no project {name}")).hint("agents project list")
 }
 
 fn at_path(app: &App, known: &[Project], path: &Path) -> Result<Name, Failure> {

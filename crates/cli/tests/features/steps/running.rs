@@ -81,6 +81,8 @@ fn send(world: &mut World, who: String, signal: String) {
         "SIGTERM" => Signal::TERM,
         "SIGINT" => Signal::INT,
         "SIGKILL" => Signal::KILL,
+        "SIGSTOP" => Signal::STOP,
+        "SIGCONT" => Signal::CONT,
         other => panic!("no signal {other}"),
     };
     world.job(&who).signal(signal);
@@ -157,6 +159,5 @@ async fn follow(world: &mut World) {
     let hint = world.last.err.lines().rev().find(|line| line.starts_with("help: "));
     let hint = hint.unwrap_or_else(|| panic!("no help: {:?}", world.last)).to_owned();
     let (_, command) = hint.rsplit_once("agents ").unwrap_or_else(|| panic!("no command in {hint}"));
-    let command = command.trim_end_matches('`').to_owned();
-    world.run(&command).await;
+    world.run(&command.trim_end_matches('`').replace('"', "'")).await;
 }
