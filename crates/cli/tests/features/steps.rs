@@ -8,5 +8,6 @@ mod git;
 mod locks;
 mod output;
 mod plans;
+mod power;
 mod running;
 mod setup;

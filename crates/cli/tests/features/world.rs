@@ -49,6 +49,10 @@ pub(crate) struct World {
     pub(crate) drivers: Option<Drivers>,
     /// What came of commands that were run at once.
     pub(crate) crowd: Vec<Outcome>,
+    /// Homes with what a power cut may have left.
+    pub(crate) cuts: Vec<PathBuf>,
+    /// Where commands have their files, if not in `home`.
+    pub(crate) home: Option<PathBuf>,
 }
 
 impl fmt::Debug for World {
@@ -73,6 +77,8 @@ impl World {
             listeners: BTreeMap::new(),
             drivers: None,
             crowd: Vec::new(),
+            cuts: Vec::new(),
+            home: None,
             directory,
         }
     }
@@ -115,7 +121,8 @@ impl World {
         path.push(all.get(&OsString::from("PATH")).cloned().unwrap_or_default());
         all.insert("PATH".into(), path);
         all.insert("HOME".into(), self.root().into());
-        all.insert("AGENTS_HOME".into(), self.root().join("home").into());
+        let home = self.home.clone().unwrap_or_else(|| self.root().join("home"));
+        all.insert("AGENTS_HOME".into(), home.into());
         all.insert("AGENTS_GRACE".into(), self.words.get("GRACE").map_or("10s", String::as_str).into());
         all
     }

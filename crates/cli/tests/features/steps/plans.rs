@@ -36,7 +36,7 @@ async fn field_says(world: &mut World, path: String, expected: String) {
 }
 
 #[then(expr = "its history is {string}")]
-async fn history(world: &mut World, expected: String) {
+pub(super) async fn history(world: &mut World, expected: String) {
     let found = world.ask("plan events PLAN").await;
     let events = found["events"].as_array().expect("events");
     let names =
