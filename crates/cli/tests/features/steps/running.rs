@@ -81,6 +81,8 @@ fn send(world: &mut World, who: String, signal: String) {
         "SIGTERM" => Signal::TERM,
         "SIGINT" => Signal::INT,
         "SIGKILL" => Signal::KILL,
+        "SIGSTOP" => Signal::STOP,
+        "SIGCONT" => Signal::CONT,
         other => panic!("no signal {other}"),
     };
     world.job(&who).signal(signal);
@@ -158,5 +160,13 @@ async fn follow(world: &mut World) {
     let hint = hint.unwrap_or_else(|| panic!("no help: {:?}", world.last)).to_owned();
     let (_, command) = hint.rsplit_once("agents ").unwrap_or_else(|| panic!("no command in {hint}"));
     let command = command.trim_end_matches('`').to_owned();
+    world.run(&command).await;
+}
+
+/// Of an answer in JSON, the field that names a command.
+#[when("I do what the answer says helps")]
+async fn follow_answer(world: &mut World) {
+    let remedy = super::output::at(&world.last.json(), "data.remedy");
+    let command = remedy.strip_prefix("agents ").unwrap_or_else(|| panic!("no command: {remedy}")).to_owned();
     world.run(&command).await;
 }
