@@ -17,6 +17,7 @@ pub mod observer;
 pub mod order;
 pub mod stop;
 pub mod suggest;
+pub mod vigil;
 
 pub use driver::{DriveError, PhaseDriver};
 pub use lifecycle::{LifecycleError, PlanLifecycleService};
@@ -24,3 +25,4 @@ pub use lock_service::{LockGuard, LockService, Wait};
 pub use observer::Observer;
 pub use order::{Order, OrderError, OrderRequest};
 pub use stop::StopHub;
+pub use vigil::Vigil;

@@ -2,6 +2,7 @@
 
 use agents_domain::lock::HeldLock;
 use agents_domain::plan::{Change, Plan};
+use agents_domain::reads::PlanView;
 
 /// Told what goes on. Must not block; what it does with it is its own affair.
 pub trait Observer: Send + Sync {
@@ -11,6 +12,8 @@ pub trait Observer: Send + Sync {
     fn waiting(&self, _held: &HeldLock) {}
     /// The holder of a lock was asked for something, and is waited for.
     fn asked(&self, _held: &HeldLock) {}
+    /// A plan that is waited for is driven by nobody. Told once each time that it comes to that.
+    fn undriven(&self, _plan: &PlanView) {}
     /// Something a person should know that stops nothing.
     fn warning(&self, _text: &str) {}
 }

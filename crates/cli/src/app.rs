@@ -10,6 +10,7 @@ use std::time::Duration;
 use agents_application::driver::DriverParts;
 use agents_application::housekeeping::{Housekeeper, HousekeeperParts};
 use agents_application::lock_service::LockParts;
+use agents_application::vigil::{Vigil, VigilParts};
 use agents_application::{LockService, PhaseDriver, PlanLifecycleService, StopHub, Wait};
 use agents_domain::housekeeping::Leftovers;
 use agents_domain::id::{Ids, OwnerId};
@@ -189,6 +190,18 @@ impl App {
             patience: self.patience(),
             wait_for_plan: self.wait(Wait::No),
             wait_for_projects: self.wait(Wait::Forever),
+        })
+    }
+
+    /// Waits for plans. It has a connection of its own, to see that others have written.
+    pub fn vigil(&self) -> Vigil {
+        Vigil::new(VigilParts {
+            reads: Arc::new(self.store.reads()),
+            pulse: Arc::new(self.store.pulse()),
+            processes: self.processes.clone(),
+            clock: self.clock.clone(),
+            owner: OwnerId::from(self.ids.ulid()),
+            tick: LockService::TICK,
         })
     }
 

@@ -260,7 +260,7 @@ mod tests {
     #[test]
     fn commands_of_later_versions_do_not_parse() {
         for line in
-            ["agents worker run", "agents plan why 01JV", "agents completions bash", "agents plan help"]
+            ["agents worker run", "agents plan tree 01JV", "agents completions bash", "agents plan help"]
         {
             assert!(matches!(parse(&argv(line)), Err(Stop::Usage(_))), "{line}");
         }

@@ -15,3 +15,5 @@ pub mod run;
 mod drive;
 mod resolve;
 mod results;
+mod wait;
+mod why;

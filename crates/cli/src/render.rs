@@ -19,6 +19,7 @@ mod style;
 mod table;
 mod time;
 mod trace;
+mod why;
 
 pub use ask::ask;
 pub use clean::clean;
@@ -31,6 +32,7 @@ pub use style::Style;
 pub use table::Grid;
 pub use time::{relative, rfc3339};
 pub use trace::trace;
+pub use why::why_report;
 
 use agents_domain::lock::{Holder, Liveness};
 

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use agents_application::Observer;
 use agents_domain::lock::HeldLock;
 use agents_domain::plan::{Change, Plan};
+use agents_domain::reads::PlanView;
 
 use crate::render::{Progress, event_line, rfc3339};
 
@@ -52,6 +53,12 @@ impl Observer for Watch {
             "asked {} (pid {} on {}) to let go of {}; waiting for the answer",
             holder.user, holder.pid, holder.host, held.key
         ));
+    }
+
+    fn undriven(&self, plan: &PlanView) {
+        let (id, stage) = (plan.record.id, plan.record.stage);
+        self.progress
+            .transition(&format!("nobody drives plan {id} ({stage}); `agents plan why {id}` says why"));
     }
 
     fn warning(&self, text: &str) {

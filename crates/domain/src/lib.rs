@@ -22,4 +22,5 @@ pub mod reads;
 pub mod request;
 pub mod runner;
 pub mod time;
+pub mod why;
 pub mod workspace;

@@ -5,4 +5,5 @@ mod every_transition;
 mod fencing;
 mod holding;
 mod support;
+mod vigil;
 mod waiting;

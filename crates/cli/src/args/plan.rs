@@ -1,6 +1,7 @@
 //! `agents run` and `agents plan …`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use agents_domain::action::Automation;
 use agents_domain::name::Name;
@@ -83,6 +84,20 @@ pub struct ListArgs {
     pub limit: Option<u32>,
 }
 
+/// What is waited for.
+#[derive(Debug, Clone, Args)]
+pub struct WaitArgs {
+    /// The plan: its id, or at least the first 4 characters
+    #[arg(value_name = "PLAN", value_parser = PlanRef::parse)]
+    pub plan: PlanRef,
+    /// Wait for this state, not until the plan rests
+    #[arg(long = "for", value_name = "STATE", value_parser = value::state())]
+    pub wanted: Option<State>,
+    /// Wait at most so long (90s, 5m, 1h30m); then exit 124
+    #[arg(long, value_name = "D", value_parser = value::duration)]
+    pub timeout: Option<Duration>,
+}
+
 /// `agents plan …`.
 #[derive(Debug, Clone, Subcommand)]
 pub enum PlanCommand {
@@ -145,6 +160,18 @@ pub enum PlanCommand {
         #[arg(value_name = "PLAN", value_parser = PlanRef::parse)]
         plan: PlanRef,
     },
+    /// Say why a plan is not running, and what helps
+    #[command(after_help = "Examples:\n  agents plan why 01JV8Q\n  agents plan why 01JV8Q --json")]
+    Why {
+        /// The plan: its id, or at least the first 4 characters
+        #[arg(value_name = "PLAN", value_parser = PlanRef::parse)]
+        plan: PlanRef,
+    },
+    /// Wait until a plan rests: it landed, failed, or needs a person
+    #[command(
+        after_help = "Examples:\n  agents plan wait 01JV8Q\n  agents plan wait 01JV8Q --for applied --timeout 30m"
+    )]
+    Wait(WaitArgs),
     /// Show the log of a plan's transitions
     #[command(after_help = "Examples:\n  agents plan events 01JV8Q")]
     Events {
@@ -207,6 +234,8 @@ impl PlanCommand {
             Self::Prompt { .. } => "plan.prompt",
             Self::List(_) => "plan.list",
             Self::Status { .. } => "plan.status",
+            Self::Why { .. } => "plan.why",
+            Self::Wait(_) => "plan.wait",
             Self::Events { .. } => "plan.events",
             Self::Diff { .. } => "plan.diff",
             Self::Restore { .. } => "plan.restore",

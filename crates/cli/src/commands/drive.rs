@@ -2,7 +2,7 @@
 
 use agents_application::{DriveError, Observer as _, PhaseDriver};
 use agents_domain::id::PlanId;
-use agents_domain::plan::{Failure as PlanFailure, Phase, Plan, State};
+use agents_domain::plan::{Failure as PlanFailure, Phase, Plan, PlanRecord, State};
 use agents_domain::runner::StopCause;
 use serde_json::json;
 
@@ -35,7 +35,7 @@ where
 fn drive_to<F, D>(
     app: &App,
     work: D,
-    outcome: fn(&App, &Plan) -> Result<Report, Failure>,
+    outcome: fn(&App, &PlanRecord) -> Result<Report, Failure>,
 ) -> Result<Report, Failure>
 where
     D: FnOnce(PhaseDriver) -> F,
@@ -58,7 +58,7 @@ where
 }
 
 /// What became of the plan: a report, or the failure that its state stands for.
-pub(super) fn outcome(app: &App, plan: &Plan) -> Result<Report, Failure> {
+pub(super) fn outcome(app: &App, plan: &PlanRecord) -> Result<Report, Failure> {
     match (&plan.failure, plan.state()) {
         (Some(failure), State::Errored | State::Constrained) => Err(unsuccessful(plan, failure)),
         _ if plan.parked.is_some() => Err(parked(plan)),
@@ -67,13 +67,13 @@ pub(super) fn outcome(app: &App, plan: &Plan) -> Result<Report, Failure> {
 }
 
 /// The plan as it is now, and what to do next.
-fn noted(app: &App, plan: &Plan) -> Result<Report, Failure> {
+fn noted(app: &App, plan: &PlanRecord) -> Result<Report, Failure> {
     let report = report(app, plan.id)?;
     Ok(next_step(plan).into_iter().fold(report, Report::message))
 }
 
 /// What to do next with a plan that is well, if anything.
-fn next_step(plan: &Plan) -> Option<String> {
+fn next_step(plan: &PlanRecord) -> Option<String> {
     let id = plan.id;
     match (plan.phase(), plan.state()) {
         (Phase::Strategize, State::Queued | State::Complete) | (Phase::Execute, State::Queued) => {
@@ -127,7 +127,7 @@ fn exit_of(failure: &PlanFailure) -> Exit {
     }
 }
 
-fn unsuccessful(plan: &Plan, failure: &PlanFailure) -> Failure {
+fn unsuccessful(plan: &PlanRecord, failure: &PlanFailure) -> Failure {
     let code = if plan.state() == State::Constrained { "constrained" } else { "phase_failed" };
     let message = format!("plan {} is {}: {}", plan.id, plan.stage, failure.message);
     let details = json!({
@@ -145,7 +145,7 @@ fn unsuccessful(plan: &Plan, failure: &PlanFailure) -> Failure {
     if hint.contains(" retry ") { shown } else { shown.hint(retry) }
 }
 
-fn parked(plan: &Plan) -> Failure {
+fn parked(plan: &PlanRecord) -> Failure {
     let cause = plan.parked.as_ref().map(|parked| parked.cause.clone()).unwrap_or_default();
     Failure::new(Exit::AwaitingInput, "parked", format!("plan {} waits: {cause}", plan.id))
         .hint(format!("agents plan execute {}", plan.id))

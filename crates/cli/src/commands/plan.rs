@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::app::App;
 use crate::args::plan::{ListArgs, PlanCommand};
 use crate::args::value::PlanRef;
-use crate::commands::{drive, resolve, results, run};
+use crate::commands::{drive, resolve, results, run, wait, why};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::render::{Body, Report, ask, events_report, plans_report};
@@ -47,6 +47,8 @@ pub fn plan(app: &App, command: &PlanCommand) -> Result<Report, Failure> {
         }
         PlanCommand::List(args) => list(app, args),
         PlanCommand::Status { plan } => drive::report(app, resolve::plan(app, plan)?),
+        PlanCommand::Why { plan } => why::why(app, plan),
+        PlanCommand::Wait(args) => wait::wait(app, args),
         PlanCommand::Events { plan } => {
             let id = resolve::plan(app, plan)?;
             let events = app.block_on(app.store.plans().events(id))?;

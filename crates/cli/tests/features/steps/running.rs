@@ -161,3 +161,11 @@ async fn follow(world: &mut World) {
     let (_, command) = hint.rsplit_once("agents ").unwrap_or_else(|| panic!("no command in {hint}"));
     world.run(&command.trim_end_matches('`').replace('"', "'")).await;
 }
+
+/// Of an answer in JSON, the field that names a command.
+#[when("I do what the answer says helps")]
+async fn follow_answer(world: &mut World) {
+    let remedy = super::output::at(&world.last.json(), "data.remedy");
+    let command = remedy.strip_prefix("agents ").unwrap_or_else(|| panic!("no command: {remedy}")).to_owned();
+    world.run(&command).await;
+}

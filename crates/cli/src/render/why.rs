@@ -1,0 +1,203 @@
+//! Why a plan is not running, as JSON and for people.
+
+use agents_domain::lock::{Holder, LockKey};
+use agents_domain::plan::{Failure, Phase, PlanRecord};
+use agents_domain::request::{Request, Wish};
+use agents_domain::time::Timestamp;
+use agents_domain::why::{Cause, Held, Place, Places, Waiting, Why};
+use serde_json::{Value, json};
+
+use crate::render::lock::{holder_line, lock_details};
+use crate::render::plan::first_line;
+use crate::render::{Body, Report, relative, rfc3339};
+
+/// `plan why`: the first cause is the answer, the others stand in the way as well.
+pub fn why_report(plan: &PlanRecord, causes: &[Cause], now: Timestamp) -> Report {
+    let causes_view: Vec<Value> = causes.iter().map(|cause| cause_view(plan, cause, now)).collect();
+    let mut data = json!({
+        "plan_id": plan.id.as_str(),
+        "phase": plan.phase().as_str(),
+        "state": plan.state().as_str(),
+    });
+    for key in ["code", "reason", "remedy", "details"] {
+        data[key] = causes_view.first().map_or(Value::Null, |first| first[key].clone());
+    }
+    data["causes"] = Value::from(causes_view);
+    let mut facts = vec![
+        ("plan", plan.id.to_string()),
+        ("phase", plan.phase().to_string()),
+        ("state", plan.state().to_string()),
+    ];
+    for cause in causes {
+        facts.push(("why", reason(plan, &cause.why, now)));
+        facts.push(("help", cause.remedy.clone()));
+    }
+    Report { body: Body::Facts(facts), ids: vec![plan.id.to_string()], ..Report::of(data) }
+}
+
+fn cause_view(plan: &PlanRecord, cause: &Cause, now: Timestamp) -> Value {
+    json!({
+        "code": cause.why.code(),
+        "reason": reason(plan, &cause.why, now),
+        "remedy": cause.remedy,
+        "details": details(&cause.why),
+    })
+}
+
+/// The sentence for people.
+fn reason(plan: &PlanRecord, why: &Why, now: Timestamp) -> String {
+    match why {
+        Why::Runs { by } => {
+            let began = plan.last_attempt.as_ref().map_or(by.lock.acquired_at, |attempt| attempt.started_at);
+            format!("it runs: {}, attempt {} since {}", holder(by), plan.attempt, when(began, now))
+        }
+        Why::Held { by } => format!("held by {}", term(by, now)),
+        Why::Waits { line, by } => format!("its driver, {}, {}", holder(by), in_line(line, now)),
+        Why::NoPlace { places, by } => {
+            format!("its driver, {}, waits for a place: {}", holder(by), house(places))
+        }
+        Why::NoDriver { last: None } => "it is in the middle of a phase, and nobody drives it".to_owned(),
+        Why::NoDriver { last: Some(last) } => {
+            let gone = if last.lock.stale { "does not renew its lease" } else { "is dead" };
+            format!("its driver {gone}: {}", term(last, now))
+        }
+        Why::Asked { request } => asked(request, now),
+        Why::Parked { until: Some(until), cause } => format!("parked until {}: {cause}", when(*until, now)),
+        Why::Parked { until: None, cause } => format!("parked until somebody goes on: {cause}"),
+        Why::AwaitsInput { question } => format!("it awaits an answer to: {question}"),
+        Why::AwaitsApproval { next, level } => {
+            format!("{} is complete; at the level {level}, {next} needs its command", before(*next))
+        }
+        Why::NotOrdered { next } => format!("{next} could begin, and nobody has ordered it"),
+        Why::Errored { failure } => format!("it failed: {}", failed(failure)),
+        Why::Constrained { failure } => format!("it could not land: {}", failed(failure)),
+        Why::Applied => "it has landed; nothing is left to do".to_owned(),
+        Why::Cancelled { reason: Some(reason) } => format!("it was cancelled: {reason}"),
+        Why::Cancelled { reason: None } => "it was cancelled".to_owned(),
+    }
+}
+
+const fn before(next: Phase) -> Phase {
+    match next {
+        Phase::Strategize | Phase::Execute => Phase::Strategize,
+        Phase::Apply => Phase::Execute,
+    }
+}
+
+fn when(at: Timestamp, now: Timestamp) -> String {
+    format!("{} ({})", rfc3339(at), relative(at, now))
+}
+
+fn holder(held: &Held) -> String {
+    holder_line(&held.lock, held.liveness)
+}
+
+/// Who holds a lock, since when, until when.
+fn term(held: &Held, now: Timestamp) -> String {
+    let lock = &held.lock;
+    format!("{}, since {}, until {}", holder(held), when(lock.acquired_at, now), when(lock.expires_at, now))
+}
+
+fn in_line(line: &Waiting, now: Timestamp) -> String {
+    let what = match &line.key {
+        LockKey::Plan(id) => format!("plan {id}"),
+        LockKey::Project(name) => format!("project {name}"),
+    };
+    let place = line.position.map(|position| format!(", as number {position} in line")).unwrap_or_default();
+    let ahead = match line.ahead.first() {
+        Some(first) => format!(", behind {} (pid {} on {})", first.user, first.pid, first.host),
+        None => String::new(),
+    };
+    let by = line.holder.as_ref().map(|held| format!(", held by {}", term(held, now))).unwrap_or_default();
+    format!("waits for {what}{place}{ahead}{by}")
+}
+
+fn house(places: &Places) -> String {
+    let taker = |place: &Place| match (place.plan, place.pid) {
+        (Some(plan), Some(pid)) => format!("plan {plan} (pid {pid})"),
+        (Some(plan), None) => format!("plan {plan}"),
+        (None, Some(pid)) => format!("pid {pid}"),
+        (None, None) => "somebody".to_owned(),
+    };
+    let takers: Vec<_> = places.taken.iter().map(taker).collect();
+    format!("{} of {} commands run on this machine: {}", takers.len(), places.total, takers.join(", "))
+}
+
+fn asked(request: &Request, now: Timestamp) -> String {
+    let by = &request.by;
+    let what = match request.wish {
+        Wish::Cancel { .. } => "cancel it",
+        Wish::LetGo { .. } => "let go of it",
+    };
+    let why = request.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    format!(
+        "{} (pid {} on {}) asked {} to {what}, which is not done yet{why}",
+        by.user,
+        by.pid,
+        by.host,
+        relative(request.at, now)
+    )
+}
+
+/// What happened, and the words that help; a bare command is the remedy already.
+fn failed(failure: &Failure) -> String {
+    let what = format!("{}: {}", failure.code, first_line(&failure.message));
+    match &failure.hint {
+        Some(hint) if !hint.starts_with("agents plan retry") => format!("{what} ({hint})"),
+        _ => what,
+    }
+}
+
+/// The facts for programs.
+fn details(why: &Why) -> Value {
+    match why {
+        Why::Runs { by } | Why::Held { by } => json!({ "lock": held_view(by) }),
+        Why::Waits { line, by } => json!({
+            "lock": held_view(by),
+            "key": line.key.to_string(),
+            "position": line.position,
+            "ahead": line.ahead.iter().map(person).collect::<Vec<_>>(),
+            "held_by": line.holder.as_ref().map(held_view),
+        }),
+        Why::NoPlace { places, by } => json!({
+            "lock": held_view(by),
+            "total": places.total,
+            "taken": places.taken.iter().map(place_view).collect::<Vec<_>>(),
+        }),
+        Why::NoDriver { last } => json!({ "lock": last.as_ref().map(held_view) }),
+        Why::Asked { request } => json!({
+            "request_id": request.id.as_str(),
+            "reason": request.reason,
+            "at": rfc3339(request.at),
+            "by": { "host": request.by.host, "pid": request.by.pid, "user": request.by.user },
+        }),
+        Why::Parked { until, cause } => json!({ "until": until.map(rfc3339), "cause": cause }),
+        Why::AwaitsInput { question } => json!({ "question": question }),
+        Why::AwaitsApproval { next, level } => {
+            json!({ "next_phase": next.as_str(), "automation": level.as_str() })
+        }
+        Why::NotOrdered { next } => json!({ "next_phase": next.as_str() }),
+        Why::Errored { failure } | Why::Constrained { failure } => {
+            json!({ "error": super::plan::error_view(failure) })
+        }
+        Why::Applied => json!({}),
+        Why::Cancelled { reason } => json!({ "reason": reason }),
+    }
+}
+
+fn held_view(held: &Held) -> Value {
+    let mut view = lock_details(&held.lock, held.liveness);
+    view["stale"] = held.lock.stale.into();
+    view
+}
+
+fn person(holder: &Holder) -> Value {
+    json!({ "host": holder.host, "pid": holder.pid, "user": holder.user, "operation": holder.operation })
+}
+
+fn place_view(place: &Place) -> Value {
+    json!({ "plan_id": place.plan.map(|plan| plan.to_string()), "pid": place.pid })
+}
+
+#[cfg(test)]
+mod tests;

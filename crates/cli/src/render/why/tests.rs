@@ -1,0 +1,188 @@
+//! Every answer has words, details, and a command that parses.
+
+use agents_domain::action::Automation;
+use agents_domain::id::RequestId;
+use agents_domain::lock::{HeldLock, Liveness};
+use agents_domain::plan::{Parked, Stage, State};
+use agents_domain::request::Asker;
+use agents_domain::why::{Facts, causes};
+
+use super::*;
+use crate::render::samples;
+
+fn held(stale: bool, liveness: Liveness) -> Held {
+    Held { lock: HeldLock { stale, ..samples::held() }, liveness }
+}
+
+fn request(wish: Wish, reason: Option<&str>) -> Request {
+    Request {
+        id: RequestId::parse("01ARZ3NDEKTSV4RRFFQ69G5FB3").expect("a ULID"),
+        key: LockKey::Plan(samples::plan_id()),
+        wish,
+        by: Asker { host: "box".to_owned(), pid: 2, user: "bob".to_owned() },
+        reason: reason.map(str::to_owned),
+        at: samples::view().record.created_at,
+        closed: None,
+    }
+}
+
+fn at(stage: Stage) -> Facts {
+    let plan = samples::plan_at(stage).into_record();
+    let (projects, waiting, requests) = (Vec::new(), Vec::new(), Vec::new());
+    let now = plan.created_at;
+    Facts { plan, holder: None, projects, waiting, places: None, requests, now }
+}
+
+fn stage(phase: Phase, state: State) -> Stage {
+    Stage::new(phase, state).expect("exists")
+}
+
+fn line(position: Option<u32>) -> Waiting {
+    Waiting {
+        key: LockKey::Project(samples::name("api")),
+        position,
+        ahead: position.map(|_| samples::holder()).into_iter().collect(),
+        holder: position.map(|_| held(false, Liveness::Alive)),
+    }
+}
+
+fn said(facts: &Facts) -> Vec<String> {
+    causes(facts).iter().map(|cause| reason(&facts.plan, &cause.why, facts.now)).collect()
+}
+
+#[test]
+fn every_remedy_parses_and_every_answer_is_whole() {
+    let holders = [None, Some(held(false, Liveness::Alive)), Some(held(false, Liveness::Dead))];
+    let parkings = [None, Some("which?")].map(|input| {
+        let (input, cause) = (input.map(str::to_owned), "quota".to_owned());
+        Some(Parked { until: None, input, cause })
+    });
+    let full = Places { total: 1, taken: vec![Place { plan: None, pid: None }] };
+    let asked = vec![
+        request(Wish::Cancel { keep_landed: false }, None),
+        request(Wish::LetGo { token: samples::held().token }, None),
+    ];
+    for stage in Stage::all() {
+        for holder in &holders {
+            for parked in [None].iter().chain(&parkings) {
+                for waiting in [vec![], vec![line(None)]] {
+                    let (holder, places) = (holder.clone(), Some(full.clone()));
+                    let mut facts = Facts { holder, waiting, places, requests: asked.clone(), ..at(stage) };
+                    facts.plan.parked.clone_from(parked);
+                    let found = causes(&facts);
+                    for cause in &found {
+                        crate::remedy::check(&cause.remedy).expect("parses");
+                    }
+                    let report = why_report(&facts.plan, &found, facts.now);
+                    assert_eq!(report.data["code"], report.data["causes"][0]["code"], "{stage}");
+                    assert!(report.data["details"].is_object(), "{stage}");
+                    assert!(!report.data["reason"].as_str().expect("words").is_empty(), "{stage}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_answer_has_the_fields_of_the_contract() {
+    let facts = at(stage(Phase::Execute, State::Complete));
+    let report = why_report(&facts.plan, &causes(&facts), facts.now);
+    let id = samples::plan_id();
+    let words = "execute is complete; at the level review, apply needs its command";
+    let details = json!({"next_phase": "apply", "automation": "review"});
+    let cause = json!({
+        "code": "awaits_approval", "reason": words, "remedy": format!("agents plan apply {id}"), "details": details,
+    });
+    let mut expected = cause.clone();
+    (expected["plan_id"], expected["phase"], expected["state"]) =
+        (id.as_str().into(), "execute".into(), "complete".into());
+    expected["causes"] = json!([cause]);
+    assert_eq!(report.data, expected);
+    let Body::Facts(shown) = report.body else { panic!("no facts") };
+    assert_eq!(shown[3], ("why", words.to_owned()));
+    assert_eq!(shown[4], ("help", format!("agents plan apply {id}")));
+}
+
+#[test]
+fn who_is_at_it_is_named_with_times() {
+    let person = "ada (pid 4711 on box, alive), doing: plan execute";
+    let then = "2026-01-02T03:04:05.678Z (now)";
+    let running =
+        Facts { holder: Some(held(false, Liveness::Alive)), ..at(stage(Phase::Execute, State::Processing)) };
+    assert_eq!(said(&running), [format!("it runs: {person}, attempt 0 since {then}")]);
+    let until = "until 2026-01-02T03:09:05.678Z (in 5m)";
+    let busy =
+        Facts { holder: Some(held(false, Liveness::Alive)), ..at(stage(Phase::Execute, State::Errored)) };
+    assert_eq!(said(&busy), [format!("held by {person}, since {then}, {until}")]);
+    for (stale, liveness, words) in [
+        (false, Liveness::Dead, "its driver is dead: "),
+        (true, Liveness::Alive, "its driver does not renew its lease: "),
+    ] {
+        let gone =
+            Facts { holder: Some(held(stale, liveness)), ..at(stage(Phase::Execute, State::Processing)) };
+        assert!(said(&gone)[0].starts_with(words), "{:?}", said(&gone));
+    }
+    let nobody = at(stage(Phase::Execute, State::Processing));
+    assert_eq!(said(&nobody), ["it is in the middle of a phase, and nobody drives it"]);
+}
+
+#[test]
+fn a_line_and_a_full_house_say_who_is_before_it() {
+    let waiting = |position| Facts {
+        holder: Some(held(false, Liveness::Alive)),
+        waiting: vec![line(position)],
+        ..at(stage(Phase::Apply, State::Queued))
+    };
+    let words = &said(&waiting(Some(2)))[0];
+    assert!(
+        words.contains("waits for project local/api, as number 2 in line, behind ada (pid 4711"),
+        "{words}"
+    );
+    assert!(words.contains(", held by ada"), "{words}");
+    assert!(said(&waiting(None))[0].ends_with("waits for project local/api"));
+    let place = |plan, pid| Place { plan, pid };
+    let id = samples::plan_id();
+    let taken =
+        vec![place(Some(id), Some(7)), place(Some(id), None), place(None, Some(8)), place(None, None)];
+    let all = format!("4 of 4 commands run on this machine: plan {id} (pid 7), plan {id}, pid 8, somebody");
+    assert_eq!(house(&Places { total: 4, taken }), all);
+}
+
+#[test]
+fn what_was_asked_is_told_with_who_and_why() {
+    let now = samples::view().record.created_at;
+    let cancel = request(Wish::Cancel { keep_landed: false }, Some("no longer needed"));
+    let told = asked(&cancel, now);
+    assert_eq!(told, "bob (pid 2 on box) asked now to cancel it, which is not done yet: no longer needed");
+    let let_go = request(Wish::LetGo { token: samples::held().token }, None);
+    assert!(asked(&let_go, now).ends_with("asked now to let go of it, which is not done yet"));
+}
+
+#[test]
+fn a_plan_that_waits_or_failed_says_why() {
+    let mut facts = at(stage(Phase::Strategize, State::Complete));
+    facts.plan.automation = Automation::Manual;
+    assert_eq!(said(&facts), ["strategize is complete; at the level manual, execute needs its command"]);
+    let parked = |until: bool, input: Option<&str>| {
+        let mut facts = at(stage(Phase::Execute, State::Queued));
+        let later = facts.now.plus(std::time::Duration::from_mins(5));
+        facts.plan.parked = Some(Parked {
+            until: until.then_some(later),
+            input: input.map(str::to_owned),
+            cause: "quota".to_owned(),
+        });
+        said(&facts).remove(0)
+    };
+    assert_eq!(parked(true, None), "parked until 2026-01-02T03:09:05.678Z (in 5m): quota");
+    assert_eq!(parked(false, None), "parked until somebody goes on: quota");
+    assert_eq!(parked(false, Some("which?")), "it awaits an answer to: which?");
+    let errored = at(stage(Phase::Execute, State::Errored));
+    assert_eq!(said(&errored), ["it failed: exit_code: the command ended with 1"]);
+    let mut failure = samples::error();
+    failure.hint = Some("look at it".to_owned());
+    assert_eq!(failed(&failure), "exit_code: the command ended with 1 (look at it)");
+    let mut cancelled = at(stage(Phase::Execute, State::Cancelled));
+    assert_eq!(said(&cancelled), ["it was cancelled"]);
+    cancelled.plan.cancel_reason = Some("no longer".to_owned());
+    assert_eq!(said(&cancelled), ["it was cancelled: no longer"]);
+}

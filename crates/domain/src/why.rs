@@ -1,0 +1,207 @@
+//! Why a plan is not running: from facts to causes, each with the command that helps.
+//!
+//! Deciding is pure; whoever asks gathers the [`Facts`] first. They come from several reads, and
+//! may be old by the time they are looked at: an answer is for people, and nothing acts on it.
+//!
+//! ```text
+//! applied, cancelled ──────────────────────────────────────────────► the end of its road
+//! a holder whose lease stands, alive or unknown
+//!    ├─ processing ── no place for its command ── or else ─────────► runs
+//!    └─ else ── stands in line, or a project is another's ── or else ► held
+//! nobody
+//!    ├─ processing ─────────────────────────────────────────────────► its driver is gone
+//!    └─ asked to be cancelled ── awaits input ── parked ── errored, constrained ── the level
+//!       says stop ── nobody ordered it
+//! ```
+
+mod decide;
+mod settle;
+
+use crate::action::Automation;
+use crate::id::PlanId;
+use crate::lock::{HeldLock, Holder, Liveness, LockKey};
+use crate::plan::{Failure, Phase, PlanRecord};
+use crate::request::{Request, Wish};
+use crate::time::Timestamp;
+
+pub use decide::causes;
+pub use settle::{Standing, standing};
+
+/// Who holds a lock, and what can be proved of it from here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// The lock.
+    pub lock: HeldLock,
+    /// Whether its holder lives.
+    pub liveness: Liveness,
+}
+
+impl Held {
+    /// Whether it keeps others out: its term is not over, and its holder not dead beyond doubt.
+    /// The rule of `agents recover`.
+    pub fn stands(&self) -> bool {
+        !self.lock.stale && self.liveness != Liveness::Dead
+    }
+}
+
+/// A place in a line: the driver of the plan waits for a lock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiting {
+    /// What it waits for.
+    pub key: LockKey,
+    /// Where it stands, 1 being next; `None`: not known.
+    pub position: Option<u32>,
+    /// Who stands before it, the next one first.
+    pub ahead: Vec<Holder>,
+    /// Who has what it waits for.
+    pub holder: Option<Held>,
+}
+
+/// A place for a running command that is taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// By a command of this plan, as far as it says so.
+    pub plan: Option<PlanId>,
+    /// By this process, as far as it is known.
+    pub pid: Option<u32>,
+}
+
+/// The places for running commands on this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Places {
+    /// How many there are.
+    pub total: u32,
+    /// Those that are taken.
+    pub taken: Vec<Place>,
+}
+
+/// What the answer is made from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facts {
+    /// The plan.
+    pub plan: PlanRecord,
+    /// Who holds its lock.
+    pub holder: Option<Held>,
+    /// Who holds the locks of its projects.
+    pub projects: Vec<Held>,
+    /// In which lines its holder stands.
+    pub waiting: Vec<Waiting>,
+    /// The places for commands; `None`: not known, or not bounded.
+    pub places: Option<Places>,
+    /// What was asked of its holder and is open, oldest first.
+    pub requests: Vec<Request>,
+    /// Now.
+    pub now: Timestamp,
+}
+
+/// Why a plan is not running, or that it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Why {
+    /// It runs.
+    Runs {
+        /// Who drives it.
+        by: Held,
+    },
+    /// Somebody has it in hand, between two phases or for a command of another kind.
+    Held {
+        /// Who.
+        by: Held,
+    },
+    /// Its driver waits for a lock.
+    Waits {
+        /// In which line.
+        line: Box<Waiting>,
+        /// Who drives it.
+        by: Held,
+    },
+    /// Its driver waits for a place to run its command in.
+    NoPlace {
+        /// The places.
+        places: Places,
+        /// Who drives it.
+        by: Held,
+    },
+    /// It is in the middle of a phase, and nobody drives it.
+    NoDriver {
+        /// Who did, if the lock still says so: dead, or with its lease run out.
+        last: Option<Held>,
+    },
+    /// The holder was asked for something and has not answered so far.
+    Asked {
+        /// What.
+        request: Request,
+    },
+    /// It waits by its own wish.
+    Parked {
+        /// Not before then.
+        until: Option<Timestamp>,
+        /// What its command said.
+        cause: String,
+    },
+    /// It waits for a person's answer.
+    AwaitsInput {
+        /// The question.
+        question: String,
+    },
+    /// A phase is complete, and its level says that the next one needs its command.
+    AwaitsApproval {
+        /// The next phase.
+        next: Phase,
+        /// The level.
+        level: Automation,
+    },
+    /// Nothing is in the way, and nobody has ordered it.
+    NotOrdered {
+        /// The phase that would come.
+        next: Phase,
+    },
+    /// It failed, or was interrupted.
+    Errored {
+        /// How.
+        failure: Failure,
+    },
+    /// It could not land as things are.
+    Constrained {
+        /// Why not.
+        failure: Failure,
+    },
+    /// It has landed.
+    Applied,
+    /// It was given up.
+    Cancelled {
+        /// Why.
+        reason: Option<String>,
+    },
+}
+
+impl Why {
+    /// The word for programs.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Runs { .. } => "runs",
+            Self::Held { .. } => "held",
+            Self::Waits { .. } => "waits_in_line",
+            Self::NoPlace { .. } => "no_place",
+            Self::NoDriver { .. } => "no_driver",
+            Self::Asked { request: Request { wish: Wish::Cancel { .. }, .. } } => "cancel_requested",
+            Self::Asked { request: Request { wish: Wish::LetGo { .. }, .. } } => "break_requested",
+            Self::Parked { .. } => "parked",
+            Self::AwaitsInput { .. } => "awaits_input",
+            Self::AwaitsApproval { .. } => "awaits_approval",
+            Self::NotOrdered { .. } => "not_ordered",
+            Self::Errored { .. } => "errored",
+            Self::Constrained { .. } => "constrained",
+            Self::Applied => "applied",
+            Self::Cancelled { .. } => "cancelled",
+        }
+    }
+}
+
+/// One cause, and what helps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cause {
+    /// Why.
+    pub why: Why,
+    /// The command that helps.
+    pub remedy: String,
+}
