@@ -42,7 +42,9 @@ pub fn prune(app: &App, args: &PruneArgs) -> Result<Report, Failure> {
             Err(error) => tally.skip(plan, &error),
         }
     }
-    Ok(tally.report(args))
+    // Last, so that it is read: a lock that stays is in somebody's way.
+    let warnings = app.watch.take_warnings();
+    Ok(warnings.into_iter().fold(tally.report(args), Report::message))
 }
 
 impl Tally {
@@ -106,8 +108,8 @@ impl Tally {
             (false, _) => format!("{sum} would be removed; do it with: agents prune --yes"),
         });
         if self.only_if_kept > 0 {
-            let kept = things(self.only_if_kept);
-            report.messages.push(format!("{kept} is nowhere else; list it with: agents prune --kept"));
+            let (kept, are) = (things(self.only_if_kept), if self.only_if_kept == 1 { "is" } else { "are" });
+            report.messages.push(format!("{kept} {are} nowhere else; list it with: agents prune --kept"));
         }
         if self.failed > 0 {
             report.exit = Exit::Internal;
