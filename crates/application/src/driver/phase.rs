@@ -92,7 +92,7 @@ impl PhaseDriver {
                             "{}: its branch will follow when the plan goes on: {error}",
                             project.name
                         )),
-                        moved => moved?,
+                        outcome => outcome?,
                     }
                 }
                 Ok(plan)

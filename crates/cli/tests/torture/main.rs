@@ -67,9 +67,11 @@ fn main() -> ExitCode {
     if well.is_empty() || well.contains(&false) { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
+/// Plays one part of the program.
+type Part = fn(&Options) -> Vec<Report>;
+
 /// All parts that are asked for, at once: each has a world of its own.
 fn play(options: &Options) -> Vec<Report> {
-    type Part = fn(&Options) -> Vec<Report>;
     let parts: [(&str, Part); 4] = [
         ("random", |options| vec![random::run(options)]),
         ("scenes", scenes::run),
@@ -78,7 +80,18 @@ fn play(options: &Options) -> Vec<Report> {
     ];
     std::thread::scope(|scope| {
         let wanted = parts.into_iter().filter(|(name, _)| options.wants(name));
-        let playing: Vec<_> = wanted.map(|(_, part)| scope.spawn(move || part(options))).collect();
+        let playing: Vec<_> =
+            wanted.map(|(name, part)| scope.spawn(move || play_one(name, part, options))).collect();
         playing.into_iter().flat_map(|part| part.join().expect("the part is played")).collect()
     })
+}
+
+/// A part that needs the switches of the binary is not silently green without them.
+fn play_one(name: &str, part: Part, options: &Options) -> Vec<Report> {
+    if cfg!(feature = "sabotage") || !["scenes", "t8"].contains(&name) {
+        return part(options);
+    }
+    let mut report = Report::of(name, &[], None);
+    report.not_run.push(format!("{name}: the binary is built without the feature sabotage (--all-features)"));
+    vec![report]
 }

@@ -16,12 +16,6 @@ use crate::runs::Fault;
 use crate::users;
 use crate::world::{TTL_MS, World};
 
-/// Where Debian and its like put the library that lies about the time of day.
-const LIARS: [&str; 3] = [
-    "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1",
-    "/usr/lib/aarch64-linux-gnu/faketime/libfaketime.so.1",
-    "/usr/lib/faketime/libfaketime.so.1",
-];
 /// By how much, each time anew.
 const LIES: [&str; 5] = ["+2h", "-2h", "+0", "-37m", "+1h"];
 
@@ -67,12 +61,11 @@ impl Nemesis<'_> {
 
     /// Every process, git and the commands included, is told the time of day by a file.
     fn prepare_clock(&self) -> Result<(), String> {
-        let found = LIARS.iter().find(|path| std::path::Path::new(path).exists());
-        let library = found.ok_or("libfaketime is not installed")?;
+        let library = liar().ok_or("libfaketime is not installed")?;
         std::fs::write(self.wall(), "+0\n").expect("written");
         let mut switches = self.world.switches.lock().expect("whole");
         for (name, value) in [
-            ("LD_PRELOAD", (*library).to_owned()),
+            ("LD_PRELOAD", library.display().to_string()),
             ("FAKETIME_TIMESTAMP_FILE", self.wall().display().to_string()),
             ("FAKETIME_NO_CACHE", "1".to_owned()),
             ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
@@ -242,4 +235,11 @@ impl Nemesis<'_> {
             self.world.running.pids().into_iter().take(1).for_each(|pid| self.note(pid, "rmdir", now));
         }
     }
+}
+
+/// The library that lies about the time of day, where Debian and its like put it.
+fn liar() -> Option<PathBuf> {
+    let folders = std::fs::read_dir("/usr/lib").ok()?.flatten();
+    let mut found = folders.map(|folder| folder.path().join("faketime/libfaketime.so.1"));
+    found.find(|library| library.exists())
 }

@@ -77,7 +77,11 @@ fn words(run: &Run, verdict: &mut Verdict) {
 
 /// Codes that no user should see, unless a fault explains them.
 fn codes(evidence: &Evidence<'_>, run: &Run, document: Option<&Value>, verdict: &mut Verdict) {
-    let killed = run.faults.iter().any(|fault| fault.kind == "kill");
+    let met = |kind: &str| run.faults.iter().any(|fault| fault.kind == kind);
+    // Only those that move plans stay to tell what became of them, once they hold one.
+    let holds = || evidence.seen.iter().any(|seen| seen.kind == "grant" && seen.pid == Some(run.pid.into()));
+    let moves = ["run", "plan", "recover", "prune"].iter().any(|word| run.words.get(1).is_some_and(|first| first == word));
+    let killed = met("kill") || (met("term") && !(moves && holds()));
     match run.exit {
         None if killed => {}
         None => verdict.violations.push(format!("T2 {} ended by a signal of nobody's", run.line())),
