@@ -180,6 +180,30 @@ Feature: Recovery
       | plan apply PLAN |
 
   @process
+  Scenario: A recovery that is told to stop says so, and leaves nothing held
+    Given a git that stops before it lands
+    And the action
+      """
+      name: local/announced
+      execute: { shell: 'echo two > notes.txt' }
+      apply: { after: [pause, after] }
+      """
+    And an executed plan of "announced" on "site"
+    When Ada starts "plan apply PLAN"
+    And Ada reaches "git"
+    And Ada gets SIGKILL
+    And Ada is gone
+    And "git" is abandoned
+    And Bob starts "recover"
+    And Bob reaches "after"
+    And Bob gets SIGTERM
+    Then Bob ends with exit code 143
+    And I am told "agents recover"
+    And the plan is apply/applied
+    And in "site" 1 commit landed on "main"
+    And the locks table has no held row
+
+  @process
   Scenario: A landing that was frozen and thaws later lands nothing again
     Given a git that stops before it lands
     And an action "change" that runs

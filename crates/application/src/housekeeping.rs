@@ -93,7 +93,10 @@ impl Housekeeper {
         };
         let outcome = outcome.await;
         if let Err(error) = hold.release().await {
-            tracing::warn!("a lock could not be released and ends with its lease: {error}");
+            tracing::warn!(%plan, %error, "the lock could not be released");
+            let told =
+                format!("the lock of plan {plan} could not be released and ends with its lease: {error}");
+            self.parts.lifecycle.observer().warning(&told);
         }
         outcome
     }

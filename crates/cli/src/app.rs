@@ -15,6 +15,7 @@ use agents_application::{LockService, PhaseDriver, PlanLifecycleService, StopHub
 use agents_domain::housekeeping::Leftovers;
 use agents_domain::id::{Ids, OwnerId};
 use agents_domain::lock::{HeldLock, Holder, Liveness, Processes};
+use agents_domain::plan::PlanStore;
 use agents_domain::time::{Clock, Timestamp};
 use agents_infrastructure::clock::SystemClock;
 use agents_infrastructure::files::StateFiles;
@@ -30,6 +31,8 @@ use crate::config::{self, Database, Settings};
 use crate::env::Env;
 use crate::failure::Failure;
 use crate::render::Progress;
+#[cfg(feature = "sabotage")]
+use crate::sabotage::Sabotage;
 use crate::watch::Watch;
 
 /// Taken from the environment of children: their database is not ours.
@@ -71,6 +74,8 @@ pub struct App {
     locks: LockService,
     runner: ProcessRunner,
     runtime: Runtime,
+    #[cfg(feature = "sabotage")]
+    sabotage: Sabotage,
 }
 
 impl Base {
@@ -109,7 +114,7 @@ impl Base {
         let (clock, ids) = (Arc::new(SystemClock), Arc::new(SystemIds::new()));
         let processes = Arc::new(SystemProcesses::new().on_one_machine());
         let runner = self.runner(clock.clone());
-        let locks = LockService::new(LockParts {
+        let parts = LockParts {
             port: Arc::new(store.locks()),
             heartbeat: Arc::new(store.heartbeat_locks()),
             pulse: Arc::new(store.pulse()),
@@ -121,8 +126,15 @@ impl Base {
             processes: processes.clone(),
             clock: clock.clone(),
             ids: ids.clone(),
-        });
+        };
+        #[cfg(feature = "sabotage")]
+        let sabotage = Sabotage::of(&self.env)?;
+        #[cfg(feature = "sabotage")]
+        let parts = sabotage.lock_parts(parts);
+        let locks = LockService::new(parts);
         Ok(App {
+            #[cfg(feature = "sabotage")]
+            sabotage,
             watch: Arc::new(Watch::new(self.progress.clone())),
             files: StateFiles::new(&self.settings.state_dir),
             base: self,
@@ -167,7 +179,9 @@ impl App {
 
     /// The service that makes transitions.
     pub fn lifecycle(&self) -> PlanLifecycleService {
-        let plans = Arc::new(self.store.plans());
+        let plans: Arc<dyn PlanStore> = Arc::new(self.store.plans());
+        #[cfg(feature = "sabotage")]
+        let plans = self.sabotage.plans(plans, Arc::new(self.store.locks()));
         PlanLifecycleService::new(plans, self.clock.clone(), self.ids.clone(), self.processes.clone())
             .with_locks(self.locks.clone())
             .with_observer(self.watch.clone())
@@ -176,7 +190,7 @@ impl App {
     /// The driver of phases.
     pub fn driver(&self) -> PhaseDriver {
         let workspace = Arc::new(GitWorkspace::new(self.git.clone(), &self.base.settings.state_dir));
-        PhaseDriver::new(DriverParts {
+        let parts = DriverParts {
             lifecycle: self.lifecycle(),
             worktrees: workspace.clone(),
             landings: workspace,
@@ -190,7 +204,10 @@ impl App {
             patience: self.patience(),
             wait_for_plan: self.wait(Wait::No),
             wait_for_projects: self.wait(Wait::Forever),
-        })
+        };
+        #[cfg(feature = "sabotage")]
+        let parts = self.sabotage.driver_parts(parts);
+        PhaseDriver::new(parts)
     }
 
     /// Waits for plans. It has a connection of its own, to see that others have written.

@@ -45,6 +45,12 @@ pub struct Env {
     pub inherited: Vec<(OsString, OsString)>,
     /// Where scratch files go.
     pub temp_dir: PathBuf,
+    /// `AGENTS_SABOTAGE`.
+    #[cfg(feature = "sabotage")]
+    pub sabotage: Option<String>,
+    /// `AGENTS_FAILPOINT`.
+    #[cfg(feature = "sabotage")]
+    pub failpoint: Option<String>,
 }
 
 /// What stdin, stdout and stderr are.
@@ -89,6 +95,10 @@ impl Env {
             automation: text("AGENTS_AUTOMATION"),
             color: text("AGENTS_COLOR"),
             no_color: set("NO_COLOR").is_some(),
+            #[cfg(feature = "sabotage")]
+            sabotage: text("AGENTS_SABOTAGE"),
+            #[cfg(feature = "sabotage")]
+            failpoint: text("AGENTS_FAILPOINT"),
             dumb: text("TERM").is_some_and(|term| term == "dumb"),
             ..Self::default()
         }

@@ -17,6 +17,8 @@ pub mod exit;
 pub mod failure;
 pub mod remedy;
 pub mod render;
+#[cfg(feature = "sabotage")]
+pub mod sabotage;
 pub mod signals;
 pub mod watch;
 

@@ -8,6 +8,7 @@ use agents_domain::name::Name;
 use agents_domain::oid::Oid;
 use agents_domain::plan::{Definition, InterruptCause, Phase, Plan, Work};
 use agents_domain::runner::StopCause;
+use agents_domain::workspace::WorkspaceError;
 
 use super::attempt::{End, Finished, facts};
 use super::{DriveError, PhaseDriver};
@@ -83,8 +84,15 @@ impl PhaseDriver {
                 let tips = moves.iter().map(|(name, (_, new))| (name.clone(), new.clone())).collect();
                 let plan = lifecycle.complete(id, tips, strategy, work).await?;
                 for project in &definition.projects {
-                    if let Some((old, new)) = moves.get(&project.name) {
-                        self.parts.worktrees.advance(project, id, old.clone(), new).await?;
+                    let Some((old, new)) = moves.get(&project.name) else { continue };
+                    match self.parts.worktrees.advance(project, id, old.clone(), new).await {
+                        // The phase is complete whatever git says: it is recorded. Whoever goes on
+                        // from the branch brings it up first.
+                        Err(error @ WorkspaceError::Git { .. }) => self.warn(&format!(
+                            "{}: its branch will follow when the plan goes on: {error}",
+                            project.name
+                        )),
+                        outcome => outcome?,
                     }
                 }
                 Ok(plan)

@@ -6,7 +6,7 @@ use agents_domain::runner::{Ended, RunError};
 use agents_infrastructure::scripted::Scripted;
 use rstest::rstest;
 
-use crate::world::{PLAINLY, World, at, code, fails, git_error, program, spec};
+use crate::world::{PLAINLY, Process, World, at, code, fails, git_error, program, spec};
 
 async fn run(world: &World, amend: impl FnOnce(&mut agents_domain::action::Action)) -> Plan {
     let driven = world.process(1).driver.run(world.order(amend), false, PLAINLY).await;
@@ -198,11 +198,10 @@ async fn files_of_the_attempt_that_fail_fail_the_phase(#[case] method: &'static 
 async fn the_plan_branch_follows_at_the_next_command_if_it_could_not_at_once() {
     let world = World::new();
     world.workspace.fail("advance", 1, git_error());
-    let driver = world.process(1).driver;
-    driver.run(world.order(|_| ()), true, PLAINLY).await.expect_err("the branch could not follow");
-    let page = world.store.reads().list(&agents_domain::reads::PlanFilter::default()).await.expect("listed");
-    let plan = world.load(page.plans[0].record.id).await;
-    assert_eq!(at(&plan), (Phase::Execute, State::Complete), "what is recorded stands");
+    let Process { driver, notes, .. } = world.process(1);
+    let plan = driver.run(world.order(|_| ()), false, PLAINLY).await.expect("what is recorded stands");
+    assert_eq!(at(&plan), (Phase::Execute, State::Complete));
+    assert!(notes.have("its branch will follow when the plan goes on"));
     let branch = format!("refs/heads/{}", plan.branch());
     assert_eq!(world.workspace.read(&world.projects[0], &branch), None);
     let plan = driver.apply(plan.id, PLAINLY).await.expect("driven");

@@ -7,12 +7,12 @@ use agents_application::housekeeping::{Housekeeper, HousekeeperParts, Judged, Pr
 use agents_application::{LifecycleError, LockService, Wait};
 use agents_domain::housekeeping::{Leftover, LeftoverKind, Leftovers, MockLeftovers};
 use agents_domain::id::PlanId;
-use agents_domain::lock::LockKey;
+use agents_domain::lock::{LockError, LockKey, MockLockPort};
 use agents_domain::name::Name;
 use agents_domain::workspace::{Project, WorkspaceError};
 use async_trait::async_trait;
 
-use crate::world::{Process, World, git_error};
+use crate::world::{Ports, Process, World, git_error, now};
 
 const WISH: Wish = Wish { older_than: Duration::ZERO, kept: false };
 
@@ -126,6 +126,21 @@ async fn who_loses_the_plan_removes_nothing_more() {
     let done = keeper.prune(plan, WISH).await.expect("pruned");
     assert_eq!(outcomes(&done), [Ok(true), Err("the plan's lock was lost".to_owned())]);
     assert_eq!(*removed.lock().expect("unpoisoned"), 1);
+}
+
+#[tokio::test]
+async fn a_lock_that_cannot_be_released_is_told() {
+    let (world, plan, all) = with_directories().await;
+    let (granting, listing) = (world.store.locks(), world.store.locks());
+    let mut locks = MockLockPort::new();
+    locks.expect_acquire().returning(move |request| now(granting.acquire(request)));
+    locks.expect_list().returning(move |filter| now(listing.list(filter)));
+    let full = || LockError::Unavailable { reason: "the disk is full".to_owned() };
+    locks.expect_release().returning(move |_, _| Err(full()));
+    let process = world.process_on(2, Ports { locks: Arc::new(locks), ..world.ports() });
+    let done = keeper(&world, &process, all, MockLeftovers::new()).prune(plan, WISH).await.expect("pruned");
+    assert_eq!(outcomes(&done), [Ok(true), Ok(true)], "what is done is done");
+    assert!(process.notes.have("could not be released and ends with its lease"));
 }
 
 #[tokio::test]

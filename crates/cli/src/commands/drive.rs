@@ -44,17 +44,40 @@ where
     let driven = app.block_on(async {
         let signals = Signals::listen(app.stop.clone())?;
         let outcome = work(app.driver()).await;
-        if app.stop.requested().is_some()
-            && let Err(error) = app.locks().release_all_for_owner().await
-        {
-            // It changes no outcome: the locks end with their leases, or at once as our proven death.
-            app.watch.warning(&format!("locks could not be released and end with their lease: {error}"));
-        }
+        release_all_if_stopped(app).await;
         outcome.map_err(|error| explain(app, error, &signals))
     });
     app.base.progress.finish();
     let outcome = driven.and_then(|plan| outcome(app, &plan));
     with_warnings(app, outcome)
+}
+
+/// Works on many plans with signals heard. The work looks at [`App::stop`] between two of them; was
+/// it stopped, everything is given back, and `remedy` goes on with the rest.
+pub(super) fn over_many<T>(app: &App, remedy: &str, work: impl AsyncFnOnce() -> T) -> Result<T, Failure> {
+    let done = app.block_on(async {
+        let signals = Signals::listen(app.stop.clone())?;
+        let done = work().await;
+        release_all_if_stopped(app).await;
+        match app.stop.requested() {
+            None => Ok(done),
+            Some(_) => {
+                let message = "stopped by a signal; what was not reached is as it was";
+                Err(Failure::new(signals.exit(), "stopped", message).hint(remedy).retry())
+            }
+        }
+    });
+    app.base.progress.finish();
+    done
+}
+
+async fn release_all_if_stopped(app: &App) {
+    if app.stop.requested().is_some()
+        && let Err(error) = app.locks().release_all_for_owner().await
+    {
+        // It changes no outcome: the locks end with their leases, or at once as our proven death.
+        app.watch.warning(&format!("locks could not be released and end with their lease: {error}"));
+    }
 }
 
 /// What became of the plan: a report, or the failure that its state stands for.

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::args::PruneArgs;
+use crate::commands::drive;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::render::{Body, Grid, Report};
@@ -33,16 +34,21 @@ pub fn prune(app: &App, args: &PruneArgs) -> Result<Report, Failure> {
     let plans = app.block_on(app.leftovers().plans(&projects))?;
     let (keeper, wish) = (app.housekeeper(), Wish { older_than: args.older_than, kept: args.kept });
     let mut tally = Tally::new();
-    for plan in plans {
-        let found = app.block_on(async {
-            if args.yes { keeper.prune(plan, wish).await } else { keeper.look(plan, wish).await }
-        });
-        match found {
-            Ok(found) => found.iter().for_each(|one| tally.add(one, args)),
-            Err(error) => tally.skip(plan, &error),
+    drive::over_many(app, "agents prune", async || {
+        for plan in plans {
+            if app.stop.requested().is_some() {
+                break;
+            }
+            let found = if args.yes { keeper.prune(plan, wish).await } else { keeper.look(plan, wish).await };
+            match found {
+                Ok(found) => found.iter().for_each(|one| tally.add(one, args)),
+                Err(error) => tally.skip(plan, &error),
+            }
         }
-    }
-    Ok(tally.report(args))
+    })?;
+    // Last, so that it is read: a lock that stays is in somebody's way.
+    let warnings = app.watch.take_warnings();
+    Ok(warnings.into_iter().fold(tally.report(args), Report::message))
 }
 
 impl Tally {
@@ -106,8 +112,8 @@ impl Tally {
             (false, _) => format!("{sum} would be removed; do it with: agents prune --yes"),
         });
         if self.only_if_kept > 0 {
-            let kept = things(self.only_if_kept);
-            report.messages.push(format!("{kept} is nowhere else; list it with: agents prune --kept"));
+            let (kept, are) = (things(self.only_if_kept), if self.only_if_kept == 1 { "is" } else { "are" });
+            report.messages.push(format!("{kept} {are} nowhere else; list it with: agents prune --kept"));
         }
         if self.failed > 0 {
             report.exit = Exit::Internal;

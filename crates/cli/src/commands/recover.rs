@@ -6,6 +6,7 @@ use agents_domain::reads::{PlanFilter, PlanReads, PlanView};
 use serde_json::json;
 
 use crate::app::App;
+use crate::commands::drive;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::render::{Body, Grid, Report};
@@ -17,9 +18,17 @@ pub fn recover(app: &App) -> Result<Report, Failure> {
     let driver = app.driver();
     let mut grid = Grid::new(&["PLAN", "OUTCOME"]);
     let (mut rows, mut failed) = (Vec::new(), false);
-    for view in &stuck {
-        let id = view.record.id;
-        let (ok, outcome) = match app.block_on(driver.recover(id)) {
+    let recovered = drive::over_many(app, "agents recover", async || {
+        let mut outcomes = Vec::new();
+        for view in &stuck {
+            if app.stop.requested().is_none() {
+                outcomes.push((view.record.id, driver.recover(view.record.id).await));
+            }
+        }
+        outcomes
+    })?;
+    for (id, recovered) in recovered {
+        let (ok, outcome) = match recovered {
             Ok(plan) => (true, format!("now {}", plan.stage)),
             Err(error) => (false, Failure::of_drive(error, &|held| app.locked(held)).message),
         };
@@ -27,7 +36,6 @@ pub fn recover(app: &App) -> Result<Report, Failure> {
         grid.row([id.to_string(), outcome.clone()]);
         rows.push(json!({ "plan_id": id.as_str(), "recovered": ok, "outcome": outcome }));
     }
-    app.base.progress.finish();
     let ids = stuck.iter().map(|view| view.record.id.to_string()).collect();
     let report = Report { body: Body::Table(grid), ids, ..Report::of(json!({ "plans": rows })) };
     let warnings = app.watch.take_warnings().into_iter().fold(report, Report::message);

@@ -35,7 +35,9 @@ impl From<WorkspaceError> for Failure {
                     .detail(json!({ "path": path, "files": files }))
             }
             WorkspaceError::Git { command, path, .. } => Self::new(Exit::Internal, "git_failed", message)
-                .detail(json!({ "command": command, "path": path })),
+                .hint("see to what git says, then repeat the command")
+                .detail(json!({ "command": command, "path": path }))
+                .retry(),
         }
     }
 }

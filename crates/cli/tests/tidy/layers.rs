@@ -66,12 +66,27 @@ fn manifest_complaints(path: &str, text: &str) -> Vec<String> {
             complaints.push(format!("{path}: {dependency} must take its version from the workspace"));
         }
     }
+    // Whoever builds the program gets every safeguard.
+    if names_sabotage(manifest.get("features").and_then(|all| all.get("default"))) {
+        complaints.push(format!("{path}: the feature sabotage is for tests, and no default"));
+    }
+    for (dependency, value) in &dependencies(&manifest) {
+        if names_sabotage(value.get("features")) {
+            complaints.push(format!("{path}: {dependency} must not be built with the feature sabotage"));
+        }
+    }
     if manifest.get("lints").and_then(|lints| lints.get("workspace")).and_then(toml::Value::as_bool)
         != Some(true)
     {
         complaints.push(format!("{path}: the workspace's lints are not switched on"));
     }
     complaints
+}
+
+/// Whether a list of features names the switches that take safeguards out.
+fn names_sabotage(features: Option<&toml::Value>) -> bool {
+    let all = features.and_then(toml::Value::as_array).into_iter().flatten();
+    all.filter_map(toml::Value::as_str).any(|name| name.contains("sabotage"))
 }
 
 /// Complaints about the domain's sources: it must not read time, the environment or a disk.
@@ -147,6 +162,15 @@ mod can_fail {
         assert_eq!(manifest("agents-infrastructure", "clap.workspace = true"), 1);
         assert_eq!(manifest("agents", "anyhow.workspace = true"), 1);
         assert_eq!(manifest_complaints("Cargo.toml", "[package]\nname = \"agents\"").len(), 1);
+    }
+
+    #[test]
+    fn switches_for_tests() {
+        let asked = "agents-domain = { workspace = true, features = [\"sabotage\"] }";
+        assert_eq!(manifest("agents", asked), 1);
+        let default = "thiserror.workspace = true\n[features]\ndefault = [\"sabotage\"]\nsabotage = []";
+        assert_eq!(manifest("agents", default), 1);
+        assert_eq!(manifest("agents", "[features]\ndefault = []\nsabotage = []"), 0);
     }
 
     #[test]

@@ -1,0 +1,118 @@
+//! What must hold when all is over: T1 to T5 of the trust table, from what the processes said, what
+//! the commands wrote, what the witness in the database saw, and what git has.
+
+mod answers;
+mod fences;
+mod landings;
+mod lives;
+mod work;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use agents_domain::id::PlanId;
+use agents_domain::plan::{Change, Event, InterruptCause, Plan, PlanStore as _};
+use agents_infrastructure::action_file;
+use agents_infrastructure::clock::SystemClock;
+use agents_infrastructure::sqlite::{SqliteOptions, SqliteStore};
+
+use crate::journal::{self, Record};
+use crate::oracle::Seen;
+use crate::runs::Run;
+use crate::world::World;
+
+/// All that is known of a run.
+pub(crate) struct Evidence<'a> {
+    world: &'a World,
+    runs: Vec<Run>,
+    seen: Vec<Seen>,
+    histories: BTreeMap<String, (Plan, Vec<Event>)>,
+    journal: BTreeMap<String, Vec<Record>>,
+}
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub(crate) struct Verdict {
+    pub(crate) violations: Vec<String>,
+    pub(crate) plans: usize,
+    pub(crate) processes: usize,
+    pub(crate) faults: BTreeMap<&'static str, usize>,
+    pub(crate) takeovers: usize,
+    pub(crate) lost_leases: usize,
+    pub(crate) recovered: usize,
+    pub(crate) attempts: usize,
+    pub(crate) landings: usize,
+    pub(crate) commits: usize,
+    pub(crate) answers: usize,
+    /// Milliseconds between the last sign of life of an attempt and the first of the next.
+    pub(crate) margins: Vec<i64>,
+}
+
+/// Reads everything and judges it.
+pub(crate) fn check(world: &World) -> Verdict {
+    let mut verdict = Verdict::default();
+    let evidence = gather(world, &mut verdict);
+    fences::check(&evidence, &mut verdict);
+    answers::check(&evidence, &mut verdict);
+    landings::check(&evidence, &mut verdict);
+    lives::check(&evidence, &mut verdict);
+    work::check(&evidence, &mut verdict);
+    count(&evidence, &mut verdict);
+    verdict
+}
+
+/// The database as it is, with the program's own check of it: every log replays to its plan.
+fn gather<'a>(world: &'a World, verdict: &mut Verdict) -> Evidence<'a> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let store = store(world);
+    let report = store.check().expect("the database can be read");
+    verdict.violations.extend(report.problems.into_iter().map(|problem| format!("T2 {problem}")));
+    let plans = store.plans();
+    let mut histories = BTreeMap::new();
+    for row in world.oracle.plans() {
+        let id = PlanId::parse(&row.id).expect("an id");
+        let read = runtime.block_on(async { (plans.load(id).await, plans.events(id).await) });
+        match read {
+            (Ok(Some(plan)), Ok(events)) => drop(histories.insert(row.id, (plan, events))),
+            other => verdict.violations.push(format!("T2 plan {id} cannot be read: {other:?}")),
+        }
+    }
+    let mut runs = world.runs.lock().expect("whole").clone();
+    runs.sort_by_key(|run| run.number);
+    let (seen, journal) = (world.oracle.seen(), journal::read(&world.journal()));
+    Evidence { world, runs, seen, histories, journal }
+}
+
+fn store(world: &World) -> SqliteStore {
+    let path = world.oracle.database.clone();
+    let id = std::fs::read_to_string("/etc/machine-id").unwrap_or_default();
+    let machine = match id.trim() {
+        "" => rustix::system::uname().nodename().to_string_lossy().into_owned(),
+        id => id.to_owned(),
+    };
+    let options = SqliteOptions::new(path, Arc::new(SystemClock), "", machine, |source, origin| {
+        action_file::parse(source, origin).map_err(|error| error.to_string())
+    });
+    SqliteStore::open(options).expect("the database opens")
+}
+
+fn count(evidence: &Evidence<'_>, verdict: &mut Verdict) {
+    verdict.plans = evidence.histories.len();
+    verdict.processes = evidence.runs.len();
+    for run in &evidence.runs {
+        for fault in &run.faults {
+            *verdict.faults.entry(fault.kind).or_default() += 1;
+        }
+        verdict.lost_leases += usize::from(run.exit == Some(9));
+    }
+    verdict.takeovers =
+        evidence.seen.iter().filter(|seen| seen.kind == "grant" && seen.lock_owner.is_some()).count();
+    for event in evidence.histories.values().flat_map(|(_, events)| events) {
+        match &event.change {
+            Change::Interrupted { cause: InterruptCause::OwnerDied, .. } => verdict.recovered += 1,
+            Change::PhaseStarted { .. } => verdict.attempts += 1,
+            Change::Landed { .. } => verdict.landings += 1,
+            _ => {}
+        }
+    }
+}

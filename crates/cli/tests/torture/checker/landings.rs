@@ -1,0 +1,132 @@
+//! T3: every landing happened once. One marker, one move in the branch's log, one commit with the
+//! plan's trailer; and what a plan says is applied is there.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use agents_domain::plan::{Change, Event, Plan, State};
+use agents_domain::workspace::Intent;
+
+use super::{Evidence, Verdict};
+use crate::git;
+use crate::world::PROJECTS;
+
+/// What git knows of the landings in one repository.
+struct Repository {
+    path: PathBuf,
+    /// Intent to commit.
+    markers: BTreeMap<String, String>,
+    /// Intents, once for each move.
+    moves: Vec<String>,
+    /// Plans, once for each commit with their trailer.
+    trailers: Vec<String>,
+}
+
+impl Repository {
+    fn read(path: PathBuf) -> Self {
+        let refs = git::must(
+            &path,
+            &["for-each-ref", "--format=%(refname:lstrip=3) %(objectname)", "refs/agents/landed/"],
+        );
+        let markers = refs.lines().filter_map(|line| line.split_once(' '));
+        let log = git::must(&path, &["reflog", "show", "--format=%gs", "main"]);
+        let moves = log.lines().filter_map(|line| line.strip_prefix("agents: landing "));
+        let format = "--format=%(trailers:key=Agents-Plan,valueonly)";
+        let trailers = git::must(&path, &["log", "--first-parent", format, "main"]);
+        Self {
+            markers: markers.map(|(intent, oid)| (intent.to_owned(), oid.to_owned())).collect(),
+            moves: moves.map(|intent| intent.trim().to_owned()).collect(),
+            trailers: trailers
+                .lines()
+                .filter(|line| !line.is_empty())
+                .map(|line| line.trim().to_owned())
+                .collect(),
+            path,
+        }
+    }
+}
+
+pub(super) fn check(evidence: &Evidence<'_>, verdict: &mut Verdict) {
+    let read = |name: &str| (format!("local/{name}"), Repository::read(evidence.world.repository(name)));
+    let repositories: BTreeMap<_, _> = PROJECTS.into_iter().map(read).collect();
+    let mut known = BTreeSet::new();
+    for (id, (plan, events)) in &evidence.histories {
+        let (intents, landed) = decisions(events);
+        for intent in &intents {
+            known.insert(intent.id.to_string());
+            let repository = &repositories[intent.project.as_str()];
+            one(id, intent, landed.contains(&intent.id.to_string()), repository, verdict);
+        }
+        content(id, plan, &landed, &repositories, verdict);
+    }
+    for (name, repository) in &repositories {
+        let strangers =
+            repository.markers.keys().chain(&repository.moves).filter(|intent| !known.contains(*intent));
+        for intent in strangers.collect::<BTreeSet<_>>() {
+            verdict.violations.push(format!("T3 {name}: a landing {intent} of which no history knows"));
+        }
+    }
+}
+
+/// What a plan decided to land, and what of it has landed.
+fn decisions(events: &[Event]) -> (Vec<Intent>, BTreeSet<String>) {
+    let (mut intents, mut landed) = (Vec::new(), BTreeSet::new());
+    for event in events {
+        match &event.change {
+            Change::LandingIntended { intents: made, .. } => intents.extend(made.iter().cloned()),
+            Change::Landed { intent } => drop(landed.insert(intent.to_string())),
+            _ => {}
+        }
+    }
+    (intents, landed)
+}
+
+/// One decision: carried out once if it is recorded as landed, else not at all.
+fn one(plan: &str, intent: &Intent, landed: bool, repository: &Repository, verdict: &mut Verdict) {
+    let id = intent.id.to_string();
+    let moves = repository.moves.iter().filter(|moved| **moved == id).count();
+    let marker = repository.markers.get(&id);
+    let in_place = marker.map(String::as_str) == Some(intent.new.as_str());
+    let mut wrong = |what: &str| {
+        verdict.violations.push(format!("T3 plan {plan}, {}: landing {id} {what}", intent.project));
+    };
+    if moves > 1 {
+        wrong(&format!("moved the branch {moves} times"));
+    }
+    match (landed, moves) {
+        (true, 0) => wrong("is recorded and moved nothing"),
+        (true, _) if !in_place => wrong(&format!("has the marker {marker:?}, not one at {}", intent.new)),
+        (false, 1..) => wrong("moved the branch and is not recorded"),
+        (false, 0) if marker.is_some() => wrong("is marked and not recorded"),
+        _ => {}
+    }
+}
+
+/// A plan's work is on the branch once if it landed, and not if it did not.
+fn content(
+    id: &str,
+    plan: &Plan,
+    landed: &BTreeSet<String>,
+    repositories: &BTreeMap<String, Repository>,
+    verdict: &mut Verdict,
+) {
+    for project in &plan.projects {
+        let repository = &repositories[project.name.as_str()];
+        let commits = repository.trailers.iter().filter(|trailer| *trailer == id).count();
+        let lands =
+            project.landing.as_ref().filter(|landing| landed.contains(&landing.intent.id.to_string()));
+        if commits != usize::from(lands.is_some()) {
+            verdict.violations.push(format!("T3 plan {id}, {}: {commits} commits landed", project.name));
+        }
+        let Some(landing) = lands else {
+            if plan.state() == State::Applied && project.tip.is_some() {
+                verdict.violations.push(format!("T3 plan {id}, {}: applied without its work", project.name));
+            }
+            continue;
+        };
+        let new = landing.intent.new.as_str();
+        if git::run(&repository.path, &["merge-base", "--is-ancestor", new, "main"]).is_none() {
+            verdict.violations.push(format!("T3 plan {id}, {}: what landed is not on main", project.name));
+        }
+    }
+}

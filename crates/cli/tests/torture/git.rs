@@ -1,0 +1,44 @@
+//! Git, as a user and as the command of a plan call it.
+
+use std::path::Path;
+use std::process::Command;
+
+/// Runs git in a directory; its output, trimmed. `None`: it failed.
+pub(crate) fn run(directory: &Path, arguments: &[&str]) -> Option<String> {
+    let output = command(directory, arguments).output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+/// The same where it cannot fail.
+pub(crate) fn must(directory: &Path, arguments: &[&str]) -> String {
+    run(directory, arguments).unwrap_or_else(|| panic!("git {arguments:?} fails in {}", directory.display()))
+}
+
+/// Git with nothing of the caller's git about it.
+#[expect(clippy::disallowed_methods, reason = "git must not see what the caller's git was told")]
+fn command(directory: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new("git");
+    for (key, _) in std::env::vars_os().filter(|(key, _)| key.as_encoded_bytes().starts_with(b"GIT_")) {
+        command.env_remove(key);
+    }
+    command.env("LC_ALL", "C").current_dir(directory).args(arguments);
+    command
+}
+
+/// A new repository with one commit on `main`.
+pub(crate) fn create(path: &Path) {
+    std::fs::create_dir_all(path).expect("a directory");
+    must(path, &["init", "-q", "-b", "main", "."]);
+    for (key, value) in [
+        ("user.name", "Ada"),
+        ("user.email", "ada@example.org"),
+        ("commit.gpgsign", "false"),
+        ("gc.auto", "0"),
+        ("core.logAllRefUpdates", "true"),
+    ] {
+        must(path, &["config", key, value]);
+    }
+    std::fs::write(path.join("notes.txt"), "one\n").expect("written");
+    must(path, &["add", "-A"]);
+    must(path, &["commit", "-q", "-m", "start"]);
+}

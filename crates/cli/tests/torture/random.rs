@@ -1,0 +1,43 @@
+//! The random part: many users, one nemesis, for a while; then the end, and the judgement.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::checker;
+use crate::clock;
+use crate::drain;
+use crate::nemesis;
+use crate::options::Options;
+use crate::summary::{self, Report};
+use crate::users;
+use crate::world::World;
+
+/// Runs it; the report says what was violated.
+pub(crate) fn run(options: &Options) -> Report {
+    let megabytes = 192 + options.duration().as_secs();
+    let world = World::new(options.seed, options.sabotage.as_deref(), Some(megabytes));
+    let (hands, not_run) = nemesis::prepare(&world, &options.faults);
+    let (over, calm) = (AtomicBool::new(false), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        for name in 0..options.processes {
+            let (world, over) = (&world, &over);
+            scope.spawn(move || users::work(world, name, over));
+        }
+        let rage = |mut hand: nemesis::Nemesis<'_>| hand.rage(&calm);
+        let raging: Vec<_> = hands.into_iter().map(|hand| scope.spawn(move || rage(hand))).collect();
+        clock::pass(options.duration());
+        // Faults first: whoever is frozen goes on, and everybody comes to an end.
+        calm.store(true, Ordering::SeqCst);
+        for hand in raging {
+            hand.join().expect("the nemesis is well");
+        }
+        over.store(true, Ordering::SeqCst);
+    });
+    let stuck = drain::drain(&world);
+    let mut verdict = checker::check(&world);
+    verdict.violations.extend(stuck);
+    let directory = world.end(options.keep || !verdict.violations.is_empty());
+    let mut report = Report::of("random", &verdict.violations, directory);
+    report.lines = summary::figures(&verdict);
+    report.not_run = not_run;
+    report
+}

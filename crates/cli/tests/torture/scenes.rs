@@ -1,0 +1,140 @@
+//! Scenes: for each safeguard, the race that it is there for, brought about step by step. Played with
+//! the safeguard nothing is violated; played without it the checker must notice, or it proves nothing.
+
+use rustix::process::Signal;
+
+use crate::child::LONG;
+use crate::clock;
+use crate::git;
+use crate::options::{Options, SABOTAGE};
+use crate::runs::{Fault, Next, Started};
+use crate::summary::Report;
+use crate::world::{TTL_MS, World};
+use crate::{checker, drain};
+
+/// Plays a scene once; what was violated.
+type Scene = fn(&World);
+
+fn scene(name: &str) -> Scene {
+    match name {
+        "fence" => overtaken_before_its_write,
+        "kill" => cut_off_from_the_store,
+        _ => frozen_before_its_landing,
+    }
+}
+
+/// With each safeguard and without it, or only without that one.
+pub(crate) fn run(options: &Options) -> Vec<Report> {
+    let only = options.sabotage.as_deref();
+    std::thread::scope(|scope| {
+        let wanted = SABOTAGE.into_iter().filter(|name| only.is_none_or(|only| only == *name));
+        let played = wanted.map(|name| scope.spawn(move || both(options, name, only.is_some())));
+        let played: Vec<_> = played.collect();
+        played.into_iter().flat_map(|scene| scene.join().expect("the scene is played")).collect()
+    })
+}
+
+fn both(options: &Options, name: &str, without_only: bool) -> Vec<Report> {
+    let mut reports = Vec::new();
+    if !without_only {
+        reports.push(play(options, name, None));
+    }
+    let mut without = play(options, name, Some(name));
+    if !without_only {
+        // Asked for by name, its violations stand; here it is their absence that is one.
+        without.invert(&format!("{name} was switched off, and the checker saw nothing"));
+    }
+    reports.push(without);
+    reports
+}
+
+fn play(options: &Options, name: &str, sabotage: Option<&str>) -> Report {
+    let world = World::new(options.seed, sabotage, None);
+    scene(name)(&world);
+    let stuck = drain::drain(&world);
+    let mut verdict = checker::check(&world);
+    // Without a safeguard a plan may well come to no end; with it that is no excuse.
+    verdict.violations.extend(stuck);
+    let title = format!("scene {name}, {}", if sabotage.is_some() { "switched off" } else { "as it is" });
+    let kept = world.end(options.keep || (sabotage.is_none() && !verdict.violations.is_empty()));
+    Report::of(&title, &verdict.violations, kept)
+}
+
+/// T1. Ada freezes between having the plan's lock and writing; Bob takes it over and freezes there,
+/// too, with nothing written yet; Ada thaws, and writes.
+fn overtaken_before_its_write(world: &World) {
+    let plan = order(world, &["plan", "use", "quick", "api"]);
+    let ada = frozen(world, &["plan", "execute", &plan], "stop:1:plans.commit");
+    break_locks(world);
+    let bob = frozen(world, &["plan", "execute", &plan], "stop:1:plans.commit");
+    thaw(ada);
+    thaw(bob);
+}
+
+/// T4. Nobody can write to the store, so Ada cannot renew her lease. What she runs has broken away
+/// and ignores TERM; it must be dead when the lease is over.
+fn cut_off_from_the_store(world: &World) {
+    world.tell(LONG, &(2 * TTL_MS).to_string());
+    let plan = order(world, &["plan", "use", "quick", "api"]);
+    let ada = world.start(&["plan", "execute", &plan], &[]);
+    let lives = || crate::journal::read(&world.journal()).contains_key(&plan);
+    while !lives() {
+        clock::pass(std::time::Duration::from_millis(20));
+    }
+    let turn = std::fs::File::open(world.home().join("state/agents.db-turn")).expect("the gate is there");
+    turn.lock().expect("locked");
+    // Beyond the end of any lease that was granted or renewed before.
+    clock::pass(std::time::Duration::from_millis(u64::try_from(TTL_MS).expect("small") + 1_000));
+    turn.unlock().expect("unlocked");
+    std::fs::remove_file(world.directory.join(LONG)).expect("it was told");
+    ada.wait();
+}
+
+/// T3. Ada has decided to land, and freezes before she does; Bob lands for her; somebody takes that
+/// back; Ada thaws.
+fn frozen_before_its_landing(world: &World) {
+    let plan = order(world, &["run", "quick", "api"]);
+    let ada = frozen(world, &["plan", "apply", &plan, "--yes"], "stop:1:landings.land");
+    break_locks(world);
+    world.run(&["plan", "apply", &plan, "--yes"]);
+    let repository = world.repository("api");
+    let landed = git::must(&repository, &["rev-parse", "main"]);
+    git::must(&repository, &["reset", "-q", "--hard", "main~1"]);
+    thaw(ada);
+    // Landed once means: not again. What somebody took back is put back for the checker, which
+    // looks for work that has got lost.
+    if git::must(&repository, &["rev-parse", "main"]) != landed {
+        git::must(&repository, &["reset", "-q", "--hard", &landed]);
+    }
+}
+
+/// Gives a command that makes a plan.
+fn order(world: &World, words: &[&str]) -> String {
+    world.tell(crate::child::CALM, "");
+    let run = world.run(words);
+    let document = run.document().unwrap_or_default();
+    document["data"]["plan_id"].as_str().unwrap_or_else(|| panic!("no plan: {run:?}")).to_owned()
+}
+
+/// Starts a command that stops itself at a step.
+fn frozen<'a>(world: &'a World, words: &[&str], point: &str) -> Started<'a> {
+    let started = world.start(words, &[("AGENTS_FAILPOINT", point)]);
+    let from = clock::now();
+    let next = started.next();
+    world.running.note(started.pid(), Fault { kind: "stop", from, to: from + TTL_MS });
+    assert_eq!(next, Next::Stopped, "agents {words:?} stops at {point}");
+    started
+}
+
+fn thaw(started: Started<'_>) {
+    started.signal(Signal::CONT);
+    started.wait();
+}
+
+/// Takes every lock from whoever holds it.
+fn break_locks(world: &World) {
+    for (key, token) in world.oracle.held() {
+        let token = token.to_string();
+        world.run(&["lock", "break", &key, "--token", &token, "--reason", "frozen", "--force"]);
+    }
+}

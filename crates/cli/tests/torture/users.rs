@@ -1,0 +1,91 @@
+//! The users: each gives one command after another, on plans that the others work on as well.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::chance::Chance;
+use crate::git;
+use crate::oracle::Plan;
+use crate::world::{PROJECTS, World};
+
+/// Gives commands until told to stop.
+pub(crate) fn work(world: &World, name: usize, over: &AtomicBool) {
+    let mut chance = Chance::of(world.seed, &format!("user {name}"));
+    while !over.load(Ordering::SeqCst) {
+        let plans = world.oracle.plans();
+        let open: Vec<&Plan> = plans.iter().filter(|plan| !plan.is_terminal()).collect();
+        if open.len() < 3 || chance.percent(12) {
+            order(world, &mut chance, open.len());
+        } else if let Some(plan) = chance.pick(&open) {
+            let words = command(world, &mut chance, plan);
+            world.start(&words.iter().map(String::as_str).collect::<Vec<_>>(), &[]).wait();
+        }
+    }
+}
+
+/// A new plan.
+fn order(world: &World, chance: &mut Chance, open: usize) {
+    let action = if chance.percent(60) { "work" } else { "quick" };
+    // The longer the list of open plans, the rather one that goes all the way by itself.
+    let mut words = if open < 8 && chance.percent(40) { vec!["plan", "use"] } else { vec!["run"] };
+    words.push(action);
+    match chance.below(3) {
+        0 => words.extend(PROJECTS),
+        other => words.push(PROJECTS[other - 1]),
+    }
+    if words[0] == "run" && chance.percent(60) {
+        words.push("--apply");
+    }
+    world.run(&words);
+}
+
+/// What a person does with a plan; most often what moves it on, as a rule what races with others.
+fn command(world: &World, chance: &mut Chance, plan: &Plan) -> Vec<String> {
+    let id = plan.id.as_str();
+    let onward = match (plan.phase.as_str(), plan.state.as_str()) {
+        (_, "errored" | "constrained") => format!("plan retry {id}"),
+        (_, "processing") => "recover".to_owned(),
+        ("execute", "complete") | ("apply", _) => format!("plan apply {id} --yes"),
+        _ => format!("plan execute {id}"),
+    };
+    let line = match chance.below(100) {
+        0..55 => onward,
+        55..60 => format!("plan execute {id} --wait 8s"),
+        60..65 => format!("plan retry {id}"),
+        65..70 => format!("plan apply {id} --yes --no-wait"),
+        70..74 => "recover".to_owned(),
+        74..77 => format!("plan cancel {id} --reason torture --wait 4s"),
+        77..80 => format!("plan revert {id}"),
+        80..83 => format!("plan prompt {id} carry-on"),
+        83..86 => "prune --older-than 0s --yes".to_owned(),
+        86..90 => return break_lock(world, chance),
+        90..95 => format!("plan status {id}"),
+        95..97 => "diagnostics".to_owned(),
+        _ => "plan list --all --limit 20".to_owned(),
+    };
+    line.split(' ').map(str::to_owned).collect()
+}
+
+/// Asks for, or takes, a lock that somebody holds.
+fn break_lock(world: &World, chance: &mut Chance) -> Vec<String> {
+    let held = world.oracle.held();
+    let Some((key, token)) = chance.pick(&held) else { return vec!["recover".to_owned()] };
+    let mut words = vec!["lock", "break", key, "--token"].into_iter().map(str::to_owned).collect::<Vec<_>>();
+    words.extend([token.to_string(), "--reason".to_owned(), "torture".to_owned()]);
+    words.extend(["--wait".to_owned(), "4s".to_owned()]);
+    if chance.percent(30) {
+        words.push("--force".to_owned());
+    }
+    words
+}
+
+/// Somebody who works in the checkouts, too: branches move under landings.
+pub(crate) fn commit(world: &World, chance: &mut Chance, number: usize) {
+    let Some(name) = chance.pick(&PROJECTS) else { return };
+    let path = world.repository(name);
+    let file = format!("by-hand-{number}.txt");
+    if std::fs::write(path.join(&file), "by hand\n").is_ok() {
+        // A landing may hold the index, or move the branch meanwhile; then there is no commit.
+        let added = git::run(&path, &["add", "--", &file]);
+        let _ = added.and_then(|_| git::run(&path, &["commit", "-q", "-m", "by hand", "--", &file]));
+    }
+}

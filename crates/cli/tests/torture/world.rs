@@ -1,0 +1,171 @@
+//! What one run works with: repositories, a home, actions, and a journal.
+//!
+//! ```text
+//! <run>/disk/home      what `agents` keeps        ┐ on a small file system of their own, which
+//! <run>/disk/api, web  the repositories           ┘ the nemesis fills, where one can be mounted
+//! <run>/journal        what the commands of plans did
+//! <run>/outputs        what every process said
+//! ```
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Mutex;
+use std::sync::atomic::AtomicUsize;
+
+use crate::child::CHILD;
+use crate::git;
+use crate::oracle::Oracle;
+use crate::runs::{Run, Running};
+
+/// The program under test.
+pub(crate) const AGENTS: &str = env!("CARGO_BIN_EXE_agents");
+/// The shortest lease there is.
+pub(crate) const TTL_MS: i64 = 5_000;
+/// The repositories.
+pub(crate) const PROJECTS: [&str; 2] = ["api", "web"];
+
+/// One run.
+pub(crate) struct World {
+    pub(crate) directory: PathBuf,
+    pub(crate) disk: PathBuf,
+    pub(crate) seed: u64,
+    /// Set for every process.
+    pub(crate) switches: Mutex<BTreeMap<String, String>>,
+    pub(crate) oracle: Oracle,
+    pub(crate) running: Running,
+    /// Every process that has ended, in the order of their ends.
+    pub(crate) runs: Mutex<Vec<Run>>,
+    pub(crate) started: AtomicUsize,
+    /// Attempts' directories that the nemesis removed.
+    pub(crate) removed: Mutex<Vec<PathBuf>>,
+    _scratch: tempfile::TempDir,
+}
+
+impl World {
+    /// Makes everything; `sabotage` takes a safeguard out of every process.
+    pub(crate) fn new(seed: u64, sabotage: Option<&str>, disk: Option<u64>) -> Self {
+        let mut scratch = tempfile::Builder::new().prefix("torture-").tempdir().expect("a directory");
+        // What went wrong must be there to be looked at, also after a panic; `end` removes it.
+        scratch.disable_cleanup(true);
+        let directory = scratch.path().canonicalize().expect("it is there");
+        let disk = crate::room::disk(&directory.join("disk"), disk);
+        for name in ["journal", "outputs", "disk/home"] {
+            std::fs::create_dir_all(directory.join(name)).expect("a directory");
+        }
+        let switches = sabotage.map(|name| ("AGENTS_SABOTAGE".to_owned(), name.to_owned()));
+        let mut world = Self {
+            oracle: Oracle::of(&disk.join("home/state/agents.db")),
+            switches: Mutex::new(switches.into_iter().collect()),
+            running: Running::default(),
+            runs: Mutex::default(),
+            started: AtomicUsize::new(0),
+            removed: Mutex::default(),
+            _scratch: scratch,
+            directory,
+            disk,
+            seed,
+        };
+        world.set_up();
+        world
+    }
+
+    fn set_up(&mut self) {
+        self.must(&["init"]);
+        for name in PROJECTS {
+            let path = self.repository(name);
+            git::create(&path);
+            self.must(&["project", "add", &path.display().to_string(), "--name", name]);
+        }
+        for (name, text) in self.actions() {
+            let file = self.directory.join(name);
+            std::fs::write(&file, text).expect("written");
+            self.must(&["action", "add", &file.display().to_string()]);
+        }
+        self.oracle.install();
+    }
+
+    /// With all phases and one merge commit; and the least there can be, squashed.
+    fn actions(&self) -> [(&'static str, String); 2] {
+        let me = std::env::current_exe().expect("this program");
+        let run = |role: &str| {
+            let words = [&me.display().to_string(), CHILD, role, &self.directory.display().to_string()];
+            let words = words.map(|word| format!("'{word}'")).join(", ");
+            format!("run: [{words}, '{}']", self.seed)
+        };
+        let work = format!(
+            "name: local/work\ndescription: all of it\nstrategize: {{ {} }}\n\
+             execute: {{ {}, retry: {{ max_attempts: 2, on_exit: [3] }} }}\n\
+             validations:\n  - {{ name: check, {}, required: true }}\n",
+            run("strategize"),
+            run("execute"),
+            run("validate")
+        );
+        let quick =
+            format!("name: local/quick\nexecute: {{ {} }}\napply: {{ strategy: squash }}\n", run("execute"));
+        [("work.yaml", work), ("quick.yaml", quick)]
+    }
+
+    pub(crate) fn home(&self) -> PathBuf {
+        self.disk.join("home")
+    }
+
+    pub(crate) fn repository(&self, name: &str) -> PathBuf {
+        self.disk.join(name)
+    }
+
+    pub(crate) fn journal(&self) -> PathBuf {
+        self.directory.join("journal")
+    }
+
+    /// A process of the program, not started yet.
+    pub(crate) fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(AGENTS);
+        command.args(words).current_dir(&self.directory).env_clear().envs(self.environment());
+        command
+    }
+
+    /// The caller's environment, less what would make a difference.
+    #[expect(clippy::disallowed_methods, reason = "commands get the environment of the tests' caller")]
+    fn environment(&self) -> BTreeMap<OsString, OsString> {
+        let foreign = |key: &OsString| {
+            let key = key.as_encoded_bytes();
+            ["GIT_", "AGENTS_", "XDG_"].iter().any(|prefix| key.starts_with(prefix.as_bytes()))
+        };
+        let mut all: BTreeMap<_, _> = std::env::vars_os().filter(|(key, _)| !foreign(key)).collect();
+        all.insert("HOME".into(), self.directory.clone().into());
+        all.insert("AGENTS_HOME".into(), self.home().into());
+        all.insert("AGENTS_GRACE".into(), "1s".into());
+        all.insert("AGENTS_LEASE_TTL".into(), "5s".into());
+        let switches = self.switches.lock().expect("whole");
+        all.extend(switches.iter().map(|(name, value)| (name.into(), value.into())));
+        all
+    }
+
+    /// Runs a command that has to succeed, before anything goes wrong.
+    fn must(&self, words: &[&str]) {
+        let output = self.command(words).output().expect("the binary starts");
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "agents {words:?}: {error}");
+    }
+
+    /// Writes a word to the commands of plans.
+    pub(crate) fn tell(&self, name: &str, text: &str) {
+        std::fs::write(self.directory.join(name), text).expect("written");
+    }
+
+    /// Ends what is left, and the directory unless it is to be kept.
+    pub(crate) fn end(&self, keep: bool) -> Option<&Path> {
+        for process in crate::procs::of_run(&self.home()) {
+            process.signal(rustix::process::Signal::KILL);
+        }
+        if keep {
+            crate::room::save(&self.disk, &self.directory.join("disk-as-it-was"));
+            return Some(&self.directory);
+        }
+        crate::room::give_back(&self.disk);
+        std::fs::remove_dir_all(&self.directory).ok();
+        None
+    }
+}
