@@ -121,7 +121,7 @@ Feature: What is written
     And a plan of "change" on "site"
     When I run "--format plain plan list"
     Then it succeeds
-    And stdout has 2 lines with 7 tabs each
+    And stdout has 2 lines with 8 tabs each
     And stderr is empty
     When I run "plan list"
     Then I am told "PHASE"

@@ -9,7 +9,9 @@ mod attempt;
 mod context;
 mod failures;
 mod landing;
+mod parking;
 mod phase;
+mod place;
 mod recovery;
 mod requests;
 mod stops;
@@ -21,6 +23,7 @@ use agents_domain::action::Automation;
 use agents_domain::files::AttemptFiles;
 use agents_domain::id::{Ids, PlanId};
 use agents_domain::lock::{HeldLock, LockError};
+use agents_domain::places::{Places, PlacesCensus, PlacesError};
 use agents_domain::plan::{Phase, Plan, State};
 use agents_domain::runner::{Context, PhaseRunner, RunError, StopCause};
 use agents_domain::time::Clock;
@@ -47,6 +50,8 @@ pub struct DriverParts {
     pub runner: Arc<dyn PhaseRunner>,
     /// Files beside the worktrees.
     pub files: Arc<dyn AttemptFiles>,
+    /// How many commands run at once.
+    pub places: Arc<dyn Places>,
     /// Renders the action's commit message.
     pub message: fn(&str, &Context) -> Result<String, RunError>,
     /// Time.
@@ -63,6 +68,8 @@ pub struct DriverParts {
     pub wait_for_plan: Wait,
     /// What to do about a project that another holds.
     pub wait_for_projects: Wait,
+    /// What to do while all places for commands are taken.
+    pub wait_for_places: Wait,
 }
 
 /// How to apply.
@@ -98,6 +105,19 @@ pub enum DriveError {
         /// Its holder.
         held: Box<HeldLock>,
     },
+    /// All places for commands are taken. The plan is queued in that phase.
+    #[error("plan {plan}: no place is free for a command of {phase}")]
+    NoPlace {
+        /// The plan.
+        plan: PlanId,
+        /// Where it waits.
+        phase: Phase,
+        /// Who has the places.
+        census: Box<PlacesCensus>,
+    },
+    /// The places for commands cannot be used. Nothing was started.
+    #[error(transparent)]
+    Places(#[from] PlacesError),
     /// This process was asked to end, or lost the plan.
     #[error("plan {plan} was stopped")]
     Stopped {
@@ -156,6 +176,7 @@ pub enum DriveError {
 ///     landings: Arc::new(workspace.clone()),
 ///     runner: Arc::new(runner),
 ///     files: Arc::new(ScriptedFiles::default()),
+///     places: Arc::new(agents_domain::places::Boundless),
 ///     message: |template, _| Ok(template.to_owned()),
 ///     clock,
 ///     ids,
@@ -164,6 +185,7 @@ pub enum DriveError {
 ///     patience: std::time::Duration::from_secs(30),
 ///     wait_for_plan: Wait::No,
 ///     wait_for_projects: Wait::Forever,
+///     wait_for_places: Wait::Forever,
 /// });
 /// let plan = driver.run(order, true, ApplyOptions::default()).await?;
 /// assert_eq!(plan.state(), State::Applied);

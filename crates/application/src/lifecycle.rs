@@ -22,8 +22,8 @@ use agents_domain::lock::{Fence, Lease, LockError, LockKey, Processes};
 use agents_domain::name::Name;
 use agents_domain::oid::Oid;
 use agents_domain::plan::{
-    Change, CommitOutcome, Definition, Event, Failure, InterruptCause, NewPlan, Opening, Origin, Phase, Plan,
-    PlanStore, PlanWrite, Refusal, Step, StoreError, Validation, Work, next,
+    Change, CommitOutcome, Definition, Event, Failure, InterruptCause, NewPlan, Opening, Origin, Parked,
+    Phase, Plan, PlanStore, PlanWrite, Refusal, Step, StoreError, Validation, Work, next,
 };
 use agents_domain::time::Clock;
 use agents_domain::workspace::Intent;
@@ -199,9 +199,10 @@ impl PlanLifecycleService {
         self.change(plan, Change::PhaseFailed { failure, work }).await
     }
 
-    /// *p*/processing → *p*/queued: the command asked to be run again later.
-    pub async fn park(&self, plan: PlanId, cause: String, work: Vec<Work>) -> Result<Plan, LifecycleError> {
-        self.change(plan, Change::Parked { until: None, input: None, cause, work }).await
+    /// *p*/processing → *p*/queued: it is to be tried again later, or once a question is answered.
+    pub async fn park(&self, plan: PlanId, waits: Parked, work: Vec<Work>) -> Result<Plan, LifecycleError> {
+        let Parked { until, input, cause } = waits;
+        self.change(plan, Change::Parked { until, input, cause, work }).await
     }
 
     /// strategize/complete → execute/queued.

@@ -1,8 +1,10 @@
 //! What a person may want to see while a plan is driven.
 
 use agents_domain::lock::HeldLock;
+use agents_domain::places::PlacesCensus;
 use agents_domain::plan::{Change, Plan};
 use agents_domain::reads::PlanView;
+use agents_domain::time::Timestamp;
 
 /// Told what goes on. Must not block; what it does with it is its own affair.
 pub trait Observer: Send + Sync {
@@ -14,6 +16,10 @@ pub trait Observer: Send + Sync {
     fn asked(&self, _held: &HeldLock) {}
     /// A plan that is waited for is driven by nobody. Told once each time that it comes to that.
     fn undriven(&self, _plan: &PlanView) {}
+    /// All places for commands are taken, and one is waited for. Told once for each wait.
+    fn crowded(&self, _census: &PlacesCensus) {}
+    /// A queued plan waits until then for its next attempt, by its action's own policy.
+    fn pausing(&self, _plan: &Plan, _until: Timestamp) {}
     /// Something a person should know that stops nothing.
     fn warning(&self, _text: &str) {}
 }

@@ -15,13 +15,15 @@ use agents_application::{LockService, PhaseDriver, PlanLifecycleService, StopHub
 use agents_domain::housekeeping::Leftovers;
 use agents_domain::id::{Ids, OwnerId};
 use agents_domain::lock::{HeldLock, Holder, Liveness, Processes};
+use agents_domain::places::{Boundless, Places};
 use agents_domain::plan::PlanStore;
 use agents_domain::time::{Clock, Timestamp};
 use agents_infrastructure::clock::SystemClock;
 use agents_infrastructure::files::StateFiles;
 use agents_infrastructure::git::{Git, GitWorkspace};
 use agents_infrastructure::ids::SystemIds;
-use agents_infrastructure::process::{ProcessRunner, SystemProcesses};
+use agents_infrastructure::places::FilePlaces;
+use agents_infrastructure::process::{ProcessRunner, RUN_MARKER, SystemProcesses};
 use agents_infrastructure::sqlite::{SqliteOptions, SqliteStore};
 use agents_infrastructure::{action_file, template};
 use tokio::runtime::{Builder, Runtime};
@@ -196,6 +198,7 @@ impl App {
             landings: workspace,
             runner: Arc::new(self.runner.clone()),
             files: Arc::new(self.files.clone()),
+            places: self.places_to_work(),
             message: template::render_message,
             clock: self.clock.clone(),
             ids: self.ids.clone(),
@@ -204,6 +207,7 @@ impl App {
             patience: self.patience(),
             wait_for_plan: self.wait(Wait::No),
             wait_for_projects: self.wait(Wait::Forever),
+            wait_for_places: self.wait(Wait::Forever),
         };
         #[cfg(feature = "sabotage")]
         let parts = self.sabotage.driver_parts(parts);
@@ -220,6 +224,19 @@ impl App {
             owner: OwnerId::from(self.ids.ulid()),
             tick: LockService::TICK,
         })
+    }
+
+    /// The places for commands of this machine, for whoever wants to know who has them.
+    pub fn places(&self) -> FilePlaces {
+        let settings = &self.base.settings;
+        FilePlaces::new(&settings.state_dir, settings.concurrency, self.processes.clone())
+    }
+
+    /// A command of a plan that itself runs `agents` waits for it with a place in hand. What runs
+    /// within it works in that place: were it to wait for another, all might wait for ever.
+    fn places_to_work(&self) -> Arc<dyn Places> {
+        let within = self.base.env.inherited.iter().any(|(name, _)| name == RUN_MARKER);
+        if within { Arc::new(Boundless) } else { Arc::new(self.places()) }
     }
 
     /// How long a holder that was asked for something is waited for: the grace that its command

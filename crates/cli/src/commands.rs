@@ -4,6 +4,7 @@ pub mod action;
 pub mod db;
 pub mod demo;
 pub mod diagnostics;
+pub mod follow;
 pub mod init;
 pub mod lock;
 pub mod plan;

@@ -26,6 +26,9 @@ use crate::failure::Failure;
 /// Between TERM and KILL, unless told (`execution.md` of the design).
 const DEFAULT_GRACE: Duration = Duration::from_secs(10);
 
+/// How many commands run at once on this machine, unless told (`execution.md` of the design).
+const DEFAULT_CONCURRENCY: u32 = 4;
+
 /// What is in force for one command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -39,6 +42,8 @@ pub struct Settings {
     pub lease_ttl: Ttl,
     /// Between TERM and KILL.
     pub grace: Duration,
+    /// How many commands run at once on this machine.
+    pub concurrency: u32,
     /// The level of new plans that are given none; `None`: their action says.
     pub automation: Option<Automation>,
     /// When colour is used.
@@ -68,6 +73,14 @@ impl Settings {
                 value::duration(text).map_err(|error| error.to_string())
             })?
             .unwrap_or(DEFAULT_GRACE),
+            concurrency: setting(
+                "concurrency",
+                env.concurrency.as_ref(),
+                file.concurrency.as_ref(),
+                &config_file,
+                number_of_places,
+            )?
+            .unwrap_or(DEFAULT_CONCURRENCY),
             automation: setting(
                 "automation",
                 env.automation.as_ref(),
@@ -86,6 +99,11 @@ impl Settings {
             state_dir,
         })
     }
+}
+
+fn number_of_places(text: &str) -> Result<u32, String> {
+    let number = text.trim().parse().ok().filter(|number| (1..=64).contains(number));
+    number.ok_or_else(|| "use a number from 1 to 64".to_owned())
 }
 
 fn level(text: &str) -> Result<Automation, String> {
@@ -185,6 +203,22 @@ mod tests {
         assert_eq!(settings.database, Database::Sqlite("/nowhere/state/agents/agents.db".into()));
         assert_eq!((settings.lease_ttl, settings.grace), (Ttl::default(), Duration::from_secs(10)));
         assert_eq!((settings.automation, settings.color), (None, ColorWish::Auto));
+        assert_eq!(settings.concurrency, 4);
+    }
+
+    #[test]
+    fn there_are_one_to_sixty_four_places() {
+        let resolved = |text: &str| {
+            let env = Env { concurrency: Some(text.to_owned()), ..bare() };
+            Settings::resolve(&Global::default(), &env).map(|settings| settings.concurrency)
+        };
+        assert_eq!((resolved("1"), resolved(" 64 ")), (Ok(1), Ok(64)));
+        for bad in ["0", "65", "-1", "many", "4.0"] {
+            let failure = resolved(bad).expect_err("out of bounds");
+            assert!(failure.message.starts_with("AGENTS_CONCURRENCY: "), "{}", failure.message);
+        }
+        let (_keep, env) = configured("concurrency = \"2\"");
+        assert_eq!(Settings::resolve(&Global::default(), &env).expect("file").concurrency, 2);
     }
 
     #[test]

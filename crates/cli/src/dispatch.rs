@@ -6,8 +6,11 @@ use serde_json::json;
 
 use crate::app::Base;
 use crate::args::action::ActionCommand;
+use crate::args::plan::PlanCommand;
 use crate::args::{Cli, Command, Topic, topic};
-use crate::commands::{action, db, demo, diagnostics, init, lock, plan, project, prune, recover, run};
+use crate::commands::{
+    action, db, demo, diagnostics, follow, init, lock, plan, project, prune, recover, run,
+};
 use crate::config::Settings;
 use crate::env::Env;
 use crate::failure::Failure;
@@ -35,6 +38,9 @@ pub fn dispatch(cli: &Cli, settings: &Settings, env: &Env, progress: Progress) -
         Command::Action(ActionCommand::Remove { name }) => action::remove(&base.open()?, name),
         Command::Project(command) => project::project(&base.open()?, command),
         Command::Run(args) => run::run(&base.open()?, args),
+        Command::Plan(PlanCommand::Log { plan, attempt, follow: true }) => {
+            follow::follow(base.open()?, plan, *attempt)
+        }
         Command::Plan(command) => plan::plan(&base.open()?, command),
         Command::Lock(command) => lock::lock(&base.open()?, command),
         Command::Prune(args) => prune::prune(&base.open()?, args),

@@ -25,6 +25,8 @@ pub struct Env {
     pub lease_ttl: Option<String>,
     /// `AGENTS_GRACE`.
     pub grace: Option<String>,
+    /// `AGENTS_CONCURRENCY`.
+    pub concurrency: Option<String>,
     /// `AGENTS_AUTOMATION`.
     pub automation: Option<String>,
     /// `AGENTS_COLOR`.
@@ -92,6 +94,7 @@ impl Env {
             database_url: text("AGENTS_DATABASE_URL"),
             lease_ttl: text("AGENTS_LEASE_TTL"),
             grace: text("AGENTS_GRACE"),
+            concurrency: text("AGENTS_CONCURRENCY"),
             automation: text("AGENTS_AUTOMATION"),
             color: text("AGENTS_COLOR"),
             no_color: set("NO_COLOR").is_some(),

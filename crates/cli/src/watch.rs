@@ -4,10 +4,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use agents_application::Observer;
 use agents_domain::lock::HeldLock;
+use agents_domain::places::PlacesCensus;
 use agents_domain::plan::{Change, Plan};
 use agents_domain::reads::PlanView;
+use agents_domain::time::Timestamp;
 
-use crate::render::{Progress, event_line, rfc3339};
+use crate::render::{Progress, event_line, occupant_lines, places_line, rfc3339};
 
 /// Passes transitions and waits on to the progress display; keeps warnings for the report.
 pub struct Watch {
@@ -59,6 +61,16 @@ impl Observer for Watch {
         let (id, stage) = (plan.record.id, plan.record.stage);
         self.progress
             .transition(&format!("nobody drives plan {id} ({stage}); `agents plan why {id}` says why"));
+    }
+
+    fn crowded(&self, census: &PlacesCensus) {
+        let who = occupant_lines(census).join("; ");
+        self.progress.transition(&format!("waiting for a place: {}: {who}", places_line(census)));
+    }
+
+    fn pausing(&self, plan: &Plan, until: Timestamp) {
+        let (next, until) = (plan.attempt.saturating_add(1), rfc3339(until));
+        self.progress.transition(&format!("plan {} waits until {until} before attempt {next}", plan.id));
     }
 
     fn warning(&self, text: &str) {

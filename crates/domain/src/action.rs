@@ -140,8 +140,30 @@ pub enum Program {
 pub struct RetryPolicy {
     /// Attempts in all, the first included.
     pub max_attempts: u32,
-    /// Exit codes that are worth another attempt; empty: every one.
+    /// Exit codes that are worth another attempt; empty: every one but the wish to be run later.
     pub on_exit: Vec<i32>,
+    /// The pause before the second attempt; each further one is twice as long.
+    pub backoff: Option<Duration>,
+}
+
+impl RetryPolicy {
+    /// No pause between attempts is longer.
+    pub const LONGEST_PAUSE: Duration = Duration::from_hours(1);
+
+    /// The pause after so many attempts have failed.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use agents_domain::action::RetryPolicy;
+    /// let backoff = Some(Duration::from_secs(10));
+    /// let policy = RetryPolicy { max_attempts: 100, on_exit: vec![], backoff };
+    /// assert_eq!([1, 2, 3].map(|failed| policy.pause(failed).as_secs()), [10, 20, 40]);
+    /// assert_eq!(policy.pause(99), RetryPolicy::LONGEST_PAUSE);
+    /// ```
+    pub fn pause(&self, failed: u32) -> Duration {
+        let doubled = 2_u32.checked_pow(failed.saturating_sub(1)).unwrap_or(u32::MAX);
+        self.backoff.unwrap_or_default().saturating_mul(doubled).min(Self::LONGEST_PAUSE)
+    }
 }
 
 /// What one phase runs.

@@ -1,11 +1,13 @@
 //! The port to the files that a command of a plan reads and writes beside its worktree.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use thiserror::Error;
 
 use crate::id::PlanId;
+use crate::time::Timestamp;
 
 /// Where the files of one attempt are. They live beside the worktrees, never inside.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +22,43 @@ pub struct AttemptPaths {
     pub events_file: PathBuf,
     /// The output of every command of the attempt, with times.
     pub log: PathBuf,
+}
+
+/// When a command wants to be run again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// After so long.
+    In(Duration),
+    /// Not before then.
+    At(Timestamp),
+    /// It does not say.
+    Unsaid,
+}
+
+/// What a command waits for that wants to be run again later.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Later {
+    /// A person's answer.
+    Answer {
+        /// To this question.
+        question: String,
+    },
+    /// Some time.
+    Time {
+        /// Until when.
+        when: When,
+        /// Why.
+        reason: Option<String>,
+    },
+}
+
+/// What the commands of an attempt wrote into their events file.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Said {
+    /// The last word about being run again, if there is one.
+    pub later: Option<Later>,
+    /// What was not understood: one sentence, if it happened.
+    pub ignored: Option<String>,
 }
 
 /// A file that could not be made or read.
@@ -47,4 +86,8 @@ pub trait AttemptFiles: Send + Sync {
 
     /// What strategize wrote, at most 1 MiB, lossily decoded; empty if it wrote nothing.
     async fn strategy(&self, paths: &AttemptPaths) -> Result<String, FilesError>;
+
+    /// What the attempt's commands said in their events file, whatever its size (the last 1 MiB is
+    /// looked at) and whatever is in it.
+    async fn said(&self, paths: &AttemptPaths) -> Result<Said, FilesError>;
 }

@@ -17,6 +17,7 @@ pub mod id;
 pub mod lock;
 pub mod name;
 pub mod oid;
+pub mod places;
 pub mod plan;
 pub mod reads;
 pub mod request;

@@ -18,7 +18,7 @@ use agents_domain::action::{Arguments, Automation};
 use agents_domain::id::{Ids as _, OwnerId, PlanId};
 use agents_domain::lock::Processes as _;
 use agents_domain::name::Name;
-use agents_domain::plan::Definition;
+use agents_domain::plan::{Definition, Parked};
 use agents_domain::runner::NoChildren;
 use agents_domain::time::Ttl;
 use agents_domain::workspace::Project;
@@ -84,8 +84,9 @@ impl Walk {
     /// One transition, however it is locked.
     fn step(&mut self) {
         let (service, plan) = (&self.service, self.plan);
+        let waits = Parked { until: None, input: None, cause: "bench".to_owned() };
         let moved = if self.running {
-            self.runtime.block_on(service.park(plan, "bench".to_owned(), Vec::new()))
+            self.runtime.block_on(service.park(plan, waits, Vec::new()))
         } else {
             self.runtime.block_on(service.start(plan, BTreeMap::new(), false))
         };

@@ -6,11 +6,13 @@
 //!
 //! Nothing here is deleted by a transition: an attempt's log and artifacts outlive it.
 
+mod said;
+
 use std::fs::{self, File, OpenOptions};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use agents_domain::files::{AttemptFiles, AttemptPaths, FilesError};
+use agents_domain::files::{AttemptFiles, AttemptPaths, FilesError, Said};
 use agents_domain::id::PlanId;
 use async_trait::async_trait;
 
@@ -67,6 +69,10 @@ impl AttemptFiles for StateFiles {
         let file = at(path, File::open(path))?;
         at(path, file.take(STRATEGY_LIMIT).read_to_end(&mut bytes))?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    async fn said(&self, paths: &AttemptPaths) -> Result<Said, FilesError> {
+        at(&paths.events_file, said::read(&paths.events_file))
     }
 }
 

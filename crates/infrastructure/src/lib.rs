@@ -6,6 +6,7 @@ pub mod files;
 pub mod git;
 pub mod ids;
 pub mod memory;
+pub mod places;
 pub mod process;
 pub mod scripted;
 pub mod sqlite;

@@ -31,6 +31,6 @@ mod stat;
 
 pub use guard::{GUARD_COMMAND, run_guard};
 pub use identity::SystemProcesses;
-pub use log::{LogReader, copy_log, log_files, read_log};
+pub use log::{LogFollower, LogReader, copy_log, log_files, read_log};
 pub use output::Echo;
 pub use runner::{ProcessRunner, RUN_MARKER, Render};

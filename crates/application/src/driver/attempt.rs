@@ -15,15 +15,14 @@ use agents_domain::action::{PhaseSpec, Program};
 use agents_domain::files::AttemptPaths;
 use agents_domain::name::Name;
 use agents_domain::oid::Oid;
+use agents_domain::places::Place;
 use agents_domain::plan::{Definition, Failure, Phase, Plan, PlanProject, Saved, Work};
 use agents_domain::runner::{Ended, Invocation, RunError, RunReport, StopCause};
 use agents_domain::workspace::{Project, Slot, Snapshot};
 
+use super::parking::{PARK, Wish};
 use super::{PhaseDriver, Under, context, failures};
 use crate::lock_service::LockGuard;
-
-/// The child's wish to be run again later (`execution.md`, "The child"; `EX_TEMPFAIL`).
-const PARK: i32 = 75;
 
 /// How the command of an attempt ended.
 #[derive(Debug)]
@@ -33,7 +32,7 @@ pub(super) enum End {
     /// Badly, with its exit code if it had one.
     Failed(Failure, Option<i32>),
     /// It wants to be run again later.
-    Parked(String),
+    Parked(Wish),
     /// By us.
     Stopped(StopCause),
 }
@@ -64,12 +63,15 @@ impl PhaseDriver {
         definition: &Definition,
         spec: &PhaseSpec,
         hold: &LockGuard,
+        place: Box<dyn Place>,
     ) -> Finished {
         let mut trees = Vec::new();
         let end = match self.work(plan, definition, spec, hold, &mut trees).await {
             Ok(end) => end,
             Err(failure) => End::Failed(failure, None),
         };
+        // Nothing runs any more.
+        drop(place);
         let mut finished = Finished { end, work: Vec::new(), moves: BTreeMap::new() };
         if hold.is_lost() {
             // Also if the command ended by itself just before: the directory is another's now.
@@ -106,7 +108,7 @@ impl PhaseDriver {
             for index in 0..trees.len() {
                 let command = Command { purpose: "setup", program: setup, timeout: spec.timeout };
                 let report = self.run_in(plan, definition, &paths, trees, index, command, hold).await?;
-                if let Some(end) = ended_badly(plan, "setup", &report) {
+                if let Some(end) = self.ended_badly(plan, "setup", &report, &paths).await {
                     return Ok(end);
                 }
             }
@@ -114,7 +116,7 @@ impl PhaseDriver {
         let purpose = plan.phase().as_str();
         let command = Command { purpose, program: &spec.program, timeout: spec.timeout };
         let report = self.run_in(plan, definition, &paths, trees, 0, command, hold).await?;
-        if let Some(end) = ended_badly(plan, purpose, &report) {
+        if let Some(end) = self.ended_badly(plan, purpose, &report, &paths).await {
             return Ok(end);
         }
         if plan.phase() != Phase::Strategize {
@@ -185,6 +187,24 @@ impl PhaseDriver {
         }
     }
 
+    async fn ended_badly(
+        &self,
+        plan: &Plan,
+        purpose: &str,
+        report: &RunReport,
+        paths: &AttemptPaths,
+    ) -> Option<End> {
+        match report.ended {
+            Ended::Exited(0) => None,
+            Ended::Stopped(cause) => Some(End::Stopped(cause)),
+            Ended::Exited(PARK) => Some(End::Parked(self.wish(plan, purpose, report, paths).await)),
+            ended => {
+                let code = if let Ended::Exited(code) = ended { Some(code) } else { None };
+                failures::of_report(plan.id, purpose, report).map(|failure| End::Failed(failure, code))
+            }
+        }
+    }
+
     /// Puts what an attempt left in one project where it cannot be lost.
     async fn save(
         &self,
@@ -246,20 +266,6 @@ pub(super) fn facts<'a>(plan: &'a Plan, project: &Project) -> &'a PlanProject {
 pub(super) fn slots(plan: &Plan, definition: &Definition) -> Vec<Slot> {
     let slot = |project: &Project| Slot { plan: plan.id, attempt: plan.attempt, project: project.clone() };
     definition.projects.iter().map(slot).collect()
-}
-
-fn ended_badly(plan: &Plan, purpose: &str, report: &RunReport) -> Option<End> {
-    match report.ended {
-        Ended::Exited(0) => None,
-        Ended::Stopped(cause) => Some(End::Stopped(cause)),
-        Ended::Exited(PARK) => {
-            Some(End::Parked(format!("{purpose} asked to be run again later (exit {PARK})")))
-        }
-        ended => {
-            let code = if let Ended::Exited(code) = ended { Some(code) } else { None };
-            failures::of_report(plan.id, purpose, report).map(|failure| End::Failed(failure, code))
-        }
-    }
 }
 
 /// Strategize reads only; what it changed is in its snapshot.

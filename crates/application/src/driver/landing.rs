@@ -19,9 +19,10 @@ use std::collections::BTreeMap;
 use agents_domain::id::PlanId;
 use agents_domain::lock::LockKey;
 use agents_domain::oid::Oid;
-use agents_domain::plan::{Definition, Failure, Plan, State};
+use agents_domain::plan::{Definition, Failure, Parked, Phase, Plan, State};
 use agents_domain::workspace::{Intent, Landing, Project};
 
+use super::place::no_place_cause;
 use super::{ApplyOptions, DriveError, PhaseDriver, Under, failures};
 use crate::lock_service::LockGuard;
 
@@ -103,6 +104,13 @@ impl PhaseDriver {
                 Ok(lifecycle.constrain(plan, failure, validations).await?)
             }
             Obstacle::Failed(failure) => Ok(lifecycle.fail(plan, failure, Vec::new()).await?),
+            Obstacle::NoPlace(census) => {
+                let phase = Phase::Apply;
+                let cause = no_place_cause(phase);
+                let waits = Parked { until: None, input: None, cause };
+                lifecycle.park(plan, waits, Vec::new()).await?;
+                Err(DriveError::NoPlace { plan, phase, census })
+            }
             Obstacle::Stopped(cause) => {
                 self.record_stop(plan, cause, Vec::new(), hold).await?;
                 Err(DriveError::Stopped { plan, cause })

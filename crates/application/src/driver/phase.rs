@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use agents_domain::action::{PhaseSpec, RetryPolicy};
 use agents_domain::id::PlanId;
 use agents_domain::name::Name;
 use agents_domain::oid::Oid;
-use agents_domain::plan::{Definition, InterruptCause, Phase, Plan, Work};
+use agents_domain::plan::{Definition, InterruptCause, Parked, Phase, Plan, Work};
 use agents_domain::runner::StopCause;
 use agents_domain::workspace::WorkspaceError;
 
 use super::attempt::{End, Finished, facts};
+use super::parking::{Wish, another_attempt};
 use super::{DriveError, PhaseDriver};
 use crate::lock_service::LockGuard;
 
@@ -29,23 +29,26 @@ impl PhaseDriver {
         let mut tries = 0;
         loop {
             tries += 1;
+            let place = match spec {
+                Some(_) => Some(self.place_for_attempt(&plan, hold).await?),
+                None => None,
+            };
             let bases = self.bases(&plan, definition).await?;
             plan = self.parts.lifecycle.start(plan.id, bases, spec.is_some()).await?;
-            let Some(spec) = spec else {
+            let (Some(spec), Some(place)) = (spec, place) else {
                 let nothing = (BTreeMap::new(), None, Vec::new());
                 return Ok(self.parts.lifecycle.complete(plan.id, nothing.0, nothing.1, nothing.2).await?);
             };
-            let finished = self.attempt(&plan, definition, spec, hold).await;
-            let again = may_try_again(spec, &finished.end, tries);
+            let mut finished = self.attempt(&plan, definition, spec, hold, place).await;
+            let again = another_attempt(spec, &mut finished.end, tries);
             let (id, recorded) = (plan.id, self.record(plan, definition, finished, hold).await);
             if !hold.is_lost() {
                 self.clear_away(id, definition).await;
             }
             plan = recorded?;
-            if !again {
-                return Ok(plan);
-            }
+            let Some(pause) = again else { return Ok(plan) };
             plan = self.parts.lifecycle.retry(plan.id).await?;
+            self.back_off(&plan, pause, hold).await?;
         }
     }
 
@@ -98,7 +101,9 @@ impl PhaseDriver {
                 Ok(plan)
             }
             End::Failed(failure, _) => Ok(lifecycle.fail(id, failure, work).await?),
-            End::Parked(cause) => Ok(lifecycle.park(id, cause, work).await?),
+            End::Parked(Wish { until, input, cause, .. }) => {
+                Ok(lifecycle.park(id, Parked { until, input, cause }, work).await?)
+            }
             End::Stopped(cause) => {
                 self.record_stop(id, cause, work, hold).await?;
                 Err(DriveError::Stopped { plan: id, cause })
@@ -125,14 +130,5 @@ impl PhaseDriver {
         };
         self.parts.lifecycle.interrupt(plan, recorded, work).await?;
         Ok(())
-    }
-}
-
-/// Whether the action's own policy wants another attempt.
-fn may_try_again(spec: &PhaseSpec, end: &End, tries: u32) -> bool {
-    let Some(RetryPolicy { max_attempts, on_exit }) = &spec.retry else { return false };
-    match end {
-        End::Failed(_, Some(code)) if tries < *max_attempts => on_exit.is_empty() || on_exit.contains(code),
-        _ => false,
     }
 }

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::ThreadId;
 
-use agents_domain::files::{AttemptFiles, AttemptPaths, FilesError};
+use agents_domain::files::{AttemptFiles, AttemptPaths, FilesError, Said};
 use agents_domain::id::{OwnerId, PlanId};
 use agents_domain::lock::{
     AcquireRequest, Fence, FencingToken, HeldLock, Lease, LockError, LockFilter, LockPort, Release, Renewal,
@@ -138,6 +138,7 @@ fused!(PhaseRunner {
 fused!(AttemptFiles {
     prepare(plan: PlanId, attempt: u32, strategy: &str, guidance: &str) -> Result<AttemptPaths, FilesError>;
     strategy(paths: &AttemptPaths) -> Result<String, FilesError>;
+    said(paths: &AttemptPaths) -> Result<Said, FilesError>;
 });
 
 #[async_trait]

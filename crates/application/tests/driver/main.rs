@@ -8,6 +8,8 @@ mod landing;
 mod levels;
 mod notes;
 mod orders;
+mod parking;
+mod places;
 mod pruning;
 mod recovering;
 mod requests;

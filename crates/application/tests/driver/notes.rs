@@ -4,6 +4,9 @@ use std::sync::Mutex;
 
 use agents_application::Observer;
 use agents_domain::lock::HeldLock;
+use agents_domain::places::PlacesCensus;
+use agents_domain::plan::Plan;
+use agents_domain::time::Timestamp;
 
 /// Remembers what a person would be told.
 #[derive(Default)]
@@ -18,6 +21,20 @@ impl Notes {
 impl Observer for Notes {
     fn waiting(&self, held: &HeldLock) {
         self.warning(&format!("waiting for {}", held.key));
+    }
+
+    fn crowded(&self, census: &PlacesCensus) {
+        let who = census.taken.iter().map(|who| who.by.pid.to_string()).collect::<Vec<_>>().join(", ");
+        self.warning(&format!("waiting for a place, taken by {who}"));
+    }
+
+    fn pausing(&self, plan: &Plan, until: Timestamp) {
+        self.warning(&format!(
+            "attempt {} of {} waits until {}",
+            plan.attempt + 1,
+            plan.id,
+            until.as_millis()
+        ));
     }
 
     fn warning(&self, text: &str) {

@@ -193,12 +193,11 @@ async fn stopped_in_validation(
     stop: impl FnOnce(&World, &Process, &StopHub, PlanId),
 ) -> (World, PlanId, Outcome) {
     let world = World::new();
-    let plan = world
-        .executed(|action| {
-            let (name, program, timeout) = ("lint".to_owned(), program(), None);
-            action.validations = vec![ValidationSpec { name, program, timeout, required: true }];
-        })
-        .await;
+    let executed = world.executed(|action| {
+        let (name, program, timeout) = ("lint".to_owned(), program(), None);
+        action.validations = vec![ValidationSpec { name, program, timeout, required: true }];
+    });
+    let plan = Box::pin(executed).await;
     let (gate, process) = (Gate::default(), world.process(1));
     world.runner.on("validation lint", Scripted::exits(0).behind(&gate));
     let driver = process.driver.clone();

@@ -20,6 +20,7 @@ use agents_domain::workspace::{Landings, Project, Worktrees};
 use agents_infrastructure::clock::HandClock;
 use agents_infrastructure::ids::CountingIds;
 use agents_infrastructure::memory::MemoryStore;
+use agents_infrastructure::places::MemoryPlaces;
 use agents_infrastructure::scripted::{Census, ScriptedFiles, ScriptedRunner, ScriptedWorkspace};
 
 use crate::notes::Notes;
@@ -54,6 +55,7 @@ pub(crate) struct World {
     pub(crate) runner: ScriptedRunner,
     pub(crate) workspace: ScriptedWorkspace,
     pub(crate) files: ScriptedFiles,
+    pub(crate) places: MemoryPlaces,
     pub(crate) projects: Vec<Project>,
 }
 
@@ -82,7 +84,8 @@ impl World {
             }
         });
         let (ids, files) = (Arc::default(), ScriptedFiles::default());
-        Self { clock, store, census: Census::default(), ids, runner, workspace, files, projects }
+        let places = MemoryPlaces::new(4);
+        Self { clock, store, census: Census::default(), ids, runner, workspace, files, places, projects }
     }
 
     pub(crate) fn ports(&self) -> Ports {
@@ -102,6 +105,11 @@ impl World {
     }
 
     pub(crate) fn process_on(&self, pid: u32, ports: Ports) -> Process {
+        self.process_waiting(pid, ports, Wait::Forever)
+    }
+
+    /// A process that waits so for a place.
+    pub(crate) fn process_waiting(&self, pid: u32, ports: Ports, wait_for_places: Wait) -> Process {
         let processes = Arc::new(self.census.citizen(pid));
         let locks = LockService::new(LockParts {
             heartbeat: ports.heartbeat,
@@ -128,6 +136,7 @@ impl World {
             landings: ports.landings,
             runner: ports.runner,
             files: ports.files,
+            places: Arc::new(self.places.clone()),
             message,
             clock: self.clock.clone(),
             ids: self.ids.clone(),
@@ -136,6 +145,7 @@ impl World {
             patience: Duration::from_secs(30),
             wait_for_plan: Wait::No,
             wait_for_projects: Wait::Forever,
+            wait_for_places,
         });
         Process { driver, locks, stop, notes }
     }
@@ -212,6 +222,8 @@ impl World {
         let living = held.iter().find(|held| witness.liveness(&held.holder) != Liveness::Dead);
         assert_eq!(living, None, "no lock stays");
         assert_eq!(self.runner.running(), 0, "no command runs on");
+        let places = now(agents_domain::places::Places::census(&self.places)).expect("read");
+        assert_eq!(places.taken, [], "no place stays taken");
     }
 
     /// A process is gone, and everybody on this machine can tell.

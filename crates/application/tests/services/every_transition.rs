@@ -15,8 +15,8 @@ use agents_domain::lock::{
 use agents_domain::name::Name;
 use agents_domain::oid::Oid;
 use agents_domain::plan::{
-    Attempt, CommitOutcome, Failure, InterruptCause, MockPlanStore, NewPlan, Opening, Origin, Phase, Plan,
-    PlanLanding, Stage, State, StoreError,
+    Attempt, CommitOutcome, Failure, InterruptCause, MockPlanStore, NewPlan, Opening, Origin, Parked, Phase,
+    Plan, PlanLanding, Stage, State, StoreError,
 };
 use agents_domain::request::NoRequests;
 use agents_domain::runner::NoChildren;
@@ -25,6 +25,10 @@ use agents_domain::workspace::Intent;
 use rstest::rstest;
 
 use crate::support::{World, order};
+
+fn later() -> Parked {
+    Parked { until: None, input: None, cause: "later".to_owned() }
+}
 
 type Trace = Arc<Mutex<Vec<&'static str>>>;
 type Call = fn(PlanLifecycleService, PlanId) -> Pin<Box<dyn Future<Output = Result<Plan, LifecycleError>>>>;
@@ -41,7 +45,7 @@ const TRANSITIONS: [(&str, Phase, State, Call); 17] = [
         Box::pin(async move { s.fail(p, failure(), vec![]).await })
     }),
     ("park", Phase::Execute, State::Processing, |s, p| {
-        Box::pin(async move { s.park(p, "later".into(), vec![]).await })
+        Box::pin(async move { s.park(p, later(), vec![]).await })
     }),
     ("execute", Phase::Strategize, State::Complete, |s, p| Box::pin(async move { s.execute(p).await })),
     ("apply", Phase::Execute, State::Complete, |s, p| Box::pin(async move { s.apply(p).await })),

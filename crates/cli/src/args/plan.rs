@@ -210,7 +210,9 @@ pub enum PlanCommand {
         dir: PathBuf,
     },
     /// Print the output of a plan's commands
-    #[command(after_help = "Examples:\n  agents plan log 01JV8Q\n  agents plan log 01JV8Q --attempt 2")]
+    #[command(
+        after_help = "Examples:\n  agents plan log 01JV8Q\n  agents plan log 01JV8Q --follow\n  agents plan log 01JV8Q --attempt 2"
+    )]
     Log {
         /// The plan: its id, or at least the first 4 characters
         #[arg(value_name = "PLAN", value_parser = PlanRef::parse)]
@@ -218,6 +220,9 @@ pub enum PlanCommand {
         /// Of this attempt, not the last
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
         attempt: Option<u32>,
+        /// Go on with what is printed while the plan is driven; with --json one object a line
+        #[arg(short, long)]
+        follow: bool,
     },
 }
 

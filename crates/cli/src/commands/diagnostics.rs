@@ -4,6 +4,7 @@ mod worktrees;
 
 use std::path::Path;
 
+use agents_domain::places::Places as _;
 use agents_infrastructure::git::Git;
 use agents_infrastructure::sqlite;
 use serde_json::json;
@@ -12,7 +13,7 @@ use crate::app::{App, Base};
 use crate::commands::recover;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::render::{Body, Grid, Report};
+use crate::render::{Body, Grid, Report, occupant_lines, places_line};
 
 /// Less free space than this and work may be lost (MiB).
 const DISK_ERROR: u64 = 100;
@@ -47,7 +48,7 @@ pub fn diagnostics(base: Base) -> Result<Report, Failure> {
         Err(failure) => checks.push(failed("database", failure)),
         Ok(app) => {
             checks.push(ok("database", app.store.path().display().to_string()));
-            checks.extend([fencing(&app), locks(&app), plans(&app), worktrees::check(&app)]);
+            checks.extend([fencing(&app), locks(&app), plans(&app), places(&app), worktrees::check(&app)]);
         }
     }
     Ok(report(&checks))
@@ -121,6 +122,16 @@ fn plans(app: &App) -> Check {
             bad("plans", "warn", format!("{} in processing without a driver", stuck.len()), "agents recover")
         }
         Err(failure) => bad("plans", "error", failure.message, "agents db check"),
+    }
+}
+
+fn places(app: &App) -> Check {
+    match app.block_on(app.places().census()) {
+        Ok(census) => {
+            let who = occupant_lines(&census).into_iter();
+            ok("places", std::iter::once(places_line(&census)).chain(who).collect::<Vec<_>>().join("; "))
+        }
+        Err(error) => bad("places", "error", error.to_string(), "mend the state directory"),
     }
 }
 

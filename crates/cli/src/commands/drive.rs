@@ -2,7 +2,7 @@
 
 use agents_application::{DriveError, Observer as _, PhaseDriver};
 use agents_domain::id::PlanId;
-use agents_domain::plan::{Failure as PlanFailure, Phase, Plan, PlanRecord, State};
+use agents_domain::plan::{Failure as PlanFailure, Parked, Phase, Plan, PlanRecord, State};
 use agents_domain::runner::StopCause;
 use serde_json::json;
 
@@ -10,7 +10,7 @@ use crate::app::App;
 use crate::commands::resolve;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::render::{Report, plan_report};
+use crate::render::{Report, parked_view, plan_report, rfc3339};
 use crate::signals::Signals;
 
 /// Drives a plan with signals heard, ends every hold of this process, and reports what became of
@@ -45,10 +45,13 @@ where
         let signals = Signals::listen(app.stop.clone())?;
         let outcome = work(app.driver()).await;
         release_all_if_stopped(app).await;
-        outcome.map_err(|error| explain(app, error, &signals))
+        Ok::<_, Failure>((outcome, signals.exit()))
     });
     app.base.progress.finish();
-    let outcome = driven.and_then(|plan| outcome(app, &plan));
+    let outcome = driven.and_then(|(driven, exit)| {
+        let plan = driven.map_err(|error| explain(app, error, exit))?;
+        outcome(app, &plan)
+    });
     with_warnings(app, outcome)
 }
 
@@ -84,8 +87,10 @@ async fn release_all_if_stopped(app: &App) {
 pub(super) fn outcome(app: &App, plan: &PlanRecord) -> Result<Report, Failure> {
     match (&plan.failure, plan.state()) {
         (Some(failure), State::Errored | State::Constrained) => Err(unsuccessful(plan, failure)),
-        _ if plan.parked.is_some() => Err(parked(plan)),
-        _ => noted(app, plan),
+        _ => match &plan.parked {
+            Some(waits) => Err(parked(plan, waits)),
+            None => noted(app, plan),
+        },
     }
 }
 
@@ -95,17 +100,25 @@ fn noted(app: &App, plan: &PlanRecord) -> Result<Report, Failure> {
     Ok(next_step(plan).into_iter().fold(report, Report::message))
 }
 
-/// What to do next with a plan that is well, if anything.
+/// What to do next with a plan, if anything.
 fn next_step(plan: &PlanRecord) -> Option<String> {
+    Some(format!("next: {}", way_on(plan)?))
+}
+
+/// The command that leads on, if one does.
+fn way_on(plan: &PlanRecord) -> Option<String> {
     let id = plan.id;
+    if plan.parked.as_ref().is_some_and(|parked| parked.input.is_some()) {
+        return Some(format!("agents plan prompt {id} \"…\""));
+    }
     match (plan.phase(), plan.state()) {
         (Phase::Strategize, State::Queued | State::Complete) | (Phase::Execute, State::Queued) => {
-            Some(format!("next: agents plan execute {id}"))
+            Some(format!("agents plan execute {id}"))
         }
         (Phase::Execute, State::Complete) | (Phase::Apply, State::Queued) => {
-            Some(format!("next: agents plan apply {id}"))
+            Some(format!("agents plan apply {id}"))
         }
-        (_, State::Errored | State::Constrained) => Some(format!("next: agents plan retry {id}")),
+        (_, State::Errored | State::Constrained) => Some(format!("agents plan retry {id}")),
         _ => None,
     }
 }
@@ -130,11 +143,13 @@ fn with_warnings(app: &App, outcome: Result<Report, Failure>) -> Result<Report, 
     }
 }
 
-fn explain(app: &App, error: DriveError, signals: &Signals) -> Failure {
+fn explain(app: &App, error: DriveError, exit: Exit) -> Failure {
     match error {
         DriveError::Stopped { plan, cause: StopCause::Shutdown | StopCause::Escalated } => {
-            Failure::new(signals.exit(), "stopped", format!("plan {plan} was stopped by a signal"))
-                .hint(format!("agents plan retry {plan}"))
+            // It may have been stopped while nothing ran: then there is nothing to retry.
+            let found = resolve::view(app, plan).ok().and_then(|view| way_on(&view.record));
+            Failure::new(exit, "stopped", format!("plan {plan} was stopped by a signal"))
+                .hint(found.unwrap_or_else(|| format!("agents plan status {plan}")))
                 .retry()
         }
         error => Failure::of_drive(error, &|held| app.locked(held)),
@@ -168,9 +183,29 @@ fn unsuccessful(plan: &PlanRecord, failure: &PlanFailure) -> Failure {
     if hint.contains(" retry ") { shown } else { shown.hint(retry) }
 }
 
-fn parked(plan: &PlanRecord) -> Failure {
-    let cause = plan.parked.as_ref().map(|parked| parked.cause.clone()).unwrap_or_default();
-    Failure::new(Exit::AwaitingInput, "parked", format!("plan {} waits: {cause}", plan.id))
-        .hint(format!("agents plan execute {}", plan.id))
-        .retry()
+/// A plan that waits by its command's wish: for an answer, or until a time, which whoever orders it
+/// need not await.
+fn parked(plan: &PlanRecord, parked: &Parked) -> Failure {
+    let id = plan.id;
+    let details = json!({
+        "plan_id": id.as_str(),
+        "phase": plan.phase().as_str(),
+        "state": plan.state().as_str(),
+        "attempt": plan.attempt,
+        "parked": parked_view(parked),
+    });
+    let hint = way_on(plan).unwrap_or_else(|| format!("agents plan status {id}"));
+    let failure = match (&parked.input, parked.until) {
+        (Some(question), _) => {
+            let message = format!("plan {id} awaits an answer");
+            let failure = Failure::new(Exit::AwaitingInput, "needs_input", message).cause(&*parked.cause);
+            question.lines().fold(failure, |failure, line| failure.cause(format!("it asks: {line}")))
+        }
+        (None, until) => {
+            let until = until.map(|until| format!(" until {}", rfc3339(until))).unwrap_or_default();
+            let message = format!("plan {id} waits{until}: {}", parked.cause);
+            Failure::new(Exit::AwaitingInput, "parked", message).retry()
+        }
+    };
+    failure.hint(hint).detail(details)
 }

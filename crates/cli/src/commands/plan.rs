@@ -4,7 +4,7 @@ use agents_application::driver::ApplyOptions;
 use agents_domain::id::PlanId;
 use agents_domain::lock::LockKey;
 use agents_domain::plan::PlanStore;
-use agents_domain::reads::{PlanFilter, PlanReads};
+use agents_domain::reads::{PlanFilter, PlanReads, PlanView};
 use agents_domain::request::Requests as _;
 use agents_infrastructure::process::read_log;
 use serde_json::json;
@@ -57,7 +57,8 @@ pub fn plan(app: &App, command: &PlanCommand) -> Result<Report, Failure> {
         }
         PlanCommand::Diff { plan, attempt, stat } => results::diff(app, plan, *attempt, *stat),
         PlanCommand::Restore { plan, attempt, dir } => results::restore(app, plan, *attempt, dir),
-        PlanCommand::Log { plan, attempt } => log(app, plan, *attempt),
+        // Followed elsewhere: it outlives this function.
+        PlanCommand::Log { plan, attempt, .. } => log(app, plan, *attempt),
     }
 }
 
@@ -109,23 +110,32 @@ fn list(app: &App, args: &ListArgs) -> Result<Report, Failure> {
     Ok(plans_report(&page, &|holder| app.liveness(holder), app.now()))
 }
 
-/// Of the attempt asked for, or else the newest whose commands said something.
+/// The attempt asked for, or else the newest whose commands said something; it has a log.
+pub(super) fn attempt_with_log(app: &App, view: &PlanView, wanted: Option<u32>) -> Result<u32, Failure> {
+    let id = view.record.id;
+    let size = |attempt| app.files.paths(id, attempt).log.metadata().map(|found| found.len()).ok();
+    let newest = |least| (1..=view.record.attempt).rev().find(|attempt| size(*attempt) >= Some(least));
+    match wanted.or_else(|| newest(1)).or_else(|| newest(0)) {
+        Some(attempt) if size(attempt).is_some() => Ok(attempt),
+        Some(attempt) => Err(no_such_attempt(id, attempt)),
+        None => {
+            let message = format!("plan {id} has run no command yet");
+            Err(Failure::not_found("no_log", message).hint(format!("agents plan status {id}")))
+        }
+    }
+}
+
+fn no_such_attempt(id: PlanId, attempt: u32) -> Failure {
+    let message = format!("plan {id} has no log of attempt {attempt}");
+    Failure::not_found("no_such_attempt", message).hint(format!("agents plan events {id}"))
+}
+
 fn log(app: &App, plan: &PlanRef, attempt: Option<u32>) -> Result<Report, Failure> {
     let view = resolve::view(app, resolve::plan(app, plan)?)?;
     let id = view.record.id;
-    let path_of = |attempt| app.files.paths(id, attempt).log;
-    let size = |attempt| path_of(attempt).metadata().map(|found| found.len()).ok();
-    let newest = |least| (1..=view.record.attempt).rev().find(|attempt| size(*attempt) >= Some(least));
-    let Some(attempt) = attempt.or_else(|| newest(1)).or_else(|| newest(0)) else {
-        let message = format!("plan {id} has run no command yet");
-        return Err(Failure::not_found("no_log", message).hint(format!("agents plan status {id}")));
-    };
-    let path = path_of(attempt);
-    let none = || {
-        let message = format!("plan {id} has no log of attempt {attempt}");
-        Failure::not_found("no_such_attempt", message).hint(format!("agents plan events {id}"))
-    };
-    let reader = read_log(&path).map_err(|_| none())?;
+    let attempt = attempt_with_log(app, &view, attempt)?;
+    let path = app.files.paths(id, attempt).log;
+    let reader = read_log(&path).map_err(|_| no_such_attempt(id, attempt))?;
     let data = json!({ "plan_id": id.as_str(), "attempt": attempt, "path": path.display().to_string() });
     Ok(Report { body: Body::Raw(Box::new(reader)), ..Report::of(data) })
 }

@@ -22,6 +22,9 @@ pub const TEMPLATE: &str = r#"# Configuration of agents. A flag and an AGENTS_* 
 # How long a command has between TERM and KILL.
 #grace = "10s"
 
+# How many commands run at once on this machine, over all plans: 1 to 64.
+#concurrency = "4"
+
 # The level of new plans that are given none: manual, review or auto.
 # Without it: what their action says.
 #automation = "review"
@@ -40,6 +43,8 @@ pub struct ConfigFile {
     pub lease_ttl: Option<String>,
     /// Between TERM and KILL.
     pub grace: Option<String>,
+    /// How many commands run at once.
+    pub concurrency: Option<String>,
     /// The level of new plans.
     pub automation: Option<String>,
     /// When colour is used.
@@ -103,7 +108,8 @@ mod tests {
         let on: String = TEMPLATE.split_inclusive('\n').filter_map(|line| line.strip_prefix('#')).collect();
         let keys: String = on.split_inclusive('\n').filter(|line| !line.starts_with(' ')).collect();
         let file = ConfigFile::parse(&keys, path).expect("keys");
-        let all = [file.database_url, file.lease_ttl, file.grace, file.automation, file.color];
+        let (times, rest) = ([file.lease_ttl, file.grace], [file.concurrency, file.automation, file.color]);
+        let all = [&[file.database_url][..], &times, &rest].concat();
         assert!(all.iter().all(Option::is_some), "{all:?}");
     }
 

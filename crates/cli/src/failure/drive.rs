@@ -1,13 +1,19 @@
 //! Failures of the services: each to the exit code of what lies behind it.
 
 use agents_application::{DriveError, LifecycleError, OrderError};
+use agents_domain::id::PlanId;
 use agents_domain::lock::{Conflict, HeldLock, LockError};
+use agents_domain::places::PlacesCensus;
+use agents_domain::plan::Phase;
 use agents_domain::runner::StopCause;
 use agents_infrastructure::action_file::ActionFileError;
 use agents_infrastructure::sqlite::OpenError;
 
+use serde_json::json;
+
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::render::{occupant_lines, places_line, places_view};
 
 /// Says of a lock who holds it and whether they live.
 pub(super) type Locked<'a> = &'a dyn Fn(&HeldLock) -> Failure;
@@ -26,6 +32,9 @@ impl Failure {
                 locked(&held),
                 &format!("plan {plan} is not cancelled yet: its holder was asked, and has not answered"),
             ),
+            DriveError::NoPlace { plan, phase, census } => no_place(plan, phase, &census),
+            DriveError::Places(error) => Self::new(Exit::Internal, "places", error.to_string())
+                .hint("look at the state directory: `agents diagnostics`"),
             DriveError::Stopped { plan, cause } => stopped(&plan.to_string(), cause),
         }
     }
@@ -56,6 +65,17 @@ fn no_answer(locked: Failure, message: &str) -> Failure {
     let mut failure = locked;
     (failure.code, failure.message) = ("no_answer", message.to_owned());
     failure.cause("the request stays: whoever holds the lock serves it as soon as it can")
+}
+
+/// The plan is as it was, or queued again, and may be new to whoever reads this.
+fn no_place(plan: PlanId, phase: Phase, census: &PlacesCensus) -> Failure {
+    let message = format!("no place is free for a command of {phase}: {}", places_line(census));
+    let failure = Failure::new(Exit::Conflict, "no_place", message)
+        .detail(json!({ "plan_id": plan.as_str(), "phase": phase.as_str(), "places": places_view(census) }))
+        .retry();
+    let word = if phase == Phase::Apply { "apply" } else { "execute" };
+    let failure = occupant_lines(census).into_iter().fold(failure, Failure::cause);
+    failure.hint(format!("agents --wait 5m plan {word} {plan}"))
 }
 
 fn stopped(plan: &str, cause: StopCause) -> Failure {
@@ -129,6 +149,7 @@ impl From<ActionFileError> for Failure {
 
 #[cfg(test)]
 mod tests {
+    use agents_domain::places::PlacesError;
     use agents_domain::plan::StoreError;
     use agents_domain::workspace::WorkspaceError;
 
@@ -161,6 +182,16 @@ mod tests {
             (lifecycle(LifecycleError::Store(StoreError::UnfencedRefused)), Exit::Store, "unfenced_refused"),
             (DriveError::Projects { plan, source: conflict() }, Exit::Conflict, "lock_conflict"),
             (DriveError::Workspace(git), Exit::Internal, "git_unusable"),
+            (
+                DriveError::NoPlace { plan, phase: Phase::Execute, census: Box::new(samples::places()) },
+                Exit::Conflict,
+                "no_place",
+            ),
+            (
+                DriveError::Places(PlacesError { path: "/s/places".into(), reason: "full".into() }),
+                Exit::Internal,
+                "places",
+            ),
             (stopped(StopCause::LeaseLost), Exit::LeaseLost, "lease_lost"),
             (stopped(StopCause::Cancelled), Exit::LeaseLost, "cancelled"),
             (stopped(StopCause::Shutdown), Exit::LeaseLost, "stopped"),

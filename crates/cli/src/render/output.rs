@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::args::Format;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::render::live::{Live, as_json, as_text};
 use crate::render::table::lines;
 use crate::render::{Grid, Style, clean, envelope, error};
 
@@ -53,6 +54,8 @@ pub enum Body {
     Text(String),
     /// Bytes of others, passed through as they are and never held in memory as a whole.
     Raw(Box<dyn Read + Send>),
+    /// The same while it goes on; with `--json` one object a line, and no document at the end.
+    Live(Box<dyn Live>),
 }
 
 impl fmt::Debug for Body {
@@ -63,6 +66,7 @@ impl fmt::Debug for Body {
             Self::Facts(facts) => f.debug_tuple("Facts").field(facts).finish(),
             Self::Text(text) => f.debug_tuple("Text").field(text).finish(),
             Self::Raw(_) => f.write_str("Raw(..)"),
+            Self::Live(_) => f.write_str("Live(..)"),
         }
     }
 }
@@ -86,6 +90,7 @@ impl Output {
     /// internal error, unless the command has failed anyway.
     pub fn finish(mut self, command: &str, outcome: Result<Report, Failure>) -> Exit {
         let (exit, written) = match outcome {
+            Ok(Report { body: Body::Live(live), .. }) => self.live(live),
             Ok(report) => (report.exit, self.report(command, report)),
             Err(failure) => (failure.exit, self.failure(command, &failure)),
         };
@@ -111,7 +116,8 @@ impl Output {
             Body::Table(_) | Body::Facts(_) | Body::Nothing if self.style.quiet => {
                 lines(report.ids.iter().map(|id| clean(id)))
             }
-            Body::Nothing => String::new(),
+            // What is live has a way of its own.
+            Body::Nothing | Body::Live(_) => String::new(),
             Body::Table(grid) if plain => grid.plain(),
             Body::Table(grid) => grid.aligned(self.style.width),
             Body::Facts(facts) => facts_text(&facts, plain),
@@ -119,6 +125,18 @@ impl Output {
             Body::Raw(mut bytes) => return std::io::copy(&mut bytes, &mut self.out).map(drop),
         };
         self.out.write_all(text.as_bytes())
+    }
+
+    /// How it ended is known at the end.
+    fn live(&mut self, mut live: Box<dyn Live>) -> (Exit, std::io::Result<()>) {
+        let written = match self.style.format {
+            Format::Json => as_json(&mut *live, &mut self.out),
+            Format::Table | Format::Plain => as_text(&mut *live, &mut self.out),
+        };
+        if !self.style.quiet && self.style.format != Format::Json {
+            self.say(&lines(live.last_words().iter().map(|text| clean(text))));
+        }
+        (live.exit(), written)
     }
 
     fn failure(&mut self, command: &str, failure: &Failure) -> std::io::Result<()> {

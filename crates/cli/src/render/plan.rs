@@ -1,6 +1,6 @@
 //! Plans as JSON, and for people.
 
-use agents_domain::plan::{Failure, PlanRecord, State, Validation};
+use agents_domain::plan::{Failure, Parked, PlanRecord, State, Validation};
 use agents_domain::reads::{PlanPage, PlanView};
 use agents_domain::time::Timestamp;
 use serde_json::{Map, Value, json};
@@ -30,6 +30,7 @@ pub fn plan_view(view: &PlanView, liveness: LivenessOf<'_>) -> Value {
         "updated_at": rfc3339(plan.updated_at),
         "error": plan.failure.as_ref().map(error_view),
         "lock": view.lock.as_ref().map(|lock| lock_of_plan(lock, liveness)),
+        "parked": plan.parked.as_ref().map(parked_view),
         "cancel_requested": view.cancel_requested.is_some(),
         "cancel_reason": plan.cancel_reason.as_ref().or(asked),
         "strategy": plan.strategy,
@@ -37,6 +38,11 @@ pub fn plan_view(view: &PlanView, liveness: LivenessOf<'_>) -> Value {
         "subplans": { "total": 0, "by_state": {} },
         "landed": landed(plan),
     })
+}
+
+/// What a plan waits for by its own wish.
+pub fn parked_view(parked: &Parked) -> Value {
+    json!({ "until": parked.until.map(rfc3339), "input": parked.input, "cause": parked.cause })
 }
 
 /// The base commit of each project that has one.
@@ -115,6 +121,7 @@ fn facts(view: &PlanView, liveness: LivenessOf<'_>, now: Timestamp) -> Vec<(&'st
                 .map(|failure| format!("{}: {}", failure.code, first_line(&failure.message))),
         ),
         ("help", plan.failure.as_ref().and_then(|failure| failure.hint.clone())),
+        ("help", asks(plan).then(|| format!("agents plan prompt {} \"…\"", plan.id))),
         ("cancelled", plan.cancel_reason.clone().filter(|_| plan.state() == State::Cancelled)),
     ];
     let landed = plan.landings().filter(|landing| landing.landed).map(|landing| {
@@ -140,12 +147,16 @@ pub(super) fn first_line(text: &str) -> &str {
     text.lines().next().unwrap_or_default()
 }
 
-fn waits_for(parked: &agents_domain::plan::Parked, now: Timestamp) -> String {
+fn waits_for(parked: &Parked, now: Timestamp) -> String {
     match (&parked.input, parked.until) {
         (Some(question), _) => format!("an answer to: {question}"),
         (None, Some(until)) => format!("{} ({}): {}", rfc3339(until), relative(until, now), parked.cause),
         (None, None) => parked.cause.clone(),
     }
+}
+
+fn asks(plan: &PlanRecord) -> bool {
+    plan.parked.as_ref().is_some_and(|parked| parked.input.is_some())
 }
 
 fn projects(plan: &PlanRecord) -> String {
@@ -154,7 +165,17 @@ fn projects(plan: &PlanRecord) -> String {
 
 /// `plan list`: the fields of `plan.status` less strategy and validations.
 pub fn plans_report(page: &PlanPage, liveness: LivenessOf<'_>, now: Timestamp) -> Report {
-    let mut grid = Grid::new(&["PLAN", "PHASE", "STATE", "ACTION", "PROJECTS", "ATTEMPT", "UPDATED", "NAME"]);
+    let mut grid = Grid::new(&[
+        "PLAN",
+        "PHASE",
+        "STATE",
+        "ACTION",
+        "PROJECTS",
+        "ATTEMPT",
+        "UPDATED",
+        "NAME",
+        "WAITS FOR",
+    ]);
     for view in &page.plans {
         let plan = &view.record;
         grid.row([
@@ -166,6 +187,7 @@ pub fn plans_report(page: &PlanPage, liveness: LivenessOf<'_>, now: Timestamp) -
             plan.attempt.to_string(),
             relative(plan.updated_at, now),
             plan.name.clone().unwrap_or_default(),
+            plan.parked.as_ref().map(|parked| waits_for(parked, now)).unwrap_or_default(),
         ]);
     }
     let brief = |view: &PlanView| {
@@ -228,6 +250,7 @@ mod tests {
             "validations",
             "subplans",
             "landed",
+            "parked",
         ];
         contract.sort_unstable();
         for view in [samples::view(), samples::full_view()] {
@@ -244,7 +267,7 @@ mod tests {
             "reversion_count": 0, "parent_plan_id": null, "base": {}, "branch": format!("agents/plan-{ID}"),
             "created_at": "2026-01-02T03:04:05.678Z", "updated_at": "2026-01-02T03:04:05.678Z", "error": null,
             "lock": null, "cancel_requested": false, "cancel_reason": null, "strategy": null, "validations": [],
-            "subplans": {"total": 0, "by_state": {}}, "landed": [],
+            "subplans": {"total": 0, "by_state": {}}, "landed": [], "parked": null,
         });
         assert_eq!(data, expected);
     }
@@ -306,9 +329,11 @@ mod tests {
         let report = plans_report(&page, ALIVE, samples::view().record.created_at);
         assert_eq!((report.data["total"].as_u64(), report.messages.len()), (Some(3), 1));
         let plan = fields(&report.data["plans"][0]);
-        assert!(plan.len() == 21 && !plan.contains(&"strategy") && !plan.contains(&"validations"));
+        assert!(plan.len() == 22 && !plan.contains(&"strategy") && !plan.contains(&"validations"));
         let Body::Table(grid) = report.body else { panic!("no table") };
-        let row = format!("{ID}\tapply\terrored\tlocal/fix-lint\tlocal/api, local/web\t2\tnow\tLint\n");
+        let row = format!(
+            "{ID}\tapply\terrored\tlocal/fix-lint\tlocal/api, local/web\t2\tnow\tLint\tan answer to: which?\n"
+        );
         assert_eq!(grid.plain(), row);
         let now = samples::view().record.created_at;
         let empty = plans_report(&PlanPage { plans: vec![], total: 0 }, ALIVE, now);

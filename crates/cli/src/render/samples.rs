@@ -7,6 +7,7 @@ use agents_domain::id::{EventId, IntentId, OwnerId, PlanId};
 use agents_domain::lock::{FencingToken, HeldLock, Holder, LockKey, LockRecord};
 use agents_domain::name::Name;
 use agents_domain::oid::Oid;
+use agents_domain::places::{Occupant, PlacesCensus};
 use agents_domain::plan::{
     Attempt, Change, Event, Failure, Origin, Parked, Plan, PlanLanding, PlanRecord, Stage, State, Validation,
 };
@@ -130,6 +131,13 @@ pub fn full_view() -> PlanView {
     let mut record = view().record;
     fill(&mut record);
     PlanView { record, lock: Some(held()), cancel_requested: None }
+}
+
+/// One place of four is taken.
+pub fn places() -> PlacesCensus {
+    let (by, plan, since) = (holder(), plan_id(), Timestamp::from_millis(0));
+    let who = Occupant { by, plan, attempt: 2, purpose: "execute".to_owned(), since };
+    PlacesCensus { total: 4, taken: vec![who] }
 }
 
 fn fill(record: &mut PlanRecord) {

@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use agents_domain::files::{AttemptFiles, AttemptPaths, FilesError};
+use agents_domain::files::{AttemptFiles, AttemptPaths, FilesError, Said};
 use agents_domain::id::{OwnerId, PlanId, RequestId};
 use agents_domain::lock::{
     AcquireRequest, Fence, FencingToken, HeldLock, Lease, LockError, LockFilter, LockKey, LockPort, Release,
@@ -102,4 +102,5 @@ counted!(PhaseRunner as "runner" {
 counted!(AttemptFiles as "files" {
     prepare(plan: PlanId, attempt: u32, strategy: &str, guidance: &str) -> Result<AttemptPaths, FilesError>;
     strategy(paths: &AttemptPaths) -> Result<String, FilesError>;
+    said(paths: &AttemptPaths) -> Result<Said, FilesError>;
 });

@@ -27,7 +27,7 @@ impl Outcome {
 pub(crate) struct Job {
     pid: Option<Pid>,
     pub(crate) err: Stream,
-    out: Stream,
+    pub(crate) out: Stream,
     done: Receiver<u8>,
     exit: Option<u8>,
 }

@@ -43,6 +43,8 @@ pub(crate) struct World {
     pub(crate) repositories: BTreeMap<String, Repository>,
     pub(crate) jobs: BTreeMap<String, Job>,
     pub(crate) pauses: Pauses,
+    /// What commands find in their environment besides.
+    pub(crate) variables: BTreeMap<String, String>,
     /// Pipes that somebody listens to.
     pub(crate) listeners: BTreeMap<String, Receiver<()>>,
     /// The services alone, on a clock that is moved by hand.
@@ -71,10 +73,11 @@ impl World {
             pauses: Pauses::install(directory.path(), &bin),
             through: Through::Library,
             last: Outcome::default(),
-            words: [("ROOT".to_owned(), root)].into(),
+            words: [("ROOT".to_owned(), root), ("AGENTS run".to_owned(), format!("{AGENTS} run"))].into(),
             repositories: BTreeMap::new(),
             jobs: BTreeMap::new(),
             listeners: BTreeMap::new(),
+            variables: BTreeMap::new(),
             drivers: None,
             crowd: Vec::new(),
             cuts: Vec::new(),
@@ -123,6 +126,7 @@ impl World {
         all.insert("HOME".into(), self.root().into());
         let home = self.home.clone().unwrap_or_else(|| self.root().join("home"));
         all.insert("AGENTS_HOME".into(), home.into());
+        all.extend(self.variables.iter().map(|(name, value)| (name.into(), value.into())));
         all.insert("AGENTS_GRACE".into(), self.words.get("GRACE").map_or("10s", String::as_str).into());
         all
     }

@@ -126,10 +126,14 @@ pub(super) struct RetryEntry {
     /// Attempts in all, the first included.
     #[schemars(with = "u32", range(min = 1, max = 100))]
     pub(super) max_attempts: Located<i64>,
-    /// Exit codes worth another attempt; without any, every one.
+    /// Exit codes worth another attempt; without any, every one but 75.
     #[serde(default)]
     #[schemars(with = "Vec<u8>", inner(range(min = 1, max = 255)))]
     pub(super) on_exit: Vec<Located<i64>>,
+    /// The pause before the second attempt, such as `10s`; twice as long before each further one, at
+    /// most an hour. Without it there is none.
+    #[serde(default)]
+    pub(super) backoff: Option<Located<String>>,
 }
 
 /// A check of the merged result: exactly one of `run` and `shell`; exit 0 means passed.

@@ -34,7 +34,7 @@ strategize:
 execute:
   shell: echo "$AGENTS_ARG_TARGET"
   timeout: 1h30m
-  retry: { max_attempts: 2, on_exit: [75, 1] }
+  retry: { max_attempts: 2, on_exit: [75, 1], backoff: 10s }
 validations:
   - { name: clippy, run: [cargo, clippy] }
   - { name: audit, shell: cargo audit, required: false, timeout: 90s }
@@ -98,7 +98,11 @@ fn whole() -> Action {
         execute: PhaseSpec {
             program: Program::Shell("echo \"$AGENTS_ARG_TARGET\"".into()),
             timeout: Some(Duration::from_mins(90)),
-            retry: Some(RetryPolicy { max_attempts: 2, on_exit: vec![75, 1] }),
+            retry: Some(RetryPolicy {
+                max_attempts: 2,
+                on_exit: vec![75, 1],
+                backoff: Some(Duration::from_secs(10)),
+            }),
         },
         validations: vec![
             ValidationSpec {

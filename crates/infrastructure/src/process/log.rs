@@ -30,6 +30,7 @@
 //! the command: its output is still drained. Files are readable by their owner only.
 
 mod files;
+mod follow;
 mod read;
 
 use std::fs::{self, File};
@@ -41,6 +42,7 @@ use agents_domain::time::Clock;
 use files::Segment;
 
 pub use files::log_files;
+pub use follow::LogFollower;
 pub use read::{LogReader, copy_log, read_log};
 
 /// A stream of the command.

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use agents_domain::files::{AttemptFiles, AttemptPaths, FilesError};
+use agents_domain::files::{AttemptFiles, AttemptPaths, FilesError, Later, Said};
 use agents_domain::id::PlanId;
 use async_trait::async_trait;
 
@@ -18,6 +18,7 @@ struct State {
     strategy: String,
     prepared: Vec<(String, String)>,
     broken: Option<&'static str>,
+    said: Said,
 }
 
 impl ScriptedFiles {
@@ -26,7 +27,17 @@ impl ScriptedFiles {
         strategy.clone_into(&mut locked(&self.0).strategy);
     }
 
-    /// From now on this method (`prepare` or `strategy`) fails; `None`: none does.
+    /// What every command will have said about being run again.
+    pub fn commands_say(&self, later: Option<Later>) {
+        locked(&self.0).said.later = later;
+    }
+
+    /// What will not be understood of what commands say.
+    pub fn commands_mumble(&self, ignored: &str) {
+        locked(&self.0).said.ignored = Some(ignored.to_owned());
+    }
+
+    /// From now on this method (`prepare`, `strategy` or `said`) fails; `None`: none does.
     pub fn breaks(&self, method: Option<&'static str>) {
         locked(&self.0).broken = method;
     }
@@ -67,5 +78,10 @@ impl AttemptFiles for ScriptedFiles {
     async fn strategy(&self, paths: &AttemptPaths) -> Result<String, FilesError> {
         self.check("strategy", &paths.strategy_file)?;
         Ok(locked(&self.0).strategy.clone())
+    }
+
+    async fn said(&self, paths: &AttemptPaths) -> Result<Said, FilesError> {
+        self.check("said", &paths.events_file)?;
+        Ok(locked(&self.0).said.clone())
     }
 }

@@ -101,7 +101,8 @@ fn shell(text: &str) -> Program {
 
 pub(crate) fn full_action() -> Action {
     let minute = Some(Duration::from_mins(1));
-    let retry = Some(RetryPolicy { max_attempts: 3, on_exit: vec![75, -1] });
+    let retry =
+        Some(RetryPolicy { max_attempts: 3, on_exit: vec![75, -1], backoff: Some(Duration::from_secs(10)) });
     Action {
         name: name("team/full"),
         description: "Ω, 'quoted' — \"twice\"".to_owned(),

@@ -4,6 +4,7 @@
 use agents_domain::action::LandOn;
 use agents_domain::id::IntentId;
 use agents_domain::oid::Oid;
+use agents_domain::places::PlacesCensus;
 use agents_domain::plan::{Definition, Failure, Plan, Validation};
 use agents_domain::runner::StopCause;
 use agents_domain::workspace::{Intent, MergeRequest, Merged, Project, WorkspaceError};
@@ -17,6 +18,8 @@ pub(super) enum Obstacle {
     Constrained(Failure, Vec<Validation>),
     /// Something failed that another try may mend.
     Failed(Failure),
+    /// No place is free for a command.
+    NoPlace(Box<PlacesCensus>),
     /// A command was stopped: the plan's lock is lost, or this process is to end.
     Stopped(StopCause),
 }

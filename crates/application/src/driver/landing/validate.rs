@@ -12,7 +12,9 @@ use agents_domain::workspace::{Project, Slot, WorkspaceError};
 
 use super::prepare::{Obstacle, Ready, failed};
 use crate::driver::attempt::facts;
+use crate::driver::place::NotRun;
 use crate::driver::{PhaseDriver, Under, context, failures};
+use crate::lock_service::Wait;
 
 struct Command<'a> {
     purpose: String,
@@ -62,10 +64,12 @@ impl PhaseDriver {
             let purpose = format!("validation {}", spec.name);
             let command = Command { purpose: purpose.clone(), program: &spec.program, timeout: spec.timeout };
             let invocation = self.invocation(plan, definition, slot, directory.clone(), command).await;
-            let message = match self.run_stoppable(invocation.map_err(Obstacle::Failed)?, under).await {
+            let (invocation, wait) = (invocation.map_err(Obstacle::Failed)?, self.parts.wait_for_places);
+            let message = match self.run_in_place(plan, invocation, under, wait).await {
                 Ok(RunReport { ended: Ended::Stopped(cause), .. }) => return Err(Obstacle::Stopped(cause)),
                 Ok(report) => failures::of_report(plan.id, &purpose, &report).map(|failure| failure.message),
-                Err(error) => Some(error.to_string()),
+                Err(NotRun::Full(census)) => return Err(Obstacle::NoPlace(census)),
+                Err(NotRun::Failed(error)) => Some(error.to_string()),
             };
             validations.push(Validation {
                 name: spec.name.clone(),
@@ -107,8 +111,13 @@ impl PhaseDriver {
         let directory = previewed.map_err(|error: WorkspaceError| error.to_string())?;
         let command = Command { purpose: "after".to_owned(), program, timeout: None };
         let invocation = self.invocation(plan, definition, slot, directory, command).await;
-        let report = self.run_stoppable(invocation.map_err(|failure| failure.message)?, under).await;
-        let report = report.map_err(|error| error.to_string())?;
+        let invocation = invocation.map_err(|failure| failure.message)?;
+        // Nothing could repeat it, so it waits however long that takes.
+        let report = self.run_in_place(plan, invocation, under, Wait::Forever).await;
+        let report = report.map_err(|not_run| match not_run {
+            NotRun::Full(_) => "no place was free for it".to_owned(),
+            NotRun::Failed(error) => error.to_string(),
+        })?;
         if let Ended::Stopped(_) = report.ended {
             return Err("it was stopped".to_owned());
         }

@@ -22,6 +22,15 @@ fn one_document(world: &mut World) {
     assert_eq!(world.last.err, "");
 }
 
+#[then(expr = "each line of stdout is a JSON object with {string}")]
+fn objects(world: &mut World, keys: String) {
+    assert!(!world.last.out.is_empty(), "{:?}", world.last);
+    for line in world.last.out.lines() {
+        let object: Value = serde_json::from_str(line).unwrap_or_else(|why| panic!("{line}: {why}"));
+        assert!(keys.split(',').all(|key| object.get(key).is_some()), "{line}");
+    }
+}
+
 #[then("stdout is empty")]
 fn silent(world: &mut World) {
     assert_eq!(world.last.out, "");

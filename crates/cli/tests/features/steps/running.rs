@@ -113,6 +113,22 @@ async fn says(world: &mut World, who: String, text: String) {
     assert!(world.job(&who).ended().is_none(), "it has ended: {}", err.text());
 }
 
+#[then(expr = "{word} prints {string} while it runs")]
+async fn prints(world: &mut World, who: String, text: String) {
+    let (text, out) = (world.said(&text), world.job(&who).out.clone());
+    let heard = {
+        let (out, text) = (out.clone(), text.clone());
+        tokio::task::spawn_blocking(move || out.wait_for(&text, crate::pauses::WATCHDOG)).await
+    };
+    assert!(heard.expect("waited"), "never printed `{text}`: {}", out.text());
+    assert!(world.job(&who).ended().is_none(), "it has ended: {}", out.text());
+}
+
+#[then("the command never ran")]
+fn never_ran(world: &mut World) {
+    assert!(!world.root().join("ran").exists());
+}
+
 #[then(expr = "of {word} and {word} one ends with exit code {int} and the other with {int}")]
 async fn race(world: &mut World, first: String, second: String, one: u8, other: u8) {
     let mut codes = vec![];

@@ -74,6 +74,16 @@ fn grace(world: &mut World, length: String) {
     world.words.insert("GRACE".to_owned(), length);
 }
 
+#[given(regex = r"^there (?:is|are) (\d+) places? for commands$")]
+fn places(world: &mut World, number: String) {
+    world.variables.insert("AGENTS_CONCURRENCY".to_owned(), number);
+}
+
+#[given(expr = "the variable {string} is {string}")]
+fn variable(world: &mut World, name: String, value: String) {
+    world.variables.insert(name, value);
+}
+
 /// Whoever is first to move a branch for a landing stops before and after it. Its stdout leads
 /// nowhere, or the end of a driver that reads it would end it too.
 #[given("a git that stops before it lands")]

@@ -131,6 +131,9 @@ const fn person_commands(verb: Verb) -> bool {
 
 /// The command that leads on from where the plan is.
 fn way_on(plan: &Plan) -> String {
+    if let Some((_, Some(remedy))) = answer_owed(plan) {
+        return remedy;
+    }
     // The failure may know a better command than the stage does.
     let known = plan.failure.as_ref().and_then(|failure| failure.hint.clone());
     if let Some(hint) = known.filter(|hint| hint.starts_with("agents plan retry")) {

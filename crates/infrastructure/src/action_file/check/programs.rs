@@ -73,16 +73,29 @@ fn script(script: Located<String>) -> Result<Program, Fault> {
     Err(fault(script.at, rule))
 }
 
-/// Durations as `jiff` reads them: `90s`, `10m`, `1h30m`, `1h 30m`, `PT10M`.
 pub(super) fn timeout(text: &Located<String>) -> Result<Duration, Fault> {
+    let duration = duration(text)?;
+    if duration.is_zero() || duration > LONGEST {
+        return Err(fault(text.at, "a timeout must be more than 0 and at most 8760h"));
+    }
+    Ok(duration)
+}
+
+fn backoff(text: &Located<String>) -> Result<Duration, Fault> {
+    let duration = duration(text)?;
+    if duration.is_zero() || duration > RetryPolicy::LONGEST_PAUSE {
+        return Err(fault(text.at, "backoff must be more than 0 and at most 1h"));
+    }
+    Ok(duration)
+}
+
+/// Durations as `jiff` reads them: `90s`, `10m`, `1h30m`, `1h 30m`, `PT10M`.
+fn duration(text: &Located<String>) -> Result<Duration, Fault> {
     let parsed = text.value.parse::<SignedDuration>().ok();
     let Some(duration) = parsed.and_then(|duration| Duration::try_from(duration).ok()) else {
         let message = format!("`{}` is not a duration: write for example 90s, 10m or 1h30m", text.value);
         return Err(fault(text.at, message));
     };
-    if duration.is_zero() || duration > LONGEST {
-        return Err(fault(text.at, "a timeout must be more than 0 and at most 8760h"));
-    }
     Ok(duration)
 }
 
@@ -92,7 +105,8 @@ fn retry(entry: &RetryEntry) -> Result<RetryPolicy, Fault> {
         return Err(fault(entry.max_attempts.at, "max_attempts must be between 1 and 100"));
     };
     let on_exit = entry.on_exit.iter().map(exit_code).collect::<Result<_, _>>()?;
-    Ok(RetryPolicy { max_attempts, on_exit })
+    let backoff = entry.backoff.as_ref().map(backoff).transpose()?;
+    Ok(RetryPolicy { max_attempts, on_exit, backoff })
 }
 
 fn exit_code(code: &Located<i64>) -> Result<i32, Fault> {

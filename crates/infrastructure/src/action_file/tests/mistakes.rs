@@ -107,6 +107,26 @@ fn whole_files(#[case] text: &str, #[case] line: usize, #[case] column: usize, #
     45,
     "a timeout must be more than 0 and at most 8760h"
 )]
+#[case(
+    "strategize: { run: [a], retry: { max_attempts: 2, backoff: 10 } }",
+    60,
+    "`10` is not a duration: write for example 90s, 10m or 1h30m"
+)]
+#[case(
+    "strategize: { run: [a], retry: { max_attempts: 2, backoff: 0s } }",
+    60,
+    "backoff must be more than 0 and at most 1h"
+)]
+#[case(
+    "strategize: { run: [a], retry: { max_attempts: 2, backoff: 61m } }",
+    60,
+    "backoff must be more than 0 and at most 1h"
+)]
+#[case(
+    "strategize: { run: [a], retry: { max_attempts: 2, back_off: 5s } }",
+    51,
+    "unknown key `back_off`, did you mean `backoff`?"
+)]
 #[case("strategize: { run: [a], retry: { max_attempts: 0 } }", 48, "max_attempts must be between 1 and 100")]
 #[case(
     "strategize: { run: [a], retry: { max_attempts: 101 } }",

@@ -42,14 +42,18 @@ pub fn read_log(path: &Path) -> io::Result<LogReader> {
         };
         let length = file.metadata()?.len();
         if segment.begin > end {
-            let gap = format!("[agents] … {} bytes left out …\n", segment.begin - end);
-            parts.push_back(Box::new(Cursor::new(gap)));
+            parts.push_back(Box::new(Cursor::new(gap(segment.begin - end))));
         }
         end = segment.begin + length;
         // Only so far: a line that is being written meanwhile belongs to the next reader.
         parts.push_back(Box::new(file.take(length)));
     }
     Ok(LogReader { parts })
+}
+
+/// The line that stands for so many bytes.
+pub(super) fn gap(bytes: u64) -> String {
+    format!("[agents] … {bytes} bytes left out …\n")
 }
 
 /// Copies the log at `path` to `out`; returns how many bytes that was. See [`read_log`].
