@@ -12,6 +12,7 @@ mod landing;
 mod phase;
 mod recovery;
 mod requests;
+mod resume;
 mod stops;
 
 use std::sync::Arc;

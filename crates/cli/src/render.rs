@@ -6,6 +6,7 @@
 //! error.
 
 mod ask;
+mod attempt;
 mod clean;
 mod envelope;
 mod error;
@@ -21,6 +22,7 @@ mod time;
 mod trace;
 
 pub use ask::ask;
+pub use attempt::errors_report;
 pub use clean::clean;
 pub use event::{event_line, event_view, events_report};
 pub use lock::{lock_details, lock_report, lock_view, locks_report};

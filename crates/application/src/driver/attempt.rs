@@ -15,7 +15,7 @@ use agents_domain::action::{PhaseSpec, Program};
 use agents_domain::files::AttemptPaths;
 use agents_domain::name::Name;
 use agents_domain::oid::Oid;
-use agents_domain::plan::{Definition, Failure, Phase, Plan, PlanProject, Saved, Work};
+use agents_domain::plan::{Definition, Exit, Failure, Phase, Plan, PlanProject, Saved, Work};
 use agents_domain::runner::{Ended, Invocation, RunError, RunReport, StopCause};
 use agents_domain::workspace::{Project, Slot, Snapshot};
 
@@ -30,8 +30,8 @@ const PARK: i32 = 75;
 pub(super) enum End {
     /// Well; what strategize wrote.
     Succeeded(Option<String>),
-    /// Badly, with its exit code if it had one.
-    Failed(Failure, Option<i32>),
+    /// Badly, and how its command ended if it did so by itself.
+    Failed(Failure, Option<Exit>),
     /// It wants to be run again later.
     Parked(String),
     /// By us.
@@ -53,6 +53,9 @@ struct Tree {
     slot: Slot,
     directory: PathBuf,
     start: Oid,
+    /// Where it would have started without unfinished work: what the plan branch lacks is counted
+    /// from here.
+    foundation: Oid,
     /// Where the plan branch is, if there is one.
     branch: Option<Oid>,
 }
@@ -130,10 +133,12 @@ impl PhaseDriver {
             let branch = self.parts.worktrees.settle(&slot.project, plan.id, facts.tip.clone()).await?;
             // A branch of which nothing is recorded is what was before a revert.
             let tip = facts.tip.as_ref().and(branch.clone());
-            let start = tip.or_else(|| facts.base.clone()).expect("the base is sealed by the first start");
+            let foundation =
+                tip.or_else(|| facts.base.clone()).expect("the base is sealed by the first start");
+            let start = facts.resume.clone().unwrap_or_else(|| foundation.clone());
             let copy = &definition.action.worktree.copy;
             let directory = self.parts.worktrees.open(&slot, &start, copy).await?;
-            Ok(Tree { slot, directory, start, branch })
+            Ok(Tree { slot, directory, start, foundation, branch })
         };
         opened.await.map_err(|error| failures::of_workspace(plan.id, &error))
     }
@@ -202,7 +207,7 @@ impl PhaseDriver {
                 if plan.phase() == Phase::Strategize && !snapshot.changed.is_empty() {
                     forbid_changes(plan, &snapshot, &mut finished.end);
                 }
-                if snapshot.commit != tree.start {
+                if snapshot.commit != tree.foundation {
                     let moved = (tree.branch.clone(), snapshot.commit.clone());
                     finished.moves.insert(project, moved);
                 }
@@ -256,8 +261,8 @@ fn ended_badly(plan: &Plan, purpose: &str, report: &RunReport) -> Option<End> {
             Some(End::Parked(format!("{purpose} asked to be run again later (exit {PARK})")))
         }
         ended => {
-            let code = if let Ended::Exited(code) = ended { Some(code) } else { None };
-            failures::of_report(plan.id, purpose, report).map(|failure| End::Failed(failure, code))
+            let failure = failures::of_report(plan.id, purpose, report);
+            failure.map(|failure| End::Failed(failure, failures::exit(ended)))
         }
     }
 }

@@ -102,7 +102,7 @@ impl PhaseDriver {
             Obstacle::Constrained(failure, validations) => {
                 Ok(lifecycle.constrain(plan, failure, validations).await?)
             }
-            Obstacle::Failed(failure) => Ok(lifecycle.fail(plan, failure, Vec::new()).await?),
+            Obstacle::Failed(failure) => Ok(lifecycle.fail(plan, failure, None, Vec::new()).await?),
             Obstacle::Stopped(cause) => {
                 self.record_stop(plan, cause, Vec::new(), hold).await?;
                 Err(DriveError::Stopped { plan, cause })

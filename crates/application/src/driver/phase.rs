@@ -6,7 +6,7 @@ use agents_domain::action::{PhaseSpec, RetryPolicy};
 use agents_domain::id::PlanId;
 use agents_domain::name::Name;
 use agents_domain::oid::Oid;
-use agents_domain::plan::{Definition, InterruptCause, Phase, Plan, Work};
+use agents_domain::plan::{Definition, Exit, InterruptCause, Phase, Plan, Work};
 use agents_domain::runner::StopCause;
 
 use super::attempt::{End, Finished, facts};
@@ -44,7 +44,10 @@ impl PhaseDriver {
             if !again {
                 return Ok(plan);
             }
-            plan = self.parts.lifecycle.retry(plan.id).await?;
+            // The policy repeats an attempt: it begins where the one before began.
+            let resume =
+                plan.projects.iter().filter_map(|facts| Some((facts.name.clone(), facts.resume.clone()?)));
+            plan = self.parts.lifecycle.retry_from(plan.id, resume.collect()).await?;
         }
     }
 
@@ -89,7 +92,7 @@ impl PhaseDriver {
                 }
                 Ok(plan)
             }
-            End::Failed(failure, _) => Ok(lifecycle.fail(id, failure, work).await?),
+            End::Failed(failure, exit) => Ok(lifecycle.fail(id, failure, exit, work).await?),
             End::Parked(cause) => Ok(lifecycle.park(id, cause, work).await?),
             End::Stopped(cause) => {
                 self.record_stop(id, cause, work, hold).await?;
@@ -124,7 +127,9 @@ impl PhaseDriver {
 fn may_try_again(spec: &PhaseSpec, end: &End, tries: u32) -> bool {
     let Some(RetryPolicy { max_attempts, on_exit }) = &spec.retry else { return false };
     match end {
-        End::Failed(_, Some(code)) if tries < *max_attempts => on_exit.is_empty() || on_exit.contains(code),
+        End::Failed(_, Some(Exit::Code(code))) if tries < *max_attempts => {
+            on_exit.is_empty() || on_exit.contains(code)
+        }
         _ => false,
     }
 }
