@@ -14,6 +14,7 @@ mod phase;
 mod place;
 mod recovery;
 mod requests;
+mod resume;
 mod stops;
 
 use std::sync::Arc;

@@ -12,6 +12,7 @@
 //!       └────────────────── one token from first to last ──────────┴─────┴────────────┘
 //! ```
 
+mod error;
 pub mod history;
 
 use std::collections::BTreeMap;
@@ -22,50 +23,21 @@ use agents_domain::lock::{Fence, Lease, LockError, LockKey, Processes};
 use agents_domain::name::Name;
 use agents_domain::oid::Oid;
 use agents_domain::plan::{
-    Change, CommitOutcome, Definition, Event, Failure, InterruptCause, NewPlan, Opening, Origin, Parked,
-    Phase, Plan, PlanStore, PlanWrite, Refusal, Step, StoreError, Validation, Work, next,
+    Change, CommitOutcome, Definition, Event, Exit, Failure, InterruptCause, NewPlan, Opening, Origin,
+    Parked, Phase, Plan, PlanStore, PlanWrite, Step, StoreError, Validation, Work, next,
 };
 use agents_domain::time::Clock;
 use agents_domain::workspace::Intent;
-use thiserror::Error;
 
 use crate::lock_service::{LockGuard, LockService, Wait};
 use crate::observer::{Observer, Unobserved};
 use crate::order::Order;
 
+pub use error::LifecycleError;
+use error::not_held;
+
 /// How often a commit whose outcome is unknown is asked about again.
 const COMMIT_TRIES: u32 = 3;
-
-/// Why a transition did not happen. Nothing was written, unless it says so.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum LifecycleError {
-    /// There is no such plan.
-    #[error("there is no plan {plan}")]
-    NoSuchPlan {
-        /// The plan.
-        plan: PlanId,
-    },
-    /// Not legal where the plan is.
-    #[error(transparent)]
-    Refused(Box<Refusal>),
-    /// Another holds the plan, or the locks are out of reach.
-    #[error("plan {plan}: {source}")]
-    Lock {
-        /// The plan.
-        plan: PlanId,
-        /// What the locks say.
-        source: LockError,
-    },
-    /// The lock was lost on the way: the write was refused.
-    #[error("the lock of plan {plan} was lost; nothing was written")]
-    LeaseLost {
-        /// The plan.
-        plan: PlanId,
-    },
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
 
 /// Makes every transition of plans.
 ///
@@ -194,9 +166,10 @@ impl PlanLifecycleService {
         &self,
         plan: PlanId,
         failure: Failure,
+        exit: Option<Exit>,
         work: Vec<Work>,
     ) -> Result<Plan, LifecycleError> {
-        self.change(plan, Change::PhaseFailed { failure, work }).await
+        self.change(plan, Change::PhaseFailed { failure, exit, work }).await
     }
 
     /// *p*/processing → *p*/queued: it is to be tried again later, or once a question is answered.
@@ -227,7 +200,16 @@ impl PlanLifecycleService {
 
     /// errored or constrained → queued.
     pub async fn retry(&self, plan: PlanId) -> Result<Plan, LifecycleError> {
-        self.change(plan, Change::Retried).await
+        self.change(plan, Change::retried()).await
+    }
+
+    /// execute/errored → execute/queued: the next attempt begins at these commits.
+    pub async fn retry_from(
+        &self,
+        plan: PlanId,
+        resume: BTreeMap<Name, Oid>,
+    ) -> Result<Plan, LifecycleError> {
+        self.change(plan, Change::Retried { resume }).await
     }
 
     /// Back to strategize/queued; earlier work stays in its refs.
@@ -385,12 +367,5 @@ async fn make(store: Arc<dyn PlanStore>, new: NewPlan, opening: Opening) -> Resu
             }
             outcome => return outcome,
         }
-    }
-}
-
-fn not_held(plan: PlanId, source: LockError) -> LifecycleError {
-    match source {
-        LockError::NoSuchLock { .. } => LifecycleError::NoSuchPlan { plan },
-        source => LifecycleError::Lock { plan, source },
     }
 }

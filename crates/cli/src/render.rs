@@ -6,6 +6,7 @@
 //! error.
 
 mod ask;
+mod attempt;
 mod clean;
 mod envelope;
 mod error;
@@ -24,6 +25,7 @@ mod trace;
 mod why;
 
 pub use ask::ask;
+pub use attempt::errors_report;
 pub use clean::clean;
 pub use event::{event_line, event_view, events_report};
 pub use live::{Heard, Live};

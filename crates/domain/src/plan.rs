@@ -8,13 +8,13 @@ mod stage;
 mod store;
 mod transition;
 
-pub use change::{Change, Event, Failure, InterruptCause, Origin, Saved, Validation, Verb, Work};
+pub use change::{Change, Event, Exit, Failure, InterruptCause, Origin, Saved, Validation, Verb, Work};
 pub use landing::PlanLanding;
 pub use record::{Attempt, InvalidPlan, Parked, Plan, PlanProject, PlanRecord};
 pub use replay::{ReplayError, replay};
 pub use stage::{Phase, Stage, State};
 pub use store::{CommitOutcome, Definition, NewPlan, Opening, PlanStore, PlanWrite, StoreError};
-pub use transition::{MAX_REVERSIONS, Refusal, Step, next, target};
+pub use transition::{MAX_REVERSIONS, Refusal, Step, next, resumption, target};
 
 #[cfg(feature = "mock")]
 pub use store::MockPlanStore;

@@ -61,8 +61,8 @@ CREATE TABLE ticket_keys (
 
 CREATE INDEX ticket_keys_by_number ON ticket_keys (number);
 
--- The newest snapshot of an attempt in this project; and the commit at which the next attempt
--- begins, if it is to go on with unfinished work (`plan retry --continue`).
+-- The snapshot of the newest attempt that left unfinished work in this project; and the commit at
+-- which the next attempt begins, if it is to go on with that (`plan retry --continue`).
 ALTER TABLE plan_projects ADD COLUMN snapshot TEXT;
 ALTER TABLE plan_projects ADD COLUMN resume TEXT;
 

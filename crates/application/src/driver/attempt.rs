@@ -16,7 +16,7 @@ use agents_domain::files::AttemptPaths;
 use agents_domain::name::Name;
 use agents_domain::oid::Oid;
 use agents_domain::places::Place;
-use agents_domain::plan::{Definition, Failure, Phase, Plan, PlanProject, Saved, Work};
+use agents_domain::plan::{Definition, Exit, Failure, Phase, Plan, PlanProject, Saved, Work};
 use agents_domain::runner::{Ended, Invocation, RunError, RunReport, StopCause};
 use agents_domain::workspace::{Project, Slot, Snapshot};
 
@@ -29,8 +29,8 @@ use crate::lock_service::LockGuard;
 pub(super) enum End {
     /// Well; what strategize wrote.
     Succeeded(Option<String>),
-    /// Badly, with its exit code if it had one.
-    Failed(Failure, Option<i32>),
+    /// Badly, and how its command ended if it did so by itself.
+    Failed(Failure, Option<Exit>),
     /// It wants to be run again later.
     Parked(Wish),
     /// By us.
@@ -52,6 +52,9 @@ struct Tree {
     slot: Slot,
     directory: PathBuf,
     start: Oid,
+    /// Where it would have started without unfinished work: what the plan branch lacks is counted
+    /// from here.
+    foundation: Oid,
     /// Where the plan branch is, if there is one.
     branch: Option<Oid>,
 }
@@ -132,10 +135,12 @@ impl PhaseDriver {
             let branch = self.parts.worktrees.settle(&slot.project, plan.id, facts.tip.clone()).await?;
             // A branch of which nothing is recorded is what was before a revert.
             let tip = facts.tip.as_ref().and(branch.clone());
-            let start = tip.or_else(|| facts.base.clone()).expect("the base is sealed by the first start");
+            let foundation =
+                tip.or_else(|| facts.base.clone()).expect("the base is sealed by the first start");
+            let start = facts.resume.clone().unwrap_or_else(|| foundation.clone());
             let copy = &definition.action.worktree.copy;
             let directory = self.parts.worktrees.open(&slot, &start, copy).await?;
-            Ok(Tree { slot, directory, start, branch })
+            Ok(Tree { slot, directory, start, foundation, branch })
         };
         opened.await.map_err(|error| failures::of_workspace(plan.id, &error))
     }
@@ -199,8 +204,8 @@ impl PhaseDriver {
             Ended::Stopped(cause) => Some(End::Stopped(cause)),
             Ended::Exited(PARK) => Some(End::Parked(self.wish(plan, purpose, report, paths).await)),
             ended => {
-                let code = if let Ended::Exited(code) = ended { Some(code) } else { None };
-                failures::of_report(plan.id, purpose, report).map(|failure| End::Failed(failure, code))
+                let failure = failures::of_report(plan.id, purpose, report);
+                failure.map(|failure| End::Failed(failure, failures::exit(ended)))
             }
         }
     }
@@ -222,7 +227,7 @@ impl PhaseDriver {
                 if plan.phase() == Phase::Strategize && !snapshot.changed.is_empty() {
                     forbid_changes(plan, &snapshot, &mut finished.end);
                 }
-                if snapshot.commit != tree.start {
+                if snapshot.commit != tree.foundation {
                     let moved = (tree.branch.clone(), snapshot.commit.clone());
                     finished.moves.insert(project, moved);
                 }

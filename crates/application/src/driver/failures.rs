@@ -2,7 +2,7 @@
 
 use agents_domain::files::FilesError;
 use agents_domain::id::PlanId;
-use agents_domain::plan::Failure;
+use agents_domain::plan::{Exit, Failure};
 use agents_domain::runner::{Ended, RunError, RunReport};
 use agents_domain::workspace::WorkspaceError;
 
@@ -27,6 +27,15 @@ pub(super) fn of_report(plan: PlanId, purpose: &str, report: &RunReport) -> Opti
     let message = if tail.is_empty() { what } else { format!("{what}; its last output:\n{tail}") };
     let hint = format!("agents plan log {plan}");
     Some(Failure { code: code.to_owned(), message, hint: Some(hint), retryable: true })
+}
+
+/// How a command ended that nobody stopped.
+pub(super) const fn exit(ended: Ended) -> Option<Exit> {
+    match ended {
+        Ended::Exited(code) => Some(Exit::Code(code)),
+        Ended::Signalled(signal) => Some(Exit::Signal(signal)),
+        Ended::TimedOut | Ended::Stopped(_) => None,
+    }
 }
 
 /// Why a command did not run.

@@ -103,7 +103,7 @@ impl PhaseDriver {
             Obstacle::Constrained(failure, validations) => {
                 Ok(lifecycle.constrain(plan, failure, validations).await?)
             }
-            Obstacle::Failed(failure) => Ok(lifecycle.fail(plan, failure, Vec::new()).await?),
+            Obstacle::Failed(failure) => Ok(lifecycle.fail(plan, failure, None, Vec::new()).await?),
             Obstacle::NoPlace(census) => {
                 let phase = Phase::Apply;
                 let cause = no_place_cause(phase);

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use agents_domain::action::{PhaseSpec, RetryPolicy};
 use agents_domain::files::{AttemptPaths, Later, When};
-use agents_domain::plan::{Failure, Plan};
+use agents_domain::plan::{Exit, Failure, Plan};
 use agents_domain::runner::RunReport;
 use agents_domain::time::Timestamp;
 
@@ -92,10 +92,10 @@ pub(super) fn another_attempt(spec: &PhaseSpec, end: &mut End, tries: u32) -> Op
     if let End::Parked(Wish { bare: Some(failure), .. }) = end
         && policy.on_exit.contains(&PARK)
     {
-        *end = End::Failed(failure.clone(), Some(PARK));
+        *end = End::Failed(failure.clone(), Some(Exit::Code(PARK)));
     }
     match end {
-        End::Failed(_, Some(code)) if is_worth_it(policy, *code) => Some(policy.pause(tries)),
+        End::Failed(_, Some(Exit::Code(code))) if is_worth_it(policy, *code) => Some(policy.pause(tries)),
         _ => None,
     }
 }

@@ -47,7 +47,10 @@ impl PhaseDriver {
             }
             plan = recorded?;
             let Some(pause) = again else { return Ok(plan) };
-            plan = self.parts.lifecycle.retry(plan.id).await?;
+            // The policy repeats an attempt: it begins where the one before began.
+            let resume =
+                plan.projects.iter().filter_map(|facts| Some((facts.name.clone(), facts.resume.clone()?)));
+            plan = self.parts.lifecycle.retry_from(plan.id, resume.collect()).await?;
             self.back_off(&plan, pause, hold).await?;
         }
     }
@@ -100,7 +103,7 @@ impl PhaseDriver {
                 }
                 Ok(plan)
             }
-            End::Failed(failure, _) => Ok(lifecycle.fail(id, failure, work).await?),
+            End::Failed(failure, exit) => Ok(lifecycle.fail(id, failure, exit, work).await?),
             End::Parked(Wish { until, input, cause, .. }) => {
                 Ok(lifecycle.park(id, Parked { until, input, cause }, work).await?)
             }

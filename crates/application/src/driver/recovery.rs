@@ -101,7 +101,7 @@ impl PhaseDriver {
         hold: &LockGuard,
     ) -> Option<Work> {
         let facts = facts(plan, &slot.project);
-        let start = facts.tip.as_ref().or(facts.base.as_ref())?;
+        let start = facts.foundation()?;
         let copied = &definition.action.worktree.copy;
         let token = hold.fence().token();
         match self.parts.worktrees.snapshot(slot, start, token, copied).await {

@@ -1,6 +1,9 @@
-//! What a plan's log says about the work of its attempts: where each has been put.
+//! What a plan's log says about its attempts: how each ended, and where its work has been put.
 //!
-//! Must not: decide anything about a plan on it; the plan itself says where it stands.
+//! Pure functions of events. Must not: decide anything about a plan; the plan itself says where it
+//! stands.
+
+mod attempts;
 
 use std::collections::BTreeMap;
 
@@ -11,6 +14,8 @@ use agents_domain::plan::{Change, Event, Saved, Work};
 
 use super::{LifecycleError, PlanLifecycleService};
 
+pub use attempts::{AttemptEnd, AttemptRecord, Outcome, attempts};
+
 /// Where the work of each attempt is, by attempt and project.
 pub type Works = BTreeMap<(u32, Name), Saved>;
 
@@ -18,6 +23,11 @@ impl PlanLifecycleService {
     /// Where the plan's log says that the work of its attempts is. Takes no lock.
     pub async fn works(&self, plan: PlanId) -> Result<Works, LifecycleError> {
         Ok(works(&self.store.events(plan).await?))
+    }
+
+    /// Where the plan's log says that its unfinished work is. Takes no lock.
+    pub async fn unfinished(&self, plan: PlanId) -> Result<BTreeMap<Name, (u32, Saved)>, LifecycleError> {
+        Ok(unfinished(&self.store.events(plan).await?))
     }
 }
 
@@ -30,6 +40,23 @@ pub fn works(events: &[Event]) -> Works {
         }
         let said = of_change(&event.change).iter();
         found.extend(said.map(|work| ((attempt, work.project.clone()), work.saved.clone())));
+    }
+    found
+}
+
+/// The newest work in each project that no completed phase has taken up: which attempt left it,
+/// and where it is.
+pub fn unfinished(events: &[Event]) -> BTreeMap<Name, (u32, Saved)> {
+    let (mut attempt, mut found) = (0, BTreeMap::new());
+    for event in events {
+        match &event.change {
+            Change::PhaseStarted { .. } => attempt += 1,
+            Change::PhaseCompleted { .. } | Change::Reverted { .. } => found.clear(),
+            change => {
+                let said = of_change(change).iter();
+                found.extend(said.map(|work| (work.project.clone(), (attempt, work.saved.clone()))));
+            }
+        }
     }
     found
 }

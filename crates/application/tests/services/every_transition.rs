@@ -34,7 +34,7 @@ type Trace = Arc<Mutex<Vec<&'static str>>>;
 type Call = fn(PlanLifecycleService, PlanId) -> Pin<Box<dyn Future<Output = Result<Plan, LifecycleError>>>>;
 
 /// Every transition: its name, where it is legal, and the call.
-const TRANSITIONS: [(&str, Phase, State, Call); 17] = [
+const TRANSITIONS: [(&str, Phase, State, Call); 18] = [
     ("start", Phase::Execute, State::Queued, |s, p| {
         Box::pin(async move { s.start(p, BTreeMap::new(), true).await })
     }),
@@ -42,7 +42,7 @@ const TRANSITIONS: [(&str, Phase, State, Call); 17] = [
         Box::pin(async move { s.complete(p, BTreeMap::new(), None, vec![]).await })
     }),
     ("fail", Phase::Execute, State::Processing, |s, p| {
-        Box::pin(async move { s.fail(p, failure(), vec![]).await })
+        Box::pin(async move { s.fail(p, failure(), None, vec![]).await })
     }),
     ("park", Phase::Execute, State::Processing, |s, p| {
         Box::pin(async move { s.park(p, later(), vec![]).await })
@@ -53,6 +53,10 @@ const TRANSITIONS: [(&str, Phase, State, Call); 17] = [
         Box::pin(async move { s.constrain(p, failure(), vec![]).await })
     }),
     ("retry", Phase::Execute, State::Errored, |s, p| Box::pin(async move { s.retry(p).await })),
+    ("retry_from", Phase::Execute, State::Errored, |s, p| {
+        let resume = [(intent().project, intent().new)].into();
+        Box::pin(async move { s.retry_from(p, resume).await })
+    }),
     ("revert", Phase::Execute, State::Errored, |s, p| Box::pin(async move { s.revert(p, None).await })),
     ("interrupt", Phase::Execute, State::Processing, |s, p| {
         Box::pin(async move { s.interrupt(p, InterruptCause::OwnerDied, vec![]).await })

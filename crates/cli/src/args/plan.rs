@@ -125,14 +125,26 @@ pub enum PlanCommand {
         allow_empty: bool,
     },
     /// Give up for good; whoever drives it is asked to stop, and waited for
-    #[command(after_help = "Examples:\n  agents plan cancel 01JV8Q --reason \"no longer needed\"")]
-    Cancel(ReasonedArgs),
+    #[command(
+        after_help = "Examples:\n  agents plan cancel 01JV8Q --reason \"no longer needed\"\n  agents plan cancel 01JV8Q --keep-landed"
+    )]
+    Cancel {
+        /// Which, and why.
+        #[command(flatten)]
+        reasoned: ReasonedArgs,
+        /// Also if a part has landed: that part stays, and the rest is given up
+        #[arg(long)]
+        keep_landed: bool,
+    },
     /// Try again what failed, was interrupted, or could not land
-    #[command(after_help = "Examples:\n  agents plan retry 01JV8Q")]
+    #[command(after_help = "Examples:\n  agents plan retry 01JV8Q\n  agents plan retry 01JV8Q --continue")]
     Retry {
         /// The plan: its id, or at least the first 4 characters
         #[arg(value_name = "PLAN", value_parser = PlanRef::parse)]
         plan: PlanRef,
+        /// Begin with what the last attempt left unfinished, not anew (execute only)
+        #[arg(long = "continue", conflicts_with = "allow_empty")]
+        go_on: bool,
         /// Land even if nothing has changed
         #[arg(long)]
         allow_empty: bool,
@@ -175,6 +187,13 @@ pub enum PlanCommand {
     /// Show the log of a plan's transitions
     #[command(after_help = "Examples:\n  agents plan events 01JV8Q")]
     Events {
+        /// The plan: its id, or at least the first 4 characters
+        #[arg(value_name = "PLAN", value_parser = PlanRef::parse)]
+        plan: PlanRef,
+    },
+    /// Show every failure and interruption of a plan, of all attempts, oldest first
+    #[command(after_help = "Examples:\n  agents plan errors 01JV8Q\n  agents plan errors 01JV8Q --json")]
+    Errors {
         /// The plan: its id, or at least the first 4 characters
         #[arg(value_name = "PLAN", value_parser = PlanRef::parse)]
         plan: PlanRef,
@@ -233,7 +252,7 @@ impl PlanCommand {
             Self::Use(_) => "plan.use",
             Self::Execute { .. } => "plan.execute",
             Self::Apply { .. } => "plan.apply",
-            Self::Cancel(_) => "plan.cancel",
+            Self::Cancel { .. } => "plan.cancel",
             Self::Retry { .. } => "plan.retry",
             Self::Revert(_) => "plan.revert",
             Self::Prompt { .. } => "plan.prompt",
@@ -242,6 +261,7 @@ impl PlanCommand {
             Self::Why { .. } => "plan.why",
             Self::Wait(_) => "plan.wait",
             Self::Events { .. } => "plan.events",
+            Self::Errors { .. } => "plan.errors",
             Self::Diff { .. } => "plan.diff",
             Self::Restore { .. } => "plan.restore",
             Self::Log { .. } => "plan.log",

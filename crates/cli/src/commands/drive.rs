@@ -1,8 +1,10 @@
 //! What all commands that move a plan share: signals, the end of the hold, and the report.
 
+use agents_application::lifecycle::history;
 use agents_application::{DriveError, Observer as _, PhaseDriver};
 use agents_domain::id::PlanId;
-use agents_domain::plan::{Failure as PlanFailure, Parked, Phase, Plan, PlanRecord, State};
+use agents_domain::plan::{Failure as PlanFailure, Parked, Phase, Plan, PlanRecord, PlanStore as _, State};
+use agents_domain::reads::PlanView;
 use agents_domain::runner::StopCause;
 use serde_json::json;
 
@@ -125,8 +127,13 @@ fn way_on(plan: &PlanRecord) -> Option<String> {
 
 /// The plan as `plan status` shows it, with what to do next.
 pub(super) fn report(app: &App, plan: PlanId) -> Result<Report, Failure> {
-    let view = resolve::view(app, plan)?;
-    Ok(plan_report(&view, &|holder| app.liveness(holder), app.now()))
+    report_of(app, &resolve::view(app, plan)?)
+}
+
+/// The same of a plan that was just seen.
+pub(super) fn report_of(app: &App, view: &PlanView) -> Result<Report, Failure> {
+    let attempts = history::attempts(&app.block_on(app.store.plans().events(view.record.id))?);
+    Ok(plan_report(view, &attempts, &|holder| app.liveness(holder), app.now()))
 }
 
 fn with_warnings(app: &App, outcome: Result<Report, Failure>) -> Result<Report, Failure> {
@@ -179,8 +186,18 @@ fn unsuccessful(plan: &PlanRecord, failure: &PlanFailure) -> Failure {
     shown.retryable = failure.retryable;
     let retry = format!("agents plan retry {}", plan.id);
     let hint = failure.hint.clone().unwrap_or_else(|| retry.clone());
-    let shown = shown.hint(hint.clone());
-    if hint.contains(" retry ") { shown } else { shown.hint(retry) }
+    let leads_on = hint.contains(" retry ");
+    let (first, last) = if leads_on { (None, hint) } else { (Some(hint), retry) };
+    let go_on = left_work(plan).then(|| {
+        format!("go on with what it left: `agents plan retry {} --continue`, or begin anew:", plan.id)
+    });
+    first.into_iter().chain(go_on).chain([last]).fold(shown, Failure::hint)
+}
+
+/// Whether an attempt at execute left anything that another could go on with.
+fn left_work(plan: &PlanRecord) -> bool {
+    let mut left = plan.projects.iter().filter(|facts| facts.snapshot.is_some());
+    plan.phase() == Phase::Execute && left.any(|facts| facts.snapshot.as_ref() != facts.foundation())
 }
 
 /// A plan that waits by its command's wish: for an answer, or until a time, which whoever orders it

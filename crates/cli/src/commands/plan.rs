@@ -1,6 +1,7 @@
 //! `agents plan …`: moving plans along, and looking at them.
 
 use agents_application::driver::ApplyOptions;
+use agents_application::lifecycle::history;
 use agents_domain::id::PlanId;
 use agents_domain::lock::LockKey;
 use agents_domain::plan::PlanStore;
@@ -15,7 +16,7 @@ use crate::args::value::PlanRef;
 use crate::commands::{drive, resolve, results, run, wait, why};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::render::{Body, Report, ask, events_report, plans_report};
+use crate::render::{Body, Report, ask, errors_report, events_report, plans_report};
 
 /// How many plans are listed unless told.
 const DEFAULT_LIMIT: u32 = 50;
@@ -29,13 +30,17 @@ pub fn plan(app: &App, command: &PlanCommand) -> Result<Report, Failure> {
             drive::drive(app, |driver| async move { driver.execute(id).await })
         }
         PlanCommand::Apply { plan, yes, allow_empty } => apply(app, plan, *yes, *allow_empty),
-        PlanCommand::Retry { plan, allow_empty } => {
+        PlanCommand::Retry { plan, go_on: true, .. } => {
+            let id = at_work(app, plan)?;
+            drive::drive(app, |driver| async move { driver.go_on(id).await })
+        }
+        PlanCommand::Retry { plan, allow_empty, .. } => {
             let (id, options) = (at_work(app, plan)?, ApplyOptions { allow_empty: *allow_empty });
             drive::drive(app, |driver| async move { driver.retry(id, options).await })
         }
-        PlanCommand::Cancel(args) => {
+        PlanCommand::Cancel { reasoned: args, keep_landed } => {
             let (id, reason) = (resolve::plan(app, &args.plan)?, text(args.reason.as_ref()));
-            drive::drive(app, |driver| async move { driver.cancel(id, reason, false).await })
+            drive::drive(app, |driver| async move { driver.cancel(id, reason, *keep_landed).await })
         }
         PlanCommand::Revert(args) => {
             let (id, reason) = (resolve::plan(app, &args.plan)?, text(args.reason.as_ref()));
@@ -54,6 +59,12 @@ pub fn plan(app: &App, command: &PlanCommand) -> Result<Report, Failure> {
             let events = app.block_on(app.store.plans().events(id))?;
             let requests = app.block_on(app.store.requests().history(&LockKey::Plan(id)))?;
             Ok(events_report(&events, &requests, app.now()))
+        }
+        PlanCommand::Errors { plan } => {
+            let id = resolve::plan(app, plan)?;
+            let attempts = history::attempts(&app.block_on(app.store.plans().events(id))?);
+            let log = |attempt| Some(app.files.paths(id, attempt).log).filter(|path| path.is_file());
+            Ok(errors_report(id, &attempts, &log, app.now()))
         }
         PlanCommand::Diff { plan, attempt, stat } => results::diff(app, plan, *attempt, *stat),
         PlanCommand::Restore { plan, attempt, dir } => results::restore(app, plan, *attempt, dir),

@@ -13,7 +13,7 @@ use crate::args::plan::WaitArgs;
 use crate::commands::{drive, resolve};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::render::{Report, plan_report};
+use crate::render::Report;
 
 /// Waits, and says what became of the plan.
 pub(super) fn wait(app: &App, args: &WaitArgs) -> Result<Report, Failure> {
@@ -21,9 +21,7 @@ pub(super) fn wait(app: &App, args: &WaitArgs) -> Result<Report, Failure> {
     let awaited = app.block_on(app.vigil().keep(id, args.wanted, args.timeout, &*app.watch));
     app.base.progress.finish();
     match (awaited?, args.wanted) {
-        (Awaited::Reached(view), Some(_)) => {
-            Ok(plan_report(&view, &|holder| app.liveness(holder), app.now()))
-        }
+        (Awaited::Reached(view), Some(_)) => drive::report_of(app, &view),
         (Awaited::Reached(view), None) => rested(app, &view),
         (Awaited::Elsewhere(view), wanted) => {
             rested(app, &view).and_then(|_| Err(past(&view, wanted.unwrap_or(State::Applied))))

@@ -14,10 +14,7 @@ impl From<Refusal> for Failure {
             "phase": refusal.stage.phase().as_str(),
             "state": refusal.stage.state().as_str(),
         }));
-        match refusal.remedy {
-            Some(remedy) => failure.hint(remedy),
-            None => failure,
-        }
+        refusal.remedy.into_iter().chain(refusal.otherwise).fold(failure, Self::hint)
     }
 }
 
@@ -92,7 +89,14 @@ mod tests {
     #[test]
     fn a_refusal_without_a_way_on_has_no_hint() {
         let plan = samples::view().record.id;
-        let refusal = Refusal { plan, verb: Verb::Revert, stage: Stage::FIRST, reason: text(), remedy: None };
+        let refusal = Refusal {
+            plan,
+            verb: Verb::Revert,
+            stage: Stage::FIRST,
+            reason: text(),
+            remedy: None,
+            otherwise: None,
+        };
         assert!(Failure::from(refusal).hints.is_empty());
     }
 }

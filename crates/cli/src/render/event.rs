@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use agents_domain::name::Name;
 use agents_domain::oid::Oid;
-use agents_domain::plan::{Change, Event, Saved, Work};
+use agents_domain::plan::{Change, Event, Exit, Saved, Work};
 use agents_domain::request::{Request, Wish};
 use agents_domain::time::Timestamp;
 use agents_domain::workspace::Intent;
@@ -47,12 +47,15 @@ fn payload(change: &Change) -> Value {
         Change::PhaseCompleted { tips, strategy, work } => {
             json!({ "tips": commits(tips), "strategy": strategy, "work": works(work) })
         }
-        Change::PhaseFailed { failure, work } => json!({ "error": error_view(failure), "work": works(work) }),
+        Change::PhaseFailed { failure, exit, work } => json!({
+            "error": error_view(failure), "exit_code": exit_code(*exit), "signal": signal(*exit), "work": works(work),
+        }),
         Change::Parked { until, input, cause, work } => json!({
             "until": until.map(rfc3339), "input": input, "cause": cause, "work": works(work),
         }),
         Change::PhaseAdvanced { to } => json!({ "to": to.as_str() }),
-        Change::Applied | Change::Retried => json!({}),
+        Change::Applied => json!({}),
+        Change::Retried { resume } => json!({ "resume": commits(resume) }),
         Change::Constrained { failure, validations } => json!({
             "error": error_view(failure),
             "validations": validations.iter().map(validation_view).collect::<Vec<_>>(),
@@ -74,7 +77,24 @@ fn payload(change: &Change) -> Value {
     }
 }
 
-fn commits(by_project: &BTreeMap<Name, Oid>) -> Map<String, Value> {
+/// The code by which a command ended.
+pub(super) const fn exit_code(exit: Option<Exit>) -> Option<i32> {
+    match exit {
+        Some(Exit::Code(code)) => Some(code),
+        _ => None,
+    }
+}
+
+/// The signal by which a command ended.
+pub(super) const fn signal(exit: Option<Exit>) -> Option<i32> {
+    match exit {
+        Some(Exit::Signal(signal)) => Some(signal),
+        _ => None,
+    }
+}
+
+/// Commits by project.
+pub(super) fn commits(by_project: &BTreeMap<Name, Oid>) -> Map<String, Value> {
     by_project.iter().map(|(project, commit)| (project.to_string(), commit.as_str().into())).collect()
 }
 
@@ -88,7 +108,8 @@ fn intent_view(intent: &Intent) -> Value {
     })
 }
 
-fn works(work: &[Work]) -> Vec<Value> {
+/// Where work is.
+pub(super) fn works(work: &[Work]) -> Vec<Value> {
     let view = |work: &Work| match &work.saved {
         Saved::Snapshot { reference, commit, kept } => json!({
             "project": work.project.as_str(), "ref": reference, "commit": commit.as_str(), "kept": kept,
@@ -107,17 +128,15 @@ pub fn event_line(change: &Change) -> String {
         Change::PhaseStarted { driver, .. } | Change::Adopted { driver } => {
             format!("{} (pid {} on {})", driver.user, driver.pid, driver.host)
         }
-        Change::PhaseCompleted { tips, .. } => tips
-            .iter()
-            .map(|(project, tip)| format!("{project} at {}", tip.short()))
-            .collect::<Vec<_>>()
-            .join(", "),
+        Change::PhaseCompleted { tips, .. } => places(tips),
         Change::PhaseFailed { failure, .. } | Change::Constrained { failure, .. } => {
             format!("{}: {}", failure.code, super::plan::first_line(&failure.message))
         }
         Change::Parked { input, cause, .. } => input.as_ref().unwrap_or(cause).clone(),
         Change::PhaseAdvanced { to } => to.to_string(),
-        Change::Applied | Change::Retried => String::new(),
+        Change::Applied => String::new(),
+        Change::Retried { resume } if resume.is_empty() => String::new(),
+        Change::Retried { resume } => format!("going on from {}", places(resume)),
         Change::Reverted { reason } | Change::Cancelled { reason, .. } => reason.clone().unwrap_or_default(),
         Change::Interrupted { cause, .. } => cause.message().to_owned(),
         Change::Prompted { text } => text.clone(),
@@ -126,6 +145,11 @@ pub fn event_line(change: &Change) -> String {
         }
         Change::Landed { intent } => intent.to_string(),
     }
+}
+
+fn places(commits: &BTreeMap<Name, Oid>) -> String {
+    let place = |(project, commit): (&Name, &Oid)| format!("{project} at {}", commit.short());
+    commits.iter().map(place).collect::<Vec<_>>().join(", ")
 }
 
 fn names(projects: &[Name]) -> String {
@@ -228,14 +252,18 @@ mod tests {
                 "base commanded host operation pid user",
             ),
             (
-                Change::PhaseCompleted { tips: commits, strategy: None, work: work.clone() },
+                Change::PhaseCompleted { tips: commits.clone(), strategy: None, work: work.clone() },
                 "local/api at aaaaaaaaaa",
                 "strategy tips work",
             ),
             (
-                Change::PhaseFailed { failure: failure.clone(), work: work.clone() },
+                Change::PhaseFailed {
+                    failure: failure.clone(),
+                    exit: Some(Exit::Code(1)),
+                    work: work.clone(),
+                },
                 "exit_code: the command ended with 1",
-                "error work",
+                "error exit_code signal work",
             ),
             (
                 Change::Parked { until: None, input: None, cause: text.clone(), work: work.clone() },
@@ -249,7 +277,8 @@ mod tests {
                 "exit_code: the command ended with 1",
                 "error validations",
             ),
-            (Change::Retried, "", ""),
+            (Change::retried(), "", "resume"),
+            (Change::Retried { resume: commits.clone() }, "going on from local/api at aaaaaaaaaa", "resume"),
             (Change::Reverted { reason: reason.clone() }, "why", "reason"),
             (
                 Change::Interrupted { cause: InterruptCause::LeaseLost, work: work.clone() },

@@ -1,14 +1,16 @@
 //! Plans as JSON, and for people.
 
+use agents_application::lifecycle::history::AttemptRecord;
 use agents_domain::plan::{Failure, Parked, PlanRecord, State, Validation};
 use agents_domain::reads::{PlanPage, PlanView};
 use agents_domain::time::Timestamp;
 use serde_json::{Map, Value, json};
 
+use crate::render::attempt::{attempt_line, attempt_view};
 use crate::render::lock::{holder_line, lock_of_plan};
 use crate::render::{Body, Grid, LivenessOf, Report, relative, rfc3339};
 
-/// The `data` of `plan.status`, `plan.use` and `run`.
+/// The `data` of a plan in `plan.list`: that of `plan.status`, less what one plan alone shows.
 pub fn plan_view(view: &PlanView, liveness: LivenessOf<'_>) -> Value {
     let plan = &view.record;
     let asked = view.cancel_requested.as_ref().and_then(|request| request.reason.as_ref());
@@ -33,8 +35,6 @@ pub fn plan_view(view: &PlanView, liveness: LivenessOf<'_>) -> Value {
         "parked": plan.parked.as_ref().map(parked_view),
         "cancel_requested": view.cancel_requested.is_some(),
         "cancel_reason": plan.cancel_reason.as_ref().or(asked),
-        "strategy": plan.strategy,
-        "validations": plan.validations.iter().map(validation_view).collect::<Vec<_>>(),
         "subplans": { "total": 0, "by_state": {} },
         "landed": landed(plan),
     })
@@ -88,14 +88,28 @@ pub(super) fn validation_view(validation: &Validation) -> Value {
 }
 
 /// `plan status`, and whatever else shows one plan.
-pub fn plan_report(view: &PlanView, liveness: LivenessOf<'_>, now: Timestamp) -> Report {
-    let facts = facts(view, liveness, now);
-    let ids = vec![view.record.id.to_string()];
-    Report { body: Body::Facts(facts), ids, ..Report::of(plan_view(view, liveness)) }
+pub fn plan_report(
+    view: &PlanView,
+    attempts: &[AttemptRecord],
+    liveness: LivenessOf<'_>,
+    now: Timestamp,
+) -> Report {
+    let plan = &view.record;
+    let mut data = plan_view(view, liveness);
+    data["strategy"] = json!(plan.strategy);
+    data["validations"] = plan.validations.iter().map(validation_view).collect();
+    data["attempts"] = attempts.iter().map(attempt_view).collect();
+    let (facts, ids) = (facts(view, attempts, liveness, now), vec![plan.id.to_string()]);
+    Report { body: Body::Facts(facts), ids, ..Report::of(data) }
 }
 
 /// What is known of a plan, for people: nothing that is not there.
-fn facts(view: &PlanView, liveness: LivenessOf<'_>, now: Timestamp) -> Vec<(&'static str, String)> {
+fn facts(
+    view: &PlanView,
+    attempts: &[AttemptRecord],
+    liveness: LivenessOf<'_>,
+    now: Timestamp,
+) -> Vec<(&'static str, String)> {
     let plan = &view.record;
     let when = |at| format!("{} ({})", rfc3339(at), relative(at, now));
     let some = [
@@ -124,6 +138,7 @@ fn facts(view: &PlanView, liveness: LivenessOf<'_>, now: Timestamp) -> Vec<(&'st
         ("help", asks(plan).then(|| format!("agents plan prompt {} \"…\"", plan.id))),
         ("cancelled", plan.cancel_reason.clone().filter(|_| plan.state() == State::Cancelled)),
     ];
+    let tried = attempts.iter().map(|attempt| ("tried", attempt_line(attempt, now)));
     let landed = plan.landings().filter(|landing| landing.landed).map(|landing| {
         let intent = &landing.intent;
         (
@@ -139,7 +154,14 @@ fn facts(view: &PlanView, liveness: LivenessOf<'_>, now: Timestamp) -> Vec<(&'st
         };
         ("check", format!("{} in {}: {word}", check.name, check.project))
     });
-    some.into_iter().filter_map(|(name, text)| Some((name, text?))).chain(checks).chain(landed).collect()
+    let some = some.into_iter().filter_map(|(name, text)| Some((name, text?)));
+    some.chain(tried).chain(checks).chain(landed_part(plan)).chain(landed).collect()
+}
+
+/// How much of a plan with several projects has landed, while it is a part.
+fn landed_part(plan: &PlanRecord) -> Option<(&'static str, String)> {
+    let (landed, all) = (plan.landings().filter(|landing| landing.landed).count(), plan.projects.len());
+    (1..all).contains(&landed).then(|| ("landed", format!("{landed} of {all} projects")))
 }
 
 /// What a person needs to know; the rest is in the log, and in JSON.
@@ -190,15 +212,7 @@ pub fn plans_report(page: &PlanPage, liveness: LivenessOf<'_>, now: Timestamp) -
             plan.parked.as_ref().map(|parked| waits_for(parked, now)).unwrap_or_default(),
         ]);
     }
-    let brief = |view: &PlanView| {
-        let mut value = plan_view(view, liveness);
-        if let Value::Object(fields) = &mut value {
-            fields.remove("strategy");
-            fields.remove("validations");
-        }
-        value
-    };
-    let plans: Vec<Value> = page.plans.iter().map(brief).collect();
+    let plans: Vec<Value> = page.plans.iter().map(|view| plan_view(view, liveness)).collect();
     let report = Report {
         body: Body::Table(grid),
         ids: page.plans.iter().map(|view| view.record.id.to_string()).collect(),
@@ -219,6 +233,10 @@ mod tests {
 
     const ALIVE: LivenessOf<'static> = &|_| Liveness::Alive;
     const ID: &str = "01ARZ3NDEKTSV4RRFFQ69G5FAV";
+
+    fn status(view: &PlanView) -> Value {
+        plan_report(view, &[], ALIVE, view.record.created_at).data
+    }
 
     fn fields(value: &Value) -> Vec<&str> {
         value.as_object().expect("an object").keys().map(String::as_str).collect()
@@ -251,30 +269,31 @@ mod tests {
             "subplans",
             "landed",
             "parked",
+            "attempts",
         ];
         contract.sort_unstable();
         for view in [samples::view(), samples::full_view()] {
-            assert_eq!(fields(&plan_view(&view, ALIVE)), contract);
+            assert_eq!(fields(&status(&view)), contract);
         }
     }
 
     #[test]
     fn a_new_plan_has_nulls_and_empty_lists() {
-        let data = plan_view(&samples::view(), ALIVE);
+        let data = status(&samples::view());
         let expected = json!({
             "plan_id": ID, "name": "Lint", "action": "local/fix-lint", "projects": ["local/api", "local/web"],
             "phase": "strategize", "state": "queued", "automation": "review", "attempt": 0, "version": 1,
             "reversion_count": 0, "parent_plan_id": null, "base": {}, "branch": format!("agents/plan-{ID}"),
             "created_at": "2026-01-02T03:04:05.678Z", "updated_at": "2026-01-02T03:04:05.678Z", "error": null,
             "lock": null, "cancel_requested": false, "cancel_reason": null, "strategy": null, "validations": [],
-            "subplans": {"total": 0, "by_state": {}}, "landed": [], "parked": null,
+            "subplans": {"total": 0, "by_state": {}}, "landed": [], "parked": null, "attempts": [],
         });
         assert_eq!(data, expected);
     }
 
     #[test]
     fn facts_of_a_plan_become_fields_and_only_what_landed_is_landed() {
-        let data = plan_view(&samples::full_view(), ALIVE);
+        let data = status(&samples::full_view());
         assert_eq!(data["base"], json!({"local/api": "a".repeat(40)}));
         assert_eq!(
             data["landed"],
@@ -292,14 +311,14 @@ mod tests {
     #[test]
     fn people_see_what_is_there_and_nothing_else() {
         let view = samples::view();
-        let Body::Facts(few) = plan_report(&view, ALIVE, view.record.created_at).body else {
+        let Body::Facts(few) = plan_report(&view, &[], ALIVE, view.record.created_at).body else {
             panic!("no facts")
         };
         assert!(few.contains(&("state", "queued".to_owned())));
         assert!(few.iter().all(|(name, _)| !["error", "locked by", "parent", "landed"].contains(name)));
 
         let view = samples::full_view();
-        let report = plan_report(&view, ALIVE, view.record.created_at);
+        let report = plan_report(&view, &[], ALIVE, view.record.created_at);
         assert_eq!(report.ids, [ID]);
         let Body::Facts(many) = report.body else { panic!("no facts") };
         for expected in [
@@ -307,6 +326,7 @@ mod tests {
             ("waits for", "an answer to: which?"),
             ("reversions", "1"),
             ("check", "clippy in local/api: passed"),
+            ("landed", "1 of 2 projects"),
             ("landed", "local/api refs/heads/main aaaaaaaaaa..bbbbbbbbbb"),
         ] {
             assert!(many.contains(&(expected.0, expected.1.to_owned())), "{expected:?} in {many:?}");

@@ -42,6 +42,15 @@ pub struct Failure {
     pub retryable: bool,
 }
 
+/// How a command ended that nobody stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Exit {
+    /// With this code.
+    Code(i32),
+    /// By this signal.
+    Signal(i32),
+}
+
 /// What became of the work of an attempt in one project.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Work {
@@ -126,6 +135,16 @@ impl InterruptCause {
             Self::Asked => "the process that drove this phase was asked to let go of the plan",
         }
     }
+
+    /// What it is to the plan: a failure that another attempt may mend.
+    pub fn failure(self, plan: PlanId) -> Failure {
+        Failure {
+            code: self.as_str().to_owned(),
+            message: self.message().to_owned(),
+            hint: Some(format!("agents plan retry {plan}")),
+            retryable: true,
+        }
+    }
 }
 
 /// One change of one plan.
@@ -155,6 +174,8 @@ pub enum Change {
     PhaseFailed {
         /// Why.
         failure: Failure,
+        /// How the command ended, if it ended by itself.
+        exit: Option<Exit>,
         /// Where the attempt's work is.
         work: Vec<Work>,
     },
@@ -184,7 +205,11 @@ pub enum Change {
         validations: Vec<Validation>,
     },
     /// Another attempt was ordered.
-    Retried,
+    Retried {
+        /// The commit at which it begins in each project where it goes on with unfinished work;
+        /// elsewhere it begins at the plan branch, or at the base.
+        resume: BTreeMap<Name, Oid>,
+    },
     /// Back to the start.
     Reverted {
         /// Why; becomes guidance.
@@ -297,6 +322,11 @@ impl Verb {
 }
 
 impl Change {
+    /// Another attempt that goes on with nothing.
+    pub const fn retried() -> Self {
+        Self::Retried { resume: BTreeMap::new() }
+    }
+
     /// Which command of the table this is.
     pub const fn verb(&self) -> Verb {
         match self {
@@ -308,7 +338,7 @@ impl Change {
             Self::PhaseAdvanced { to: Phase::Apply } => Verb::Apply,
             Self::PhaseAdvanced { .. } => Verb::Execute,
             Self::Constrained { .. } => Verb::Constrain,
-            Self::Retried => Verb::Retry,
+            Self::Retried { .. } => Verb::Retry,
             Self::Reverted { .. } => Verb::Revert,
             Self::Interrupted { .. } => Verb::Interrupt,
             Self::Adopted { .. } => Verb::Adopt,
@@ -330,7 +360,7 @@ impl Change {
             Self::PhaseAdvanced { .. } => "plan.phase_advanced",
             Self::Applied => "plan.applied",
             Self::Constrained { .. } => "plan.constrained",
-            Self::Retried => "plan.retried",
+            Self::Retried { .. } => "plan.retried",
             Self::Reverted { .. } => "plan.reverted",
             Self::Interrupted { .. } => "plan.interrupted",
             Self::Adopted { .. } => "plan.adopted",

@@ -43,8 +43,25 @@ pub struct PlanProject {
     pub base: Option<Oid>,
     /// Where the plan branch is; `None` while it does not exist.
     pub tip: Option<Oid>,
+    /// The snapshot of the newest attempt that left unfinished work here; `None`: none did since
+    /// the last phase that was completed, or the newest could not be put into a snapshot.
+    pub snapshot: Option<Oid>,
+    /// Where the next attempt begins, or the current one began, if it goes on with unfinished work.
+    pub resume: Option<Oid>,
     /// How far its landing is.
     pub landing: Option<PlanLanding>,
+}
+
+impl PlanProject {
+    /// A project in which nothing has happened yet.
+    pub fn new(name: &Name) -> Self {
+        Self { name: name.clone(), base: None, tip: None, snapshot: None, resume: None, landing: None }
+    }
+
+    /// Where an attempt begins that goes on with nothing: the plan branch, or else the base.
+    pub fn foundation(&self) -> Option<&Oid> {
+        self.tip.as_ref().or(self.base.as_ref())
+    }
 }
 
 /// All that is known of a plan: a field of its own for each fact.
@@ -107,7 +124,6 @@ pub struct Plan(PlanRecord);
 impl Plan {
     /// A new plan, at strategize/queued, version 1.
     pub fn create(id: PlanId, origin: &Origin, at: Timestamp) -> Self {
-        let project = |name: &Name| PlanProject { name: name.clone(), base: None, tip: None, landing: None };
         Self(PlanRecord {
             id,
             name: origin.name.clone(),
@@ -118,7 +134,7 @@ impl Plan {
             attempt: 0,
             version: 1,
             reversion_count: 0,
-            projects: origin.projects.iter().map(project).collect(),
+            projects: origin.projects.iter().map(PlanProject::new).collect(),
             last_attempt: None,
             failure: None,
             parked: None,
@@ -146,6 +162,8 @@ impl Plan {
             "it is past its apply, and a landing is open"
         } else if record.phase() != Phase::Apply && record.landings().next().is_some() {
             "it has a landing before its apply"
+        } else if record.phase() != Phase::Execute && record.resumes() {
+            "it goes on with unfinished work, and not in execute"
         } else {
             return Ok(Self(record));
         };
@@ -185,6 +203,11 @@ impl PlanRecord {
     /// The branch that collects the results of successful phases, without `refs/heads/`.
     pub fn branch(&self) -> String {
         format!("agents/plan-{}", self.id)
+    }
+
+    /// Whether its current or next attempt goes on with unfinished work.
+    pub fn resumes(&self) -> bool {
+        self.projects.iter().any(|project| project.resume.is_some())
     }
 
     /// Whether a landing was decided and is not known to have happened.

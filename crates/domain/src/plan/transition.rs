@@ -4,10 +4,12 @@
 //! stage alone cannot tell (open landings, counts, answers owed) and moves the facts along. Live
 //! commands and replay of stored history go through the same function.
 //!
-//! In three files: the table here, the refusals in `guard`, the facts in `amend`.
+//! In four files: the table here, the refusals in `guard`, the facts in `amend`, and in `resume` what
+//! an attempt may go on with.
 
 mod amend;
 mod guard;
+mod resume;
 
 use thiserror::Error;
 
@@ -15,6 +17,8 @@ use crate::id::PlanId;
 use crate::plan::change::{Change, Verb};
 use crate::plan::{Phase, Plan, Stage, State};
 use crate::time::Timestamp;
+
+pub use resume::resumption;
 
 /// How often a plan may go back to its start (`lifecycle.md`).
 pub const MAX_REVERSIONS: u32 = 3;
@@ -43,6 +47,8 @@ pub struct Refusal {
     pub reason: String,
     /// The command that leads on from here.
     pub remedy: Option<String>,
+    /// Another one, where there are two ways on.
+    pub otherwise: Option<String>,
 }
 
 /// Where a command leads from a stage, looking at nothing but the stage. `None`: not legal.
@@ -83,9 +89,8 @@ pub fn next(plan: &Plan, change: &Change, at: Timestamp) -> Result<Step, Refusal
         return Ok(Step::AlreadySo);
     }
     let stage = target(change.verb(), plan.stage).ok_or_else(|| guard::not_legal(plan, change.verb()))?;
-    if let Some((reason, remedy)) = guard::hindrance(plan, change) {
-        let verb = change.verb();
-        return Err(Refusal { plan: plan.id, verb, stage: plan.stage, reason, remedy });
+    if let Some(hindrance) = guard::hindrance(plan, change) {
+        return Err(hindrance.refuse(plan, change.verb()));
     }
     let mut record = plan.clone().into_record();
     amend::amend(&mut record, change, at);

@@ -31,7 +31,7 @@ fn a_new_plan_has_done_nothing() {
 
 #[test]
 fn each_start_is_an_attempt_of_its_own() {
-    let mut story = Story::of([start(), fail("x"), Change::Retried]);
+    let mut story = Story::of([start(), fail("x"), Change::retried()]);
     assert_eq!(story.plan.attempt, 1, "retry orders an attempt, start begins it");
     story.go(start());
     assert_eq!((story.plan.attempt, story.plan.updated_at), (2, at(4)));
@@ -41,7 +41,7 @@ fn each_start_is_an_attempt_of_its_own() {
 
 #[test]
 fn the_base_is_sealed_once_and_anew_after_a_revert() {
-    let mut story = Story::of([start_from('1', true), fail("x"), Change::Retried, start_from('2', true)]);
+    let mut story = Story::of([start_from('1', true), fail("x"), Change::retried(), start_from('2', true)]);
     assert_eq!(bases(&story), [Some("1"), Some("1")]);
     story.go(fail("x")).go(revert("moved"));
     assert_eq!(bases(&story), [None, None]);
@@ -55,7 +55,7 @@ fn a_failure_lasts_until_the_plan_goes_on() {
     assert_eq!(story.plan.failure, Some(failure("red")));
     story.go(prompt("look again"));
     assert_eq!(story.plan.failure, Some(failure("red")));
-    story.go(Change::Retried);
+    story.go(Change::retried());
     assert_eq!(story.plan.failure, None);
 }
 
@@ -149,7 +149,7 @@ fn a_landing_is_intended_then_carried_out_project_by_project() {
 #[test]
 fn retry_keeps_an_open_landing_for_the_next_start_to_resolve() {
     let mut story = Story::applying([intend(&[("api", 1)]), interrupt(InterruptCause::OwnerDied)]);
-    story.go(Change::Retried).go(start());
+    story.go(Change::retried()).go(start());
     assert_eq!(landings(&story), [Some(false), None]);
     story.go(land(1)).go(Change::Applied);
 }
@@ -160,7 +160,7 @@ fn constrained_forgets_what_is_open_and_keeps_what_has_landed() {
     assert_eq!(landings(&story), [Some(true), None]);
     assert_eq!(story.plan.failure, Some(failure("conflict")));
     assert_eq!(story.plan.validations, [validation(false)]);
-    story.go(Change::Retried).go(start()).go(intend(&[("web", 3)])).go(land(3)).go(Change::Applied);
+    story.go(Change::retried()).go(start()).go(intend(&[("web", 3)])).go(land(3)).go(Change::Applied);
     assert_eq!(landings(&story), [Some(true), Some(true)]);
     assert_eq!(story.plan.failure, None);
 }

@@ -5,6 +5,7 @@ mod facts;
 mod guards;
 mod properties;
 mod replay;
+mod resuming;
 mod storage;
 mod support;
 mod table;

@@ -1,7 +1,7 @@
 //! Properties over random histories: total, one step a version, the table obeyed, ends final,
 //! and the log as good as the plan.
 
-use agents_domain::plan::{Change, Plan, Stage, State, Step, next, replay, target};
+use agents_domain::plan::{Change, Phase, Plan, Stage, State, Step, next, replay, target};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 
@@ -41,6 +41,7 @@ fn check(before: &Plan, change: &Change, after: &Plan) -> Result<(), TestCaseErr
     let started = u32::from(matches!(change, Change::PhaseStarted { .. }));
     prop_assert_eq!(after.attempt, before.attempt + started);
     prop_assert!(after.reversion_count <= 3);
+    prop_assert!(!after.resumes() || after.phase() == Phase::Execute, "unfinished work in {}", after.stage);
     prop_assert!(after.state() != State::Applied || !after.landing_is_open());
     let landed = |plan: &Plan| plan.landings().filter(|landing| landing.landed).count();
     prop_assert!(landed(after) >= landed(before), "a landing was forgotten");
@@ -87,7 +88,7 @@ proptest! {
 fn the_random_histories_do_reach_both_ends() {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     let mut ends = std::collections::BTreeSet::new();
-    for _ in 0..400 {
+    for _ in 0..800 {
         let picks = picks().new_tree(&mut runner).expect("a tree").current();
         let mut plan = Story::new().plan;
         for pick in picks {

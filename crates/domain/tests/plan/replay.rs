@@ -34,7 +34,7 @@ fn numbers_follow_each_other(#[case] place: usize, #[case] found: u64, #[case] e
 #[test]
 fn an_event_that_was_not_legal_is_named() {
     let mut log = log();
-    log[3].change = Change::Retried;
+    log[3].change = Change::retried();
     let error = replay(&log).expect_err("illegal");
     assert_eq!(error.to_string(), "event 4 was not legal");
     let source = std::error::Error::source(&error).expect("the refusal").to_string();

@@ -3,7 +3,7 @@
 use agents_domain::plan::{Phase, Plan, PlanRecord, Stage, State};
 use rstest::rstest;
 
-use crate::support::{Story, constrain, fail, intend, land, start};
+use crate::support::{Story, constrain, fail, fail_with, go_on, intend, land, snapshot, start};
 
 fn at(record: &PlanRecord, phase: Phase, state: State) -> PlanRecord {
     PlanRecord { stage: Stage::new(phase, state).expect("exists"), ..record.clone() }
@@ -56,6 +56,16 @@ fn a_landing_is_not_left_open(#[case] state: State) {
 fn nothing_lands_before_apply() {
     let landed = Story::applying([intend(&[("api", 1)]), land(1)]).plan.into_record();
     assert_eq!(refused(at(&landed, Phase::Execute, State::Queued)), "it has a landing before its apply");
+}
+
+#[test]
+fn unfinished_work_is_gone_on_with_in_execute_only() {
+    let left = Story::executing([fail_with(vec![snapshot("api", 'b')]), go_on(&[("api", 'b')])]);
+    let record = left.plan.into_record();
+    assert_eq!(
+        refused(at(&record, Phase::Apply, State::Queued)),
+        "it goes on with unfinished work, and not in execute"
+    );
 }
 
 #[test]

@@ -55,8 +55,28 @@ pub(crate) fn validation(passed: bool) -> Validation {
 }
 
 fn work() -> Vec<Work> {
-    let saved = Saved::Snapshot { reference: "refs/agents/x".to_owned(), commit: oid('a'), kept: None };
-    vec![Work { project: name("api"), saved }]
+    vec![snapshot("api", 'a')]
+}
+
+/// Work of which there is a snapshot.
+pub(crate) fn snapshot(project: &str, digit: char) -> Work {
+    let saved = Saved::Snapshot { reference: "refs/agents/x".to_owned(), commit: oid(digit), kept: None };
+    Work { project: name(project), saved }
+}
+
+/// Work that is only in its directory.
+pub(crate) fn directory(project: &str) -> Work {
+    Work { project: name(project), saved: Saved::Directory { reason: "disk full".to_owned() } }
+}
+
+/// A failure that left this work.
+pub(crate) fn fail_with(work: Vec<Work>) -> Change {
+    Change::PhaseFailed { failure: failure("broken"), exit: None, work }
+}
+
+/// The order of another attempt, which goes on from commits that are all made of these digits.
+pub(crate) fn go_on(from: &[(&str, char)]) -> Change {
+    Change::Retried { resume: from.iter().map(|(project, digit)| (name(project), oid(*digit))).collect() }
 }
 
 /// The order of a plan with two projects, `api` and `web`.
@@ -89,7 +109,7 @@ pub(crate) fn complete() -> Change {
 }
 
 pub(crate) fn fail(message: &str) -> Change {
-    Change::PhaseFailed { failure: failure(message), work: work() }
+    Change::PhaseFailed { failure: failure(message), exit: None, work: work() }
 }
 
 pub(crate) fn park(input: Option<&str>) -> Change {
@@ -145,11 +165,13 @@ pub(crate) fn land(id: u32) -> Change {
 /// At least one change for each verb and each guard; several for some.
 pub(crate) fn samples() -> Vec<Change> {
     let mut samples =
-        vec![Change::Created(origin()), Change::Applied, Change::Retried, constrain(), complete()];
+        vec![Change::Created(origin()), Change::Applied, Change::retried(), constrain(), complete()];
     samples.extend([start(), start_from('4', false), fail("broken"), park(None), park(Some("which?"))]);
     samples.extend(Phase::ALL.map(advance));
     samples.extend([revert("wrong way"), Change::Reverted { reason: None }]);
     samples.extend(InterruptCause::ALL.map(interrupt));
+    samples.push(go_on(&[("api", '7')]));
+    samples.push(fail_with(vec![snapshot("api", 'b'), directory("web")]));
     samples.extend([adopt(2), cancel(false), cancel(true), prompt("smaller")]);
     samples.extend([
         intend(&[]),
@@ -181,6 +203,11 @@ impl Story {
             story.go(change);
             story
         })
+    }
+
+    /// A plan in execute/processing, to which these changes happened.
+    pub(crate) fn executing(changes: impl IntoIterator<Item = Change>) -> Self {
+        Self::of([start(), complete(), advance(Phase::Execute), start()].into_iter().chain(changes))
     }
 
     /// A plan in apply/processing, to which these changes happened.

@@ -13,7 +13,7 @@ use agents_domain::id::{IntentId, PlanId};
 use agents_domain::lock::Holder;
 use agents_domain::name::Name;
 use agents_domain::oid::Oid;
-use agents_domain::plan::{Change, Failure, InterruptCause, Origin, Phase, Saved, Validation, Work};
+use agents_domain::plan::{Change, Exit, Failure, InterruptCause, Origin, Phase, Saved, Validation, Work};
 use agents_domain::time::Timestamp;
 use agents_domain::workspace::Intent;
 use serde::de::{DeserializeOwned, Error as _};
@@ -166,6 +166,7 @@ defined!(
     Change: ChangeForm by "ChangeDefinition",
     Holder: HolderForm by "HolderDefinition",
     Failure: FailureForm by "FailureDefinition",
+    Exit: ExitForm by "ExitDefinition",
     Work: WorkForm by "WorkDefinition",
     Saved: SavedForm by "SavedDefinition",
     Validation: ValidationForm by "ValidationDefinition",
@@ -192,6 +193,13 @@ struct FailureDefinition {
     message: String,
     hint: Option<String>,
     retryable: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Exit", rename_all = "snake_case")]
+enum ExitDefinition {
+    Code(i32),
+    Signal(i32),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -282,6 +290,9 @@ enum ChangeDefinition {
     PhaseFailed {
         #[serde(with = "form")]
         failure: Failure,
+        // Not in the payloads of the first release.
+        #[serde(with = "form", default, skip_serializing_if = "Option::is_none")]
+        exit: Option<Exit>,
         #[serde(with = "form")]
         work: Vec<Work>,
     },
@@ -309,7 +320,11 @@ enum ChangeDefinition {
         validations: Vec<Validation>,
     },
     #[serde(rename = "plan.retried")]
-    Retried,
+    Retried {
+        // Not in the payloads of the first release.
+        #[serde(with = "form", default, skip_serializing_if = "BTreeMap::is_empty")]
+        resume: BTreeMap<Name, Oid>,
+    },
     #[serde(rename = "plan.reverted")]
     Reverted { reason: Option<String> },
     #[serde(rename = "plan.interrupted")]

@@ -30,6 +30,8 @@ pub(crate) struct PlanProjectRow {
 pub(crate) struct ProgressColumns {
     pub(crate) base: Option<String>,
     pub(crate) tip: Option<String>,
+    pub(crate) snapshot: Option<String>,
+    pub(crate) resume: Option<String>,
     pub(crate) intent_id: Option<String>,
     pub(crate) landing_ref: Option<String>,
     pub(crate) landing_old: Option<String>,
@@ -43,6 +45,8 @@ impl From<&PlanProject> for ProgressColumns {
         Self {
             base: project.base.as_ref().map(Oid::to_string),
             tip: project.tip.as_ref().map(Oid::to_string),
+            snapshot: project.snapshot.as_ref().map(Oid::to_string),
+            resume: project.resume.as_ref().map(Oid::to_string),
             intent_id: intent.map(|intent| intent.id.to_string()),
             landing_ref: intent.map(|intent| intent.reference.clone()),
             landing_old: intent.map(|intent| intent.old.to_string()),
@@ -89,6 +93,8 @@ impl PlanProjectRow {
                 landing: self.landing(row, &name)?,
                 base: oid("base", &self.progress.base)?,
                 tip: oid("tip", &self.progress.tip)?,
+                snapshot: oid("snapshot", &self.progress.snapshot)?,
+                resume: oid("resume", &self.progress.resume)?,
                 name,
             })
         })

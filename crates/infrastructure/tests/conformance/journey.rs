@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use agents_domain::plan::{Change, Failure, InterruptCause, Phase, Saved, Validation, Work};
+use agents_domain::plan::{Change, Exit, Failure, InterruptCause, Phase, Saved, Validation, Work};
 use agents_domain::time::Timestamp;
 use agents_domain::workspace::Intent;
 
@@ -70,17 +70,27 @@ pub(crate) fn to_applied() -> Vec<Change> {
     let mut road = vec![start(1, '1', true), park(Some(i64::MAX), None), start(2, '2', false)];
     road.extend([Change::Adopted { driver: holder(3) }, park(None, Some("which \"one\"?"))]);
     road.extend([Change::Prompted { text: "the first\n".to_owned() }, start(4, '3', true)]);
-    road.extend([Change::PhaseFailed { failure: failure(false), work: work() }, Change::Retried]);
+    road.extend([
+        Change::PhaseFailed { failure: failure(false), exit: Some(Exit::Code(-1)), work: work() },
+        Change::retried(),
+    ]);
     road.extend([start(5, '4', true), complete(Some("carefully 🦀"), Some('5'))]);
     road.extend([Change::Reverted { reason: Some("too slow".to_owned()) }, start(6, '6', true)]);
     road.extend([complete(None, None), Change::PhaseAdvanced { to: Phase::Execute }, start(7, '7', true)]);
+    let resume = BTreeMap::from([(project(1).name, oid('a'))]);
+    let snapshot = |mut work: Vec<Work>| vec![work.swap_remove(1)];
+    road.extend([
+        Change::PhaseFailed { failure: failure(true), exit: Some(Exit::Signal(9)), work: snapshot(work()) },
+        Change::Retried { resume },
+    ]);
+    road.extend([start(7, '7', true), park(None, None), start(7, '7', true)]);
     road.extend([
         complete(Some(""), Some('8')),
         Change::PhaseAdvanced { to: Phase::Apply },
         start(8, '9', true),
     ]);
     road.extend([intend(&[1, 2], 10), Change::Landed { intent: intent_id(11) }]);
-    road.extend([Change::Constrained { failure: failure(true), validations: Vec::new() }, Change::Retried]);
+    road.extend([Change::Constrained { failure: failure(true), validations: Vec::new() }, Change::retried()]);
     road.extend([start(9, 'e', true), intend(&[2], 20), Change::Landed { intent: intent_id(22) }]);
     road.push(Change::Applied);
     road
@@ -90,7 +100,7 @@ pub(crate) fn to_applied() -> Vec<Change> {
 pub(crate) fn to_cancelled() -> Vec<Change> {
     let mut road = Vec::new();
     for cause in InterruptCause::ALL {
-        road.extend([start(1, '1', true), Change::Interrupted { cause, work: work() }, Change::Retried]);
+        road.extend([start(1, '1', true), Change::Interrupted { cause, work: work() }, Change::retried()]);
     }
     road.extend([Change::Reverted { reason: None }, start(2, '2', true), complete(None, None)]);
     road.extend([
@@ -100,7 +110,7 @@ pub(crate) fn to_cancelled() -> Vec<Change> {
     ]);
     road.extend([Change::PhaseAdvanced { to: Phase::Apply }, start(4, '5', true), intend(&[1], 30)]);
     road.extend([Change::Landed { intent: intent_id(31) }]);
-    road.push(Change::PhaseFailed { failure: failure(true), work: Vec::new() });
+    road.push(Change::PhaseFailed { failure: failure(true), exit: None, work: Vec::new() });
     road.push(Change::Cancelled { reason: Some("enough".to_owned()), keep_landed: true, work: work() });
     road
 }

@@ -109,6 +109,13 @@ fn message(world: &mut World, repository: String, branch: String, text: String) 
     assert!(found.contains(&text), "{found}");
 }
 
+#[then(expr = "in {string} the history of {string} says {string}")]
+fn history(world: &mut World, repository: String, branch: String, text: String) {
+    let branch = world.said(&branch);
+    let found = world.repository(&repository).git(&["log", "--format=%B", &branch]);
+    assert!(found.contains(&text), "{found}");
+}
+
 #[then(expr = "in {string} a snapshot of the plan has {string} in {string}")]
 fn snapshot(world: &mut World, repository: String, text: String, file: String) {
     let pattern = format!("refs/agents/{}/", world.plan());

@@ -3,7 +3,7 @@
 //! Only ever called for a change that was found legal; decides nothing, and does not touch the
 //! stage or the version.
 
-use crate::plan::change::{Change, Failure, InterruptCause};
+use crate::plan::change::{Change, Saved, Work};
 use crate::plan::{Attempt, Parked, PlanLanding, PlanRecord};
 use crate::time::Timestamp;
 
@@ -25,28 +25,44 @@ pub(super) fn amend(record: &mut PlanRecord, change: &Change, at: Timestamp) {
             record.strategy = strategy.clone().or(record.strategy.take());
             for project in &mut record.projects {
                 project.tip = tips.get(&project.name).cloned().or(project.tip.take());
+                (project.snapshot, project.resume) = (None, None);
             }
         }
-        Change::PhaseFailed { failure, .. } => record.failure = Some(failure.clone()),
-        Change::Parked { until, input, cause, .. } => {
-            record.parked = Some(Parked { until: *until, input: input.clone(), cause: cause.clone() });
+        Change::PhaseFailed { failure, work, .. } => {
+            record.failure = Some(failure.clone());
+            unfinished(record, work);
         }
-        Change::Applied | Change::Retried => record.failure = None,
+        Change::Parked { until, input, cause, work } => {
+            record.parked = Some(Parked { until: *until, input: input.clone(), cause: cause.clone() });
+            unfinished(record, work);
+            go_on(record, work);
+        }
+        Change::Applied => record.failure = None,
+        Change::Retried { resume } => {
+            record.failure = None;
+            for project in &mut record.projects {
+                project.resume = resume.get(&project.name).cloned();
+            }
+        }
         Change::Constrained { failure, validations } => {
             record.failure = Some(failure.clone());
             record.validations.clone_from(validations);
             forget_open_landings(record);
         }
         Change::Reverted { reason } => go_back(record, reason.as_deref()),
-        Change::Interrupted { cause, .. } => record.failure = Some(interruption(record, *cause)),
+        Change::Interrupted { cause, work } => {
+            record.failure = Some(cause.failure(record.id));
+            unfinished(record, work);
+        }
         Change::Adopted { driver } => {
             if let Some(attempt) = &mut record.last_attempt {
                 attempt.driver = driver.clone();
             }
         }
-        Change::Cancelled { reason, .. } => {
+        Change::Cancelled { reason, work, .. } => {
             record.cancel_reason.clone_from(reason);
             record.parked = None;
+            unfinished(record, work);
         }
         Change::Prompted { text } => {
             record.guidance.push(text.clone());
@@ -69,6 +85,29 @@ pub(super) fn amend(record: &mut PlanRecord, change: &Change, at: Timestamp) {
     }
 }
 
+/// Where unfinished work is, if it is in a snapshot. What is only in a directory is newer than any
+/// snapshot of before, which must not be taken for it.
+fn unfinished(record: &mut PlanRecord, work: &[Work]) {
+    for Work { project: name, saved } in work {
+        for project in record.projects.iter_mut().filter(|project| project.name == *name) {
+            project.snapshot = match saved {
+                Saved::Snapshot { commit, .. } => Some(commit.clone()),
+                Saved::Directory { .. } => None,
+            };
+        }
+    }
+}
+
+/// An attempt that went on with unfinished work and is parked leaves more of it: the next one goes
+/// on from there. What could not be put into a snapshot is not gone on with unasked.
+fn go_on(record: &mut PlanRecord, work: &[Work]) {
+    for project in record.projects.iter_mut().filter(|project| project.resume.is_some()) {
+        if work.iter().any(|work| work.project == project.name) {
+            project.resume = project.snapshot.clone().or(project.resume.take());
+        }
+    }
+}
+
 /// A branch that moved away ends its intent; the next attempt decides anew. What landed stays.
 fn forget_open_landings(record: &mut PlanRecord) {
     for project in &mut record.projects {
@@ -87,15 +126,6 @@ fn go_back(record: &mut PlanRecord, reason: Option<&str>) {
     record.parked = None;
     record.validations.clear();
     for project in &mut record.projects {
-        (project.base, project.tip) = (None, None);
-    }
-}
-
-fn interruption(record: &PlanRecord, cause: InterruptCause) -> Failure {
-    Failure {
-        code: cause.as_str().to_owned(),
-        message: cause.message().to_owned(),
-        hint: Some(format!("agents plan retry {}", record.id)),
-        retryable: true,
+        (project.base, project.tip, project.snapshot, project.resume) = (None, None, None, None);
     }
 }

@@ -10,10 +10,27 @@ use crate::plan::change::{Change, Verb};
 use crate::plan::{Phase, Plan, Refusal, State};
 use crate::workspace::Intent;
 
-use super::{MAX_REVERSIONS, target};
+use super::{MAX_REVERSIONS, resume, target};
 
-/// Why not, and the command that leads on.
-type Hindrance = (String, Option<String>);
+/// Why not, and the commands that lead on.
+pub(super) struct Hindrance {
+    reason: String,
+    remedy: Option<String>,
+    otherwise: Option<String>,
+}
+
+impl Hindrance {
+    /// A hindrance, and the command that removes it or leads around it.
+    pub(super) fn with(reason: impl Into<String>, remedy: String) -> Self {
+        Self { reason: reason.into(), remedy: Some(remedy), otherwise: None }
+    }
+
+    /// The refusal of that command.
+    pub(super) fn refuse(self, plan: &Plan, verb: Verb) -> Refusal {
+        let Self { reason, remedy, otherwise } = self;
+        Refusal { plan: plan.id, verb, stage: plan.stage, reason, remedy, otherwise }
+    }
+}
 
 /// Commands that acknowledge what is there.
 pub(super) fn is_already_so(plan: &Plan, change: &Change) -> bool {
@@ -54,6 +71,9 @@ pub(super) fn hindrance(plan: &Plan, change: &Change) -> Option<Hindrance> {
         Change::Landed { intent } if !plan.landings().any(|landing| landing.intent.id == *intent) => {
             Some(because(&format!("there is no intent {intent}")))
         }
+        Change::Retried { resume } if !resume.is_empty() => {
+            resume::hindrance(plan).or_else(|| stranger(plan, resume.keys()))
+        }
         Change::LandingIntended { .. } if plan.landing_is_open() => {
             Some(because("a landing is open already"))
         }
@@ -66,16 +86,19 @@ pub(super) fn hindrance(plan: &Plan, change: &Change) -> Option<Hindrance> {
 
 /// A hindrance that no command of a person's removes.
 fn because(reason: &str) -> Hindrance {
-    (reason.to_owned(), None)
+    Hindrance { reason: reason.to_owned(), remedy: None, otherwise: None }
 }
 
 /// Going back, or giving up, once branches are about to move or have moved.
 fn landing_begun(plan: &Plan, change: &Change) -> Option<Hindrance> {
     let keep_landed = matches!(change, Change::Cancelled { keep_landed: true, .. });
     if plan.landing_is_open() {
-        Some(("a landing is open; finish it".to_owned(), Some(way_on(plan))))
+        let reason = "a landing is open: its branch may have moved already; finish it first";
+        Some(Hindrance::with(reason, way_on(plan)))
     } else if plan.has_landed() && !keep_landed {
-        Some(("a part of it has landed; finish it".to_owned(), Some(way_on(plan))))
+        let give_up = Some(format!("agents plan cancel {} --keep-landed", plan.id));
+        let reason = format!("{} has landed; finish it, or give up the rest", landed(plan));
+        Some(Hindrance { otherwise: give_up, ..Hindrance::with(reason, way_on(plan)) })
     } else if matches!(change, Change::Reverted { .. }) && plan.reversion_count >= MAX_REVERSIONS {
         Some(because(&format!("it was reverted {MAX_REVERSIONS} times already")))
     } else {
@@ -83,10 +106,19 @@ fn landing_begun(plan: &Plan, change: &Change) -> Option<Hindrance> {
     }
 }
 
+/// `local/api`, or `2 of 3 projects`.
+fn landed(plan: &Plan) -> String {
+    let landed: Vec<_> = plan.landings().filter(|landing| landing.landed).collect();
+    match landed.as_slice() {
+        [one] => one.intent.project.to_string(),
+        several => format!("{} of {} projects", several.len(), plan.projects.len()),
+    }
+}
+
 fn answer_owed(plan: &Plan) -> Option<Hindrance> {
     let question = plan.parked.as_ref()?.input.as_ref()?;
     let remedy = format!("agents plan prompt {} \"…\"", plan.id);
-    Some((format!("it awaits an answer to: {question}"), Some(remedy)))
+    Some(Hindrance::with(format!("it awaits an answer to: {question}"), remedy))
 }
 
 /// A fact about a project that is not the plan's would vanish without a word.
@@ -118,7 +150,7 @@ pub(super) fn not_legal(plan: &Plan, verb: Verb) -> Refusal {
     } else {
         format!("legal here: {}", legal.join(", "))
     };
-    Refusal { plan: plan.id, verb, stage, reason, remedy: Some(way_on(plan)) }
+    Hindrance::with(reason, way_on(plan)).refuse(plan, verb)
 }
 
 /// The commands that a person gives; the others belong to whoever drives the plan.
@@ -131,7 +163,7 @@ const fn person_commands(verb: Verb) -> bool {
 
 /// The command that leads on from where the plan is.
 fn way_on(plan: &Plan) -> String {
-    if let Some((_, Some(remedy))) = answer_owed(plan) {
+    if let Some(Hindrance { remedy: Some(remedy), .. }) = answer_owed(plan) {
         return remedy;
     }
     // The failure may know a better command than the stage does.

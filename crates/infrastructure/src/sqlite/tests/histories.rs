@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use agents_domain::id::IntentId;
 use agents_domain::oid::Oid;
 use agents_domain::plan::{
-    Change, Failure, InterruptCause, Phase, Plan, PlanStore as _, Saved, Step, Validation, Work, next,
+    Change, Exit, Failure, InterruptCause, Phase, Plan, PlanStore as _, Saved, Step, Validation, Work, next,
 };
 use agents_domain::time::{Clock as _, Timestamp};
 use agents_domain::workspace::Intent;
@@ -43,17 +43,22 @@ fn changes(round: usize) -> Vec<Change> {
         message: Some("said".into()),
     };
     let work = vec![Work { project: name("api"), saved: Saved::Directory { reason: "full".into() } }];
+    let saved = Saved::Snapshot { reference: "refs/x".into(), commit: oid("4"), kept: None };
+    let snapshot = Work { project: name("web"), saved };
+    let exit = Some(if round.is_multiple_of(2) { Exit::Code(3) } else { Exit::Signal(9) });
     let input = (round.is_multiple_of(2)).then(|| "which?".to_owned());
     vec![
         start(),
         done(),
-        Change::PhaseFailed { failure: failure(), work: work.clone() },
+        Change::PhaseFailed { failure: failure(), exit: None, work: work.clone() },
+        Change::PhaseFailed { failure: failure(), exit, work: vec![snapshot] },
         Change::Parked { until: Some(Timestamp::from_millis(7)), input, cause: "later".into(), work },
         Change::PhaseAdvanced { to: Phase::Execute },
         Change::PhaseAdvanced { to: Phase::Apply },
         Change::Applied,
         Change::Constrained { failure: failure(), validations: vec![validation.clone()] },
-        Change::Retried,
+        Change::retried(),
+        Change::Retried { resume: [(name("api"), oid("3"))].into() },
         Change::Reverted { reason: Some("wrong way".into()) },
         Change::Interrupted { cause: InterruptCause::OwnerDied, work: vec![] },
         Change::Adopted { driver: holder("plan execute") },

@@ -56,8 +56,10 @@ fn every_change() -> Vec<Change> {
     vec![
         Change::Created(origin),
         Change::PhaseStarted { driver: holder(), bases: oids.clone(), commanded: true },
-        Change::PhaseCompleted { tips: oids, strategy: Some("s".into()), work: work() },
-        Change::PhaseFailed { failure: failure.clone(), work: work() },
+        Change::PhaseCompleted { tips: oids.clone(), strategy: Some("s".into()), work: work() },
+        Change::PhaseFailed { failure: failure.clone(), exit: None, work: work() },
+        Change::PhaseFailed { failure: failure.clone(), exit: Some(Exit::Code(3)), work: vec![] },
+        Change::PhaseFailed { failure: failure.clone(), exit: Some(Exit::Signal(9)), work: vec![] },
         Change::Parked {
             until: Some(Timestamp::from_millis(-5)),
             input: Some("which?".into()),
@@ -67,7 +69,8 @@ fn every_change() -> Vec<Change> {
         Change::PhaseAdvanced { to: Phase::Apply },
         Change::Applied,
         Change::Constrained { failure, validations: vec![validation.clone()] },
-        Change::Retried,
+        Change::retried(),
+        Change::Retried { resume: oids.clone() },
         Change::Reverted { reason: None },
         Change::Interrupted { cause: InterruptCause::LeaseLost, work: vec![] },
         Change::Adopted { driver: holder() },
@@ -85,6 +88,17 @@ fn every_change_survives_its_payload_under_the_name_of_its_event() {
         assert_eq!(change_from_json(&json).expect("reads back"), change, "{json}");
         assert!(json.contains(&format!("\"kind\":\"{}\"", change.event_name())), "{json}");
     }
+}
+
+#[test]
+fn payloads_of_the_first_release_are_read_and_plain_ones_are_still_written_like_them() {
+    let retried = r#"{"kind":"plan.retried"}"#;
+    assert_eq!(change_from_json(retried).expect("old"), Change::retried());
+    assert_eq!(change_to_json(&Change::retried()), retried);
+    let failed = r#"{"kind":"plan.phase_failed","failure":{"code":"c","message":"m","hint":null,"retryable":false},"work":[]}"#;
+    let change = change_from_json(failed).expect("old");
+    assert!(matches!(&change, Change::PhaseFailed { exit: None, .. }));
+    assert_eq!(change_to_json(&change), failed);
 }
 
 #[test]
