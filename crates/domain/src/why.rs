@@ -18,8 +18,8 @@ mod decide;
 mod settle;
 
 use crate::action::Automation;
-use crate::id::PlanId;
 use crate::lock::{HeldLock, Holder, Liveness, LockKey};
+use crate::places::PlacesCensus;
 use crate::plan::{Failure, Phase, PlanRecord};
 use crate::request::{Request, Wish};
 use crate::time::Timestamp;
@@ -57,24 +57,6 @@ pub struct Waiting {
     pub holder: Option<Held>,
 }
 
-/// A place for a running command that is taken.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
-    /// By a command of this plan, as far as it says so.
-    pub plan: Option<PlanId>,
-    /// By this process, as far as it is known.
-    pub pid: Option<u32>,
-}
-
-/// The places for running commands on this machine.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Places {
-    /// How many there are.
-    pub total: u32,
-    /// Those that are taken.
-    pub taken: Vec<Place>,
-}
-
 /// What the answer is made from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facts {
@@ -87,7 +69,7 @@ pub struct Facts {
     /// In which lines its holder stands.
     pub waiting: Vec<Waiting>,
     /// The places for commands; `None`: not known, or not bounded.
-    pub places: Option<Places>,
+    pub places: Option<PlacesCensus>,
     /// What was asked of its holder and is open, oldest first.
     pub requests: Vec<Request>,
     /// Now.
@@ -117,7 +99,7 @@ pub enum Why {
     /// Its driver waits for a place to run its command in.
     NoPlace {
         /// The places.
-        places: Places,
+        places: PlacesCensus,
         /// Who drives it.
         by: Held,
     },

@@ -4,10 +4,11 @@ use agents_domain::action::Automation;
 use agents_domain::id::{OwnerId, PlanId, RequestId};
 use agents_domain::lock::{FencingToken, HeldLock, Holder, Liveness, LockKey, LockRecord};
 use agents_domain::name::Name;
+use agents_domain::places::{Occupant, PlacesCensus};
 use agents_domain::plan::{Failure, Origin, Parked, Phase, Plan, Stage, State, Verb, target};
 use agents_domain::request::{Asker, Request, Wish};
 use agents_domain::time::{BootInstant, Timestamp};
-use agents_domain::why::{Cause, Facts, Held, Place, Places, Standing, Waiting, Why, causes, standing};
+use agents_domain::why::{Cause, Facts, Held, Standing, Waiting, Why, causes, standing};
 use rstest::rstest;
 
 const NOW: Timestamp = Timestamp::from_millis(1_000);
@@ -99,8 +100,12 @@ fn at(phase: Phase, state: State) -> Facts {
     facts(Stage::new(phase, state).expect("exists"))
 }
 
-fn full(by: Option<PlanId>) -> Places {
-    Places { total: 1, taken: vec![Place { plan: by, pid: Some(7) }] }
+/// One place, taken by a command of that plan, or of another one.
+fn full(by: Option<PlanId>) -> PlacesCensus {
+    let other = PlanId::parse("01ARZ3NDEKTSV4RRFFQ69G5FA0").expect("a ULID");
+    let (plan, purpose) = (by.unwrap_or(other), "execute".to_owned());
+    let by = plan_held(false, Liveness::Alive).lock.holder;
+    PlacesCensus { total: 1, taken: vec![Occupant { by, plan, attempt: 2, purpose, since: NOW }] }
 }
 
 /// Everything that can be known of a plan beside its own facts, in all combinations.
@@ -293,7 +298,7 @@ fn a_full_house_is_the_answer_unless_a_place_is_the_plans_own() {
     };
     assert_eq!(codes(&running(full(None))), ["no_place"]);
     assert_eq!(codes(&running(full(Some(plan_id())))), ["runs"]);
-    assert_eq!(codes(&running(Places { total: 2, ..full(None) })), ["runs"]);
+    assert_eq!(codes(&running(PlacesCensus { total: 2, ..full(None) })), ["runs"]);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! `agents plan why`: gathers the facts; the domain decides.
 
 use agents_domain::lock::{HeldLock, LockFilter, LockKey};
+use agents_domain::places::Places as _;
 use agents_domain::request::Requests as _;
 use agents_domain::why::{Facts, Held, causes};
 
@@ -28,9 +29,9 @@ fn facts(app: &App, plan: &PlanRef) -> Result<Facts, Failure> {
     Ok(Facts {
         holder: view.lock.map(held),
         projects,
-        // The seams for the line and the places: nobody keeps either yet.
+        // The seam for the line: nobody keeps it yet.
         waiting: Vec::new(),
-        places: None,
+        places: app.block_on(app.places().census()).ok(),
         requests,
         now: app.now(),
         plan: view.record,

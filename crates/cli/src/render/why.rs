@@ -4,12 +4,12 @@ use agents_domain::lock::{Holder, LockKey};
 use agents_domain::plan::{Failure, Phase, PlanRecord};
 use agents_domain::request::{Request, Wish};
 use agents_domain::time::Timestamp;
-use agents_domain::why::{Cause, Held, Place, Places, Waiting, Why};
+use agents_domain::why::{Cause, Held, Waiting, Why};
 use serde_json::{Value, json};
 
 use crate::render::lock::{holder_line, lock_details};
 use crate::render::plan::first_line;
-use crate::render::{Body, Report, relative, rfc3339};
+use crate::render::{Body, Report, occupant_lines, places_line, places_view, relative, rfc3339};
 
 /// `plan why`: the first cause is the answer, the others stand in the way as well.
 pub fn why_report(plan: &PlanRecord, causes: &[Cause], now: Timestamp) -> Report {
@@ -54,7 +54,8 @@ fn reason(plan: &PlanRecord, why: &Why, now: Timestamp) -> String {
         Why::Held { by } => format!("held by {}", term(by, now)),
         Why::Waits { line, by } => format!("its driver, {}, {}", holder(by), in_line(line, now)),
         Why::NoPlace { places, by } => {
-            format!("its driver, {}, waits for a place: {}", holder(by), house(places))
+            let (driver, who) = (holder(by), occupant_lines(places).join("; "));
+            format!("its driver, {driver}, waits for a place: {}: {who}", places_line(places))
         }
         Why::NoDriver { last: None } => "it is in the middle of a phase, and nobody drives it".to_owned(),
         Why::NoDriver { last: Some(last) } => {
@@ -112,17 +113,6 @@ fn in_line(line: &Waiting, now: Timestamp) -> String {
     format!("waits for {what}{place}{ahead}{by}")
 }
 
-fn house(places: &Places) -> String {
-    let taker = |place: &Place| match (place.plan, place.pid) {
-        (Some(plan), Some(pid)) => format!("plan {plan} (pid {pid})"),
-        (Some(plan), None) => format!("plan {plan}"),
-        (None, Some(pid)) => format!("pid {pid}"),
-        (None, None) => "somebody".to_owned(),
-    };
-    let takers: Vec<_> = places.taken.iter().map(taker).collect();
-    format!("{} of {} commands run on this machine: {}", takers.len(), places.total, takers.join(", "))
-}
-
 fn asked(request: &Request, now: Timestamp) -> String {
     let by = &request.by;
     let what = match request.wish {
@@ -159,11 +149,11 @@ fn details(why: &Why) -> Value {
             "ahead": line.ahead.iter().map(person).collect::<Vec<_>>(),
             "held_by": line.holder.as_ref().map(held_view),
         }),
-        Why::NoPlace { places, by } => json!({
-            "lock": held_view(by),
-            "total": places.total,
-            "taken": places.taken.iter().map(place_view).collect::<Vec<_>>(),
-        }),
+        Why::NoPlace { places, by } => {
+            let mut details = places_view(places);
+            details["lock"] = held_view(by);
+            details
+        }
         Why::NoDriver { last } => json!({ "lock": last.as_ref().map(held_view) }),
         Why::Asked { request } => json!({
             "request_id": request.id.as_str(),
@@ -193,10 +183,6 @@ fn held_view(held: &Held) -> Value {
 
 fn person(holder: &Holder) -> Value {
     json!({ "host": holder.host, "pid": holder.pid, "user": holder.user, "operation": holder.operation })
-}
-
-fn place_view(place: &Place) -> Value {
-    json!({ "plan_id": place.plan.map(|plan| plan.to_string()), "pid": place.pid })
 }
 
 #[cfg(test)]

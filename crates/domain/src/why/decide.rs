@@ -3,10 +3,11 @@
 
 use crate::action::Automation;
 use crate::lock::LockKey;
+use crate::places::PlacesCensus;
 use crate::plan::{Failure, Phase, PlanRecord, State};
 use crate::request::{Request, Wish};
 
-use super::{Cause, Facts, Held, Places, Waiting, Why};
+use super::{Cause, Facts, Held, Waiting, Why};
 
 /// Why the plan is not running, or that it is: at least one cause, the nearest first.
 pub fn causes(facts: &Facts) -> Vec<Cause> {
@@ -65,10 +66,10 @@ fn lines(facts: &Facts, by: &Held) -> Vec<Waiting> {
 }
 
 /// All places, if they are taken and none by this plan.
-fn full_house(facts: &Facts) -> Option<Places> {
+fn full_house(facts: &Facts) -> Option<PlacesCensus> {
     let places = facts.places.as_ref()?;
     let full = places.taken.len() >= usize::try_from(places.total).unwrap_or(usize::MAX);
-    let ours = places.taken.iter().any(|place| place.plan == Some(facts.plan.id));
+    let ours = places.taken.iter().any(|place| place.plan == facts.plan.id);
     (full && !ours).then(|| places.clone())
 }
 

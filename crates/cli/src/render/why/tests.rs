@@ -1,8 +1,9 @@
 //! Every answer has words, details, and a command that parses.
 
 use agents_domain::action::Automation;
-use agents_domain::id::RequestId;
+use agents_domain::id::{PlanId, RequestId};
 use agents_domain::lock::{HeldLock, Liveness};
+use agents_domain::places::PlacesCensus;
 use agents_domain::plan::{Parked, Stage, State};
 use agents_domain::request::Asker;
 use agents_domain::why::{Facts, causes};
@@ -57,7 +58,7 @@ fn every_remedy_parses_and_every_answer_is_whole() {
         let (input, cause) = (input.map(str::to_owned), "quota".to_owned());
         Some(Parked { until: None, input, cause })
     });
-    let full = Places { total: 1, taken: vec![Place { plan: None, pid: None }] };
+    let full = full_house();
     let asked = vec![
         request(Wish::Cancel { keep_landed: false }, None),
         request(Wish::LetGo { token: samples::held().token }, None),
@@ -140,12 +141,22 @@ fn a_line_and_a_full_house_say_who_is_before_it() {
     );
     assert!(words.contains(", held by ada"), "{words}");
     assert!(said(&waiting(None))[0].ends_with("waits for project local/api"));
-    let place = |plan, pid| Place { plan, pid };
-    let id = samples::plan_id();
-    let taken =
-        vec![place(Some(id), Some(7)), place(Some(id), None), place(None, Some(8)), place(None, None)];
-    let all = format!("4 of 4 commands run on this machine: plan {id} (pid 7), plan {id}, pid 8, somebody");
-    assert_eq!(house(&Places { total: 4, taken }), all);
+}
+
+/// One place, taken by a command of another plan.
+fn full_house() -> PlacesCensus {
+    let mut census = PlacesCensus { total: 1, ..samples::places() };
+    census.taken[0].plan = PlanId::parse("01ARZ3NDEKTSV4RRFFQ69G5FA0").expect("a ULID");
+    census
+}
+
+#[test]
+fn who_has_the_places_is_told() {
+    let holder = Some(held(false, Liveness::Alive));
+    let stage = Stage::new(Phase::Execute, State::Processing).expect("exists");
+    let words = &said(&Facts { holder, places: Some(full_house()), ..at(stage) })[0];
+    assert!(words.contains("waits for a place: 1 of 1 places are taken: ada (pid 4711"), "{words}");
+    assert!(words.contains("runs execute of plan 01ARZ3NDEKTSV4RRFFQ69G5FA0"), "{words}");
 }
 
 #[test]
