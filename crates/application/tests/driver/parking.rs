@@ -15,7 +15,7 @@ use agents_domain::time::Timestamp;
 use rstest::rstest;
 use tokio::task::JoinHandle;
 
-use crate::world::{Outcome, PLAINLY, Process, World, at, code, fails};
+use crate::world::{Outcome, PLAINLY, Process, World, at, code, fails, settle};
 
 const PAUSE: Duration = Duration::from_secs(10);
 
@@ -171,6 +171,7 @@ async fn pauses_grow_twofold_and_are_waited_for_with_the_hold_and_without_a_plac
     assert!(matches!(rival, DriveError::Lifecycle(LifecycleError::Lock { .. })), "{rival}");
     // However long the runtime's own time goes on, it is the clock that counts.
     tokio::time::advance(Duration::from_hours(1)).await;
+    settle().await;
     assert_eq!(world.runner.purposes().len(), 1);
     world.clock.advance(PAUSE);
     while !process.notes.have("attempt 4 of") {

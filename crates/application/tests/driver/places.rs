@@ -65,6 +65,7 @@ async fn a_full_house_is_waited_for_before_anything_is_started() {
         tokio::task::yield_now().await;
     }
     tokio::time::advance(Duration::from_hours(10)).await;
+    settle().await;
     assert_eq!(at(&world.load(plan).await), (Phase::Execute, State::Queued));
     assert_eq!((world.runner.purposes().len(), world.workspace.opened().len()), (0, 0));
     drop(place);
@@ -99,6 +100,7 @@ async fn a_bounded_wait_for_a_place_ends() {
     }
     world.clock.advance(Duration::from_secs(59));
     tokio::time::advance(Duration::from_secs(1)).await;
+    settle().await;
     assert!(!driving.is_finished());
     world.clock.advance(Duration::from_secs(1));
     let refused = driving.await.expect("no panic").expect_err("too long");

@@ -7,5 +7,6 @@
 
 mod endings;
 mod output;
+mod places;
 mod room;
 mod trees;

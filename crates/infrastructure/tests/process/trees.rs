@@ -213,6 +213,25 @@ async fn whoever_takes_over_ends_what_hangs_below_a_stopped_guard() {
     ready.await.expect("an ear").silence();
 }
 
+/// Each of them is gone, forked and in a session of its own, before anybody who saw it can end it.
+#[tokio::test]
+async fn processes_that_flee_by_forking_on_and_on_are_caught() {
+    let room = Room::new();
+    room.file("flee", "#!/bin/sh\ntrap '' TERM\nsetsid \"$0\" &\n", 0o755);
+    let mut ear = room.ear();
+    let hears = room.path("hears");
+    let heard = std::thread::spawn(move || {
+        ear.hear("fleeing");
+        std::fs::write(hears, "go\n").expect("a FIFO");
+        ear
+    });
+    let mut script =
+        room.script("for n in 1 2 3 4 5; do ./flee; done; echo fleeing >&3; read x < hears; exit 3");
+    script.grace = Duration::from_millis(60);
+    assert_eq!(ended(script, never()).await, Ended::Exited(3));
+    heard.join().expect("no panic").silence();
+}
+
 /// A driver died after it had started a guard, and before that planted anything.
 #[test]
 fn a_guard_that_has_planted_nothing_yet_never_will() {

@@ -176,3 +176,77 @@ proptest! {
         }
     }
 }
+
+/// All that the follower has for now.
+fn heard(follower: &mut LogFollower) -> Vec<u8> {
+    let (mut all, mut buffer) = (Vec::new(), [0; 37]);
+    loop {
+        match follower.read(&mut buffer).expect("readable") {
+            0 => return all,
+            count => all.extend_from_slice(&buffer[..count]),
+        }
+    }
+}
+
+#[test]
+fn a_log_is_followed_from_before_its_beginning_and_over_its_files() {
+    let room = room();
+    let mut follower = LogFollower::new(&room.log);
+    assert_eq!(heard(&mut follower), b"");
+    let mut log = room.writer(Limits { segments: 100, ..SMALL });
+    assert_eq!(heard(&mut follower), b"");
+    let mut followed = Vec::new();
+    for number in 0..40 {
+        log.write(Stream::Out, format!("line {number}\n").as_bytes());
+        if number % 3 != 0 {
+            followed.append(&mut heard(&mut follower));
+        }
+    }
+    followed.append(&mut heard(&mut follower));
+    assert!(log_files(&room.log).expect("a directory").len() > 3);
+    assert_eq!(String::from_utf8_lossy(&followed), String::from_utf8_lossy(&room.text()));
+}
+
+#[test]
+fn who_follows_too_slowly_sees_how_much_was_left_out() {
+    let room = room();
+    let mut log = room.writer(SMALL);
+    log.write(Stream::Out, b"first\n");
+    let mut follower = LogFollower::new(&room.log);
+    let mut followed = heard(&mut follower);
+    for number in 0..100 {
+        log.write(Stream::Out, format!("line {number}\n").as_bytes());
+    }
+    // The first file is kept for good; behind it there is a hole.
+    followed.append(&mut heard(&mut follower));
+    assert_eq!(String::from_utf8_lossy(&followed), String::from_utf8_lossy(&room.text()));
+    assert!(String::from_utf8_lossy(&followed).contains("bytes left out"));
+    // A file that is dropped while it is read is read to its end, and then there is another hole.
+    for number in 0..100 {
+        log.write(Stream::Out, format!("more {number}\n").as_bytes());
+    }
+    let rest = String::from_utf8_lossy(&heard(&mut follower)).into_owned();
+    assert!(rest.contains("bytes left out") && rest.ends_with("more 99\n"), "{rest}");
+}
+
+proptest! {
+    /// However reading and writing take turns: what a follower hears is what is left of the log,
+    /// as long as nothing was dropped.
+    #[test]
+    fn whoever_keeps_up_hears_all(turns in prop::collection::vec((any::<bool>(), 0_usize..120), 0..60)) {
+        let room = room();
+        let mut log = room.writer(Limits { segments: 1000, ..SMALL });
+        let mut follower = LogFollower::new(&room.log);
+        let mut followed = Vec::new();
+        for (read, count) in turns {
+            if read {
+                followed.append(&mut heard(&mut follower));
+            } else {
+                log.write(Stream::Err, &vec![b'a'; count]);
+                log.write(Stream::Out, b"\n");
+            }
+        }
+        followed.append(&mut heard(&mut follower));
+        prop_assert_eq!(followed, room.text());
+    }
+}
