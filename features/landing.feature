@@ -260,6 +260,10 @@ Feature: Landing
       | post-checkout      |
       | pre-merge-commit   |
       | post-merge         |
+      | post-commit        |
+      | prepare-commit-msg |
+      | post-index-change  |
+      | reference-transaction |
 
   Scenario: Several projects land together
     Given a repository "docs"

@@ -100,7 +100,21 @@ pub enum Merged {
         old: Oid,
         /// The paths in conflict.
         files: Vec<String>,
+        /// Who changed them on the target since the plan began, newest first; not all of them, if
+        /// there are many.
+        movers: Vec<Mover>,
     },
+}
+
+/// A commit on the target branch that is in a plan's way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mover {
+    /// The commit.
+    pub commit: Oid,
+    /// The first line of its message.
+    pub subject: String,
+    /// The plan whose landing it is, by the trailer `Agents-Plan`.
+    pub plan: Option<PlanId>,
 }
 
 /// The recorded decision to move one branch once.

@@ -26,6 +26,7 @@ mod kept;
 mod land;
 mod leftovers;
 mod merge;
+mod movers;
 mod output;
 mod paths;
 mod plan_branch;

@@ -4,6 +4,7 @@ mod applying;
 mod attempts;
 mod crash;
 mod fuse;
+mod going_on;
 mod landing;
 mod levels;
 mod notes;

@@ -8,7 +8,7 @@ use agents_domain::oid::Oid;
 use agents_domain::workspace::{MergeRequest, Merged, WorkspaceError};
 
 use super::command::{At, Git};
-use super::{identity, output, refs};
+use super::{identity, movers, output, refs};
 
 /// Merges; neither a ref nor a worktree is touched.
 pub(super) fn merge(git: &Git, request: &MergeRequest) -> Result<Merged, WorkspaceError> {
@@ -19,7 +19,10 @@ pub(super) fn merge(git: &Git, request: &MergeRequest) -> Result<Merged, Workspa
     let mut fields = output::fields(&output.stdout);
     let tree = output::oid(fields.next().unwrap_or_default(), "merge-tree", at.dir)?;
     if !output.status.success() {
-        return Ok(Merged::Conflict { old, files: fields.map(output::text).collect() });
+        let paths: Vec<&[u8]> = fields.collect();
+        let movers = movers::of(&at, &request.tip, &old, &paths)?;
+        let files = paths.into_iter().map(output::text).collect();
+        return Ok(Merged::Conflict { old, files, movers });
     }
     // Also when the target contains the tip already.
     if tree == refs::tree(&at, &old)? {

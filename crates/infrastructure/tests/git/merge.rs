@@ -5,7 +5,9 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use agents_domain::action::MergeStrategy;
 use agents_domain::oid::Oid;
-use agents_domain::workspace::{Landings as _, Merged};
+use agents_domain::workspace::{Landings as _, Merged, Mover};
+
+use rstest::rstest;
 
 use crate::fixture::{Fixture, commit, files, git, write};
 
@@ -73,7 +75,53 @@ async fn a_conflict_names_the_files() {
     write(&fixture.repo, "sp ace", "ours\n");
     let old = commit(&fixture.repo, "the target moved");
     let files = vec!["a".to_owned(), "sp ace".to_owned()];
-    assert_eq!(merge(&fixture, &tip, MergeStrategy::Squash).await, Merged::Conflict { old, files });
+    let mover = Mover { commit: old.clone(), subject: "the target moved".to_owned(), plan: None };
+    let conflict = Merged::Conflict { old, files, movers: vec![mover] };
+    assert_eq!(merge(&fixture, &tip, MergeStrategy::Squash).await, conflict);
+}
+
+#[tokio::test]
+async fn a_conflict_names_who_moved_the_target_the_newest_first_and_not_too_many() {
+    let fixture = Fixture::new();
+    let tip = fixture.side_commit(&[("a", "theirs\n"), ("[b]*", "theirs\n")]);
+    for round in 0..3 {
+        write(&fixture.repo, "a", &format!("ours {round}\n"));
+        commit(&fixture.repo, &format!("round {round}"));
+    }
+    write(&fixture.repo, "b", "not in the way\n");
+    commit(&fixture.repo, "elsewhere");
+    write(&fixture.repo, "[b]*", "ours\n");
+    let plan = crate::fixture::plan();
+    let landing = commit(&fixture.repo, &format!("landing\n\nAgents-Plan: {plan}"));
+    write(&fixture.repo, "a", "ours, again\n");
+    commit(&fixture.repo, "forged\n\nAgents-Plan: nobody");
+    let Merged::Conflict { movers, .. } = merge(&fixture, &tip, MergeStrategy::Merge).await else {
+        panic!("no conflict")
+    };
+    let shown: Vec<_> = movers.iter().map(|mover| (mover.subject.as_str(), mover.plan)).collect();
+    assert_eq!(shown, [("forged", None), ("landing", Some(plan)), ("round 2", None)]);
+    assert_eq!(movers[1].commit, landing);
+}
+
+#[rstest]
+#[case(false)]
+#[case(true)]
+#[tokio::test]
+async fn a_landing_that_is_a_merge_is_named_and_not_the_commits_that_it_brought(#[case] moved: bool) {
+    let fixture = Fixture::new();
+    let (tip, other) = (fixture.side_commit(&[("a", "theirs\n")]), fixture.side_commit(&[("a", "others\n")]));
+    if moved {
+        write(&fixture.repo, "b", "b2\n");
+        commit(&fixture.repo, "elsewhere");
+    }
+    let Merged::Clean { new, .. } = merge(&fixture, &other, MergeStrategy::Merge).await else {
+        panic!("not clean")
+    };
+    git(&fixture.repo, &["reset", "-q", "--hard", new.as_str()]);
+    let Merged::Conflict { movers, .. } = merge(&fixture, &tip, MergeStrategy::Merge).await else {
+        panic!("no conflict")
+    };
+    assert_eq!(movers.iter().map(|mover| &mover.commit).collect::<Vec<_>>(), [&new]);
 }
 
 #[tokio::test]

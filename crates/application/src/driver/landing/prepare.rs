@@ -7,7 +7,7 @@ use agents_domain::oid::Oid;
 use agents_domain::places::PlacesCensus;
 use agents_domain::plan::{Definition, Failure, Plan, Validation};
 use agents_domain::runner::StopCause;
-use agents_domain::workspace::{Intent, MergeRequest, Merged, Project, WorkspaceError};
+use agents_domain::workspace::{Intent, MergeRequest, Merged, Mover, Project, WorkspaceError};
 
 use crate::driver::attempt::facts;
 use crate::driver::{ApplyOptions, PhaseDriver, Under, context, failures, stop_cause};
@@ -105,7 +105,7 @@ impl PhaseDriver {
                 let intent = Intent { id, project: project.name.clone(), reference, old, new };
                 Ok(Some(Ready { project: project.clone(), intent }))
             }
-            Merged::Conflict { old, files } => Err(conflict(plan, project, &old, &files)),
+            Merged::Conflict { old, files, movers } => Err(conflict(plan, project, &old, &files, &movers)),
         }
     }
 
@@ -135,13 +135,60 @@ fn empty(plan: &Plan) -> Obstacle {
     Obstacle::Constrained(failure, Vec::new())
 }
 
-fn conflict(plan: &Plan, project: &Project, target: &Oid, files: &[String]) -> Obstacle {
-    let (name, branch, files) = (&project.name, &project.branch, files.join(", "));
-    let message = format!("{name}: {branch} (now at {}) and the plan both changed {files}", target.short());
+fn conflict(plan: &Plan, project: &Project, target: &Oid, files: &[String], movers: &[Mover]) -> Obstacle {
+    let (name, branch, files) = (&project.name, &project.branch, some_of(files));
+    let by = if movers.is_empty() {
+        String::new()
+    } else {
+        format!("; on {branch} by {}", movers.iter().map(mover).collect::<Vec<_>>().join(", and by "))
+    };
+    let message =
+        format!("{name}: {branch} (now at {}) and the plan both changed {files}{by}", target.short());
     let hint = format!(
         "merge {branch} into {} in any checkout and commit, then: agents plan retry {}",
         plan.branch(),
         plan.id
     );
     Obstacle::Constrained(failures::failure("conflict", message, hint, false), Vec::new())
+}
+
+/// As many names as a person reads.
+fn some_of(files: &[String]) -> String {
+    const MOST: usize = 10;
+    let shown = files.iter().take(MOST).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match files.len().saturating_sub(MOST) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
+/// `plan 01… (commit 1234abcd “subject”)`, or the commit alone.
+fn mover(mover: &Mover) -> String {
+    let commit = format!("commit {} \u{201c}{}\u{201d}", mover.commit.short(), mover.subject);
+    match mover.plan {
+        Some(plan) => format!("plan {plan} ({commit})"),
+        None => commit,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_list_of_files_is_cut() {
+        let files: Vec<String> = (0..12).map(|n| n.to_string()).collect();
+        assert_eq!(some_of(&files), "0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 2 more");
+        assert_eq!(some_of(&files[..2]), "0, 1");
+    }
+
+    #[test]
+    fn who_moved_a_branch_is_a_plan_or_a_commit() {
+        let commit = Oid::parse(&"a".repeat(40)).expect("valid");
+        let plan = agents_domain::id::PlanId::parse("01ARZ3NDEKTSV4RRFFQ69G5FAV").expect("valid");
+        let by_hand = Mover { commit, subject: "fix".to_owned(), plan: None };
+        assert_eq!(mover(&by_hand), "commit aaaaaaaaaa \u{201c}fix\u{201d}");
+        let landed = Mover { plan: Some(plan), ..by_hand };
+        assert_eq!(mover(&landed), format!("plan {plan} (commit aaaaaaaaaa \u{201c}fix\u{201d})"));
+    }
 }

@@ -88,10 +88,17 @@ impl PhaseDriver {
         let Some(program) = &definition.action.apply.after else { return };
         let Some(project) = definition.projects.first() else { return };
         let facts = facts(plan, project);
-        let landed = facts.landing.as_ref().map(|landing| &landing.intent.new);
-        let Some(commit) = landed.or(facts.tip.as_ref()) else { return };
+        let commit = match &facts.landing {
+            Some(landing) => Some(landing.intent.new.clone()),
+            // The plan branch is the result, with what a person has put on top.
+            None => match self.parts.worktrees.settle(project, plan.id, facts.tip.clone()).await {
+                Ok(tip) => facts.tip.as_ref().and(tip),
+                Err(_) => facts.tip.clone(),
+            },
+        };
+        let Some(commit) = commit else { return };
         let slot = slot(plan, project);
-        let problem = self.run_after(plan, definition, &slot, commit, program, under).await.err();
+        let problem = self.run_after(plan, definition, &slot, &commit, program, under).await.err();
         self.close_preview(&slot).await;
         if let Some(problem) = problem {
             self.warn(&format!("plan {} is applied, but its `after` command failed: {problem}", plan.id));

@@ -1,10 +1,11 @@
 //! Steps about repositories: what others do to them, and what landed.
 
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
 
 use cucumber::{given, then, when};
 
-use crate::repository::git_in;
+use crate::repository::{Repository, git_in};
 use crate::world::World;
 
 #[given(expr = "in {string} somebody commits {string} to {string}")]
@@ -50,16 +51,87 @@ fn no_hook(world: &mut World) {
 
 #[when(expr = "in {string} I merge {string} into the plan's branch, and {string} becomes {string}")]
 fn merge(world: &mut World, repository: String, branch: String, file: String, text: String) {
+    let checkout = merged(world, &repository, &branch, &file, &text);
+    world.repository(&repository).git(&["worktree", "remove", &checkout.display().to_string()]);
+}
+
+#[when(
+    expr = "in {string} I merge {string} into the plan's branch, {string} becomes {string}, and I {word} the checkout"
+)]
+fn merge_and(
+    world: &mut World,
+    repository: String,
+    branch: String,
+    file: String,
+    text: String,
+    then: String,
+) {
+    let checkout = merged(world, &repository, &branch, &file, &text);
+    match then.as_str() {
+        "delete" => std::fs::remove_dir_all(checkout).expect("deleted"),
+        "keep" => {}
+        other => panic!("nobody can {other} a checkout"),
+    }
+}
+
+#[when(expr = "in {string} I add {string} as {string} to the plan's branch")]
+fn add_by_hand(world: &mut World, repository: String, text: String, file: String) {
+    let there = plan_checkout(world, &repository);
+    there.write(&file, &text);
+    there.commit("added by hand");
+    world.repository(&repository).git(&["worktree", "remove", &there.path.display().to_string()]);
+}
+
+/// A checkout of the plan's branch, as a person makes one.
+fn plan_checkout(world: &World, repository: &str) -> Repository {
     let checkout = world.root().join("checkout");
     let (path, plan) = (checkout.display().to_string(), format!("agents/plan-{}", world.plan()));
-    let repository = world.repository(&repository);
-    repository.git(&["worktree", "add", "-q", &path, &plan]);
-    let there = crate::repository::Repository { path: checkout.clone() };
-    there.try_git(&["merge", "-q", &branch]);
-    there.write(&file, &text);
+    world.repository(repository).git(&["worktree", "add", "-q", &path, &plan]);
+    Repository { path: checkout }
+}
+
+/// A checkout in which a branch was merged into the plan's, and its conflict resolved.
+fn merged(world: &World, repository: &str, branch: &str, file: &str, text: &str) -> PathBuf {
+    let there = plan_checkout(world, repository);
+    there.try_git(&["merge", "-q", branch]);
+    there.write(file, text);
     there.git(&["add", "-A"]);
-    git_in(&checkout, &["commit", "-q", "-m", "merged by hand"]);
-    repository.git(&["worktree", "remove", &path]);
+    git_in(&there.path, &["commit", "-q", "-m", "merged by hand"]);
+    there.path
+}
+
+#[when(expr = "in {string} the file {string} is removed")]
+fn remove(world: &mut World, repository: String, file: String) {
+    std::fs::remove_file(world.repository(&repository).path.join(file)).expect("removed");
+}
+
+#[given(expr = "in {string} commits are signed")]
+fn signed(world: &mut World, repository: String) {
+    sign_by(
+        world,
+        &repository,
+        "cat > /dev/null\necho '[GNUPG:] SIG_CREATED ' >&2\necho 'SIGNED BY A TEST'\n",
+    );
+}
+
+#[given(expr = "in {string} commits are signed, which fails")]
+fn unsigned(world: &mut World, repository: String) {
+    sign_by(world, &repository, "exit 2\n");
+}
+
+fn sign_by(world: &World, repository: &str, script: &str) {
+    let signer = world.root().join("bin/signer");
+    std::fs::write(&signer, format!("#!/bin/sh\n{script}")).expect("written");
+    std::fs::set_permissions(&signer, std::fs::Permissions::from_mode(0o755)).expect("executable");
+    let repository = world.repository(repository);
+    repository.git(&["config", "gpg.program", &signer.display().to_string()]);
+    repository.git(&["config", "commit.gpgSign", "true"]);
+}
+
+#[then(expr = "in {string} the last commit of {string} is signed")]
+fn is_signed(world: &mut World, repository: String, branch: String) {
+    let object = world.repository(&repository).git(&["cat-file", "commit", &branch]);
+    assert!(object.contains("gpgsig SIGNED BY A TEST"), "{object}");
 }
 
 #[then(expr = "in {string} the branch {string} has {string} in {string}")]

@@ -88,12 +88,23 @@ fn variable(world: &mut World, name: String, value: String) {
 /// nowhere, or the end of a driver that reads it would end it too.
 #[given("a git that stops before it lands")]
 fn stopping_git(world: &mut World) {
+    stop_git(world, "");
+}
+
+/// The same for whoever is second.
+#[given("a git that stops before its second landing")]
+fn stopping_git_later(world: &mut World) {
+    let first = format!("mkdir '{}/first' 2>/dev/null && exec \"$real\" \"$@\"; ", world.root().display());
+    stop_git(world, &first);
+}
+
+fn stop_git(world: &mut World, unless: &str) {
     let script = "pause git || exit 1\n\"$real\" \"$@\" > /dev/null\ncode=$?\npause thawed\nexit $code\n";
     world.pauses.prepare(script);
     let (bin, root) = (world.root().join("bin"), world.root().display());
     let text = format!(
         "#!/bin/sh\nreal=$(PATH=${{PATH#*:}} command -v git)\n\
-         case \"$*\" in\n*'agents: landing'*) mkdir '{root}/landing' 2>/dev/null || exec \"$real\" \"$@\" ;;\n\
+         case \"$*\" in\n*'agents: landing'*) {unless}mkdir '{root}/landing' 2>/dev/null || exec \"$real\" \"$@\" ;;\n\
          *) exec \"$real\" \"$@\" ;;\nesac\n{script}"
     );
     std::fs::write(bin.join("git"), text).expect("written");

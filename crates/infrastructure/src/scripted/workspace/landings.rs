@@ -21,7 +21,7 @@ impl Landings for ScriptedWorkspace {
         state.messages.push(request.message.clone());
         let files = state.conflicts.get(&request.project.name).cloned().unwrap_or_default();
         if !files.is_empty() {
-            return Ok(Merged::Conflict { old, files });
+            return Ok(Merged::Conflict { old, files, movers: Vec::new() });
         }
         if state.contains(&old, &request.tip) {
             return Ok(Merged::Empty { old });
