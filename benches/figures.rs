@@ -66,10 +66,15 @@ impl Turns {
     pub(crate) fn take(rounds: usize, block: usize, mut plain: impl FnMut(), mut ours: impl FnMut()) -> Self {
         let mut turns = Self::default();
         for _ in 0..rounds {
-            turns.plain.push(times(block, &mut plain));
-            turns.ours.push(times(block, &mut ours));
+            turns.round(times(block, &mut plain), times(block, &mut ours));
         }
         turns
+    }
+
+    /// Adds one round that was timed elsewhere, in microseconds.
+    pub(crate) fn round(&mut self, plain: Vec<f64>, ours: Vec<f64>) {
+        self.plain.push(plain);
+        self.ours.push(ours);
     }
 
     /// Of the thing it is compared with, and of ours, in microseconds.
@@ -86,7 +91,8 @@ impl Turns {
     }
 }
 
+/// So many times of `work`, in microseconds.
 #[expect(clippy::cast_precision_loss, reason = "2^53 nanoseconds are a hundred days")]
-fn times(block: usize, work: &mut impl FnMut()) -> Vec<f64> {
+pub(crate) fn times(block: usize, work: &mut impl FnMut()) -> Vec<f64> {
     (0..block).map(|_| nanoseconds(&mut *work) as f64 / 1_000.0).collect()
 }

@@ -8,10 +8,11 @@
 //! The look is a read on a connection of its own: it takes no gate and no runtime, and as long as
 //! nobody has written it costs one word of shared memory.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use agents_domain::id::{OwnerId, RequestId};
-use agents_domain::lock::{FencingToken, LockError, LockKey, Term};
+use agents_domain::lock::{LockError, LockKey, Term};
 use agents_domain::plan::StoreError;
 use agents_domain::request::{Closed, Look, Pulse, Request, Requests};
 use async_trait::async_trait;
@@ -167,13 +168,10 @@ fn lost(
         .filter(among(keys))
         .select((locks::resource_type, locks::resource_id, locks::token))
         .load(connection)?;
-    let stands = |(key, token): &Term| {
-        ours.iter().any(|(kind, id, found)| {
-            key.resource_type() == kind
-                && key.resource_id() == id
-                && *token == FencingToken::from_storage(*found)
-        })
-    };
+    let ours: HashSet<(&str, &str, i64)> =
+        ours.iter().map(|(kind, id, token)| (kind.as_str(), id.as_str(), *token)).collect();
+    let stands =
+        |(key, token): &Term| ours.contains(&(key.resource_type(), key.resource_id(), token.value()));
     Ok(terms.iter().filter(|term| !stands(term)).cloned().collect())
 }
 
