@@ -59,13 +59,11 @@ pub(super) fn over_many<T>(app: &App, remedy: &str, work: impl AsyncFnOnce() -> 
         let signals = Signals::listen(app.stop.clone())?;
         let done = work().await;
         release_all_if_stopped(app).await;
-        match app.stop.requested() {
-            None => Ok(done),
-            Some(_) => {
-                let message = "stopped by a signal; what was not reached is as it was";
-                Err(Failure::new(signals.exit(), "stopped", message).hint(remedy).retry())
-            }
+        if app.stop.requested().is_none() {
+            return Ok(done);
         }
+        let message = "stopped by a signal; what was not reached is as it was";
+        Err(Failure::new(signals.exit(), "stopped", message).hint(remedy).retry())
     });
     app.base.progress.finish();
     done

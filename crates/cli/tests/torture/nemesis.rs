@@ -176,13 +176,16 @@ impl Nemesis<'_> {
             self.chance.millis(100, lease)
         };
         let from = clock::now();
+        // Noted first, with its end: the process may meet another fault meanwhile.
+        let kind = if whole { "stop-tree" } else { "stop" };
+        let to = from + i64::try_from(time.as_millis()).expect("small");
+        self.world.running.note(driver, Fault { kind, from, to });
         let frozen: Vec<Process> =
             if whole { procs::tree(driver) } else { Process::of(driver).into_iter().collect() };
         for process in &frozen {
             process.signal(Signal::STOP);
         }
         pass(time);
-        self.note(driver, if whole { "stop-tree" } else { "stop" }, from);
         for process in &frozen {
             process.signal(Signal::CONT);
         }

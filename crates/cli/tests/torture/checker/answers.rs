@@ -80,7 +80,9 @@ fn codes(evidence: &Evidence<'_>, run: &Run, document: Option<&Value>, verdict: 
     let met = |kind: &str| run.faults.iter().any(|fault| fault.kind == kind);
     // Only those that move plans stay to tell what became of them, once they hold one.
     let holds = || evidence.seen.iter().any(|seen| seen.kind == "grant" && seen.pid == Some(run.pid.into()));
-    let moves = ["run", "plan", "recover", "prune"].iter().any(|word| run.words.get(1).is_some_and(|first| first == word));
+    let moves = ["run", "plan", "recover", "prune"]
+        .iter()
+        .any(|word| run.words.get(1).is_some_and(|first| first == word));
     let killed = met("kill") || (met("term") && !(moves && holds()));
     match run.exit {
         None if killed => {}
