@@ -7,7 +7,7 @@
 //! | variable | effect |
 //! |---|---|
 //! | `AGENTS_SABOTAGE=fence` | plan writes carry the fence of whoever holds the lock now |
-//! | `AGENTS_SABOTAGE=kill` | the loss of a lock ends no command |
+//! | `AGENTS_SABOTAGE=kill` | the loss of a lock ends no command: neither does its holder, nor the next |
 //! | `AGENTS_SABOTAGE=marker` | branches move without a marker |
 //! | `AGENTS_FAILPOINT=kill:N` | the process kills itself at the N-th step |
 //! | `AGENTS_FAILPOINT=stop:N:NAME` | it stops itself (SIGSTOP) at the N-th step of that name |

@@ -15,6 +15,7 @@ mod chance;
 mod checker;
 mod child;
 mod clock;
+mod doctored;
 mod drain;
 mod freeze;
 mod git;
@@ -72,8 +73,9 @@ type Part = fn(&Options) -> Vec<Report>;
 
 /// All parts that are asked for, at once: each has a world of its own.
 fn play(options: &Options) -> Vec<Report> {
-    let parts: [(&str, Part); 4] = [
+    let parts: [(&str, Part); 5] = [
         ("random", |options| vec![random::run(options)]),
+        ("doctored", |options| vec![doctored::run(options)]),
         ("scenes", scenes::run),
         ("t6", |options| vec![freeze::run(options)]),
         ("t8", |options| vec![steps::run(options)]),

@@ -166,7 +166,8 @@ impl Nemesis<'_> {
         }
     }
 
-    /// A driver alone, or with everything below it; most often beyond the end of its lease.
+    /// A driver alone, or with everything below it, or a git that it waits for; most often beyond
+    /// the end of its lease.
     fn freeze(&mut self, whole: bool) {
         let Some(driver) = self.victim() else { return };
         let lease = usize::try_from(TTL_MS).expect("small");
@@ -176,13 +177,25 @@ impl Nemesis<'_> {
             self.chance.millis(100, lease)
         };
         let from = clock::now();
-        let frozen: Vec<Process> =
-            if whole { procs::tree(driver) } else { Process::of(driver).into_iter().collect() };
+        let git = procs::tree(driver).into_iter().find(Process::is_git);
+        let git = git.filter(|_| !whole && self.chance.percent(50));
+        let kind = match (whole, &git) {
+            (true, _) => "stop-tree",
+            (false, None) => "stop",
+            (false, Some(_)) => "stop-git",
+        };
+        let to = from + i64::try_from(time.as_millis()).expect("small");
+        // Noted first, with its end: the process may meet another fault meanwhile.
+        self.world.running.note(driver, Fault { kind, from, to });
+        let frozen: Vec<Process> = if whole {
+            procs::tree(driver)
+        } else {
+            git.or_else(|| Process::of(driver)).into_iter().collect()
+        };
         for process in &frozen {
             process.signal(Signal::STOP);
         }
         pass(time);
-        self.note(driver, if whole { "stop-tree" } else { "stop" }, from);
         for process in &frozen {
             process.signal(Signal::CONT);
         }

@@ -8,7 +8,7 @@ pub(crate) const FAULTS: [&str; 7] = ["kill", "stop", "stop-tree", "term", "cloc
 /// The switches of the binary.
 pub(crate) const SABOTAGE: [&str; 3] = ["fence", "kill", "marker"];
 /// The parts of the program.
-const PARTS: [&str; 4] = ["random", "scenes", "t6", "t8"];
+const PARTS: [&str; 5] = ["random", "doctored", "scenes", "t6", "t8"];
 
 /// The arguments.
 #[derive(Debug, Clone)]

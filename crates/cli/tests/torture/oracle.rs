@@ -103,6 +103,11 @@ impl Oracle {
         self.connect().batch_execute(TRIGGERS).expect("the triggers are made");
     }
 
+    /// Changes what is stored, to show that it is noticed.
+    pub(crate) fn doctor(&self, statement: &str) {
+        self.connect().batch_execute(statement).expect("it is doctored");
+    }
+
     /// All that was seen, in order.
     pub(crate) fn seen(&self) -> Vec<Seen> {
         let query = "SELECT kind, key, owner, token, lock_owner, lock_token, pid, expires, seq FROM witness ORDER BY n";

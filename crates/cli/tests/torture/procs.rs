@@ -37,6 +37,11 @@ impl Process {
         line.split(|byte| *byte == 0).any(|part| part == word.as_bytes())
     }
 
+    /// Whether it is a git.
+    pub(crate) fn is_git(&self) -> bool {
+        fs::read_to_string(format!("/proc/{}/comm", self.pid)).is_ok_and(|name| name.trim() == "git")
+    }
+
     /// A variable of the environment that it was started with.
     pub(crate) fn variable(&self, name: &str) -> Option<String> {
         let all = fs::read(format!("/proc/{}/environ", self.pid)).ok()?;

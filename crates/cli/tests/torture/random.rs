@@ -14,7 +14,7 @@ use crate::world::World;
 /// Runs it; the report says what was violated.
 pub(crate) fn run(options: &Options) -> Report {
     let megabytes = 192 + options.duration().as_secs();
-    let world = World::new(options.seed, options.sabotage.as_deref(), Some(megabytes));
+    let world = World::new(options.seed, options.sabotage.as_deref(), Some(megabytes)).without_counters();
     let (hands, not_run) = nemesis::prepare(&world, &options.faults);
     let (over, calm) = (AtomicBool::new(false), AtomicBool::new(false));
     std::thread::scope(|scope| {

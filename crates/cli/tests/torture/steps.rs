@@ -83,7 +83,7 @@ fn crashes(options: &Options) -> (Vec<Crash>, usize) {
 }
 
 fn quiet_world(options: &Options) -> World {
-    let world = World::new(options.seed, None, None);
+    let world = World::new(options.seed, None, None).without_counters();
     world.tell(CALM, "");
     world
 }

@@ -25,13 +25,16 @@ impl Report {
         }
     }
 
-    /// For a part that has to go wrong: that it did is told, that it did not is a violation.
-    pub(crate) fn invert(&mut self, otherwise: &str) {
-        match self.violations.first() {
-            Some(seen) => self.lines.push(format!("seen, as it must be: {seen}")),
-            None => return self.violations.push(otherwise.to_owned()),
+    /// For a part that has to go wrong in these ways: that it did is told, that it did not is a
+    /// violation.
+    pub(crate) fn invert(&mut self, expected: &[&str]) {
+        let seen = std::mem::take(&mut self.violations);
+        for what in expected {
+            match seen.iter().find(|violation| violation.contains(what)) {
+                Some(seen) => self.lines.push(format!("seen, as it must be: {seen}")),
+                None => self.violations.push(format!("the checker did not see `{what}`")),
+            }
         }
-        self.violations.clear();
     }
 
     /// Prints it; whether it is well.

@@ -143,6 +143,14 @@ impl World {
         all
     }
 
+    /// Coverage counters of the thousands that run from here on go nowhere: one file for each would
+    /// fill the disk, and what they reach the other tests reach as well.
+    pub(crate) fn without_counters(self) -> Self {
+        let switch = ("LLVM_PROFILE_FILE".to_owned(), "/dev/null".to_owned());
+        self.switches.lock().expect("whole").extend([switch]);
+        self
+    }
+
     /// Runs a command that has to succeed, before anything goes wrong.
     fn must(&self, words: &[&str]) {
         let output = self.command(words).output().expect("the binary starts");

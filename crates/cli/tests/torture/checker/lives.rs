@@ -102,5 +102,5 @@ fn frozen(evidence: &Evidence<'_>, terms: &[Term], at: i64) -> bool {
     let Some(term) = terms.iter().rev().find(|term| term.to < at) else { return false };
     let runs = evidence.runs.iter().filter(|run| i64::from(run.pid) == term.pid);
     runs.flat_map(|run| &run.faults)
-        .any(|fault| fault.kind.starts_with("stop") && fault.from <= at && at <= fault.to + BEAT)
+        .any(|fault| ["stop", "stop-tree"].contains(&fault.kind) && fault.from <= at && at <= fault.to + BEAT)
 }

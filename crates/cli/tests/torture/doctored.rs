@@ -1,0 +1,124 @@
+//! Evidence that is doctored: after a run in which all is well, one thing after another is made to look
+//! as if it had gone wrong, and the checker must say so each time. What it cannot see it does not prove.
+
+use std::io::Write as _;
+
+use crate::checker;
+use crate::git;
+use crate::options::Options;
+use crate::runs::Run;
+use crate::summary::Report;
+use crate::world::World;
+
+/// What is done to the evidence, and what the checker must say then.
+type Doctoring = (&'static str, fn(&World, &str), &'static str);
+
+const DOCTORINGS: [Doctoring; 9] = [
+    (
+        "a token is granted twice",
+        |world, plan| {
+            let row = format!("INSERT INTO witness (kind, key, token) VALUES ('grant', 'plan/{plan}', 1)");
+            world.oracle.doctor(&row);
+        },
+        "token 1 after",
+    ),
+    (
+        "a row says what its log does not",
+        |world, plan| {
+            world.oracle.doctor(&format!("UPDATE plans SET strategy = 'another' WHERE id = '{plan}'"));
+        },
+        "T2 plan/",
+    ),
+    (
+        "an answer that is not in the log",
+        |world, plan| {
+            said(world, |run| run.out = run.out.replace("\"version\":1", "\"version\":99"), plan);
+        },
+        "which is not in the history",
+    ),
+    ("an answer from the past", |world, plan| said(world, |_| (), plan), "saw version 1, though"),
+    (
+        "words of the database",
+        |world, plan| {
+            said(world, |run| "error: database is locked".clone_into(&mut run.err), plan);
+        },
+        "T5",
+    ),
+    (
+        "two attempts at once",
+        |world, plan| {
+            let path = world.journal().join(plan);
+            let text = std::fs::read_to_string(&path).expect("a journal");
+            let last = text.lines().last().expect("a line").replacen(" 2 ", " 1 ", 1);
+            append(&path, &format!("{last}\n"));
+        },
+        "beside attempt",
+    ),
+    (
+        "a command without a lease",
+        |world, plan| {
+            append(&world.journal().join(plan), "1 1 1 beat\n");
+        },
+        "lived without a lease",
+    ),
+    (
+        "a marker that is gone",
+        |world, _| {
+            drop_refs(world, "refs/agents/landed/");
+        },
+        "has the marker None",
+    ),
+    (
+        "work that is gone",
+        |world, _| {
+            drop_refs(world, "refs/agents/");
+            drop_refs(world, "refs/heads/agents/");
+            git::must(&world.repository("api"), &["reset", "-q", "--hard", "main~1"]);
+        },
+        "is in no ref",
+    ),
+];
+
+/// Doctors the evidence of one plan, step by step.
+pub(crate) fn run(options: &Options) -> Report {
+    let world = World::new(options.seed, None, None);
+    world.tell(crate::child::CALM, "");
+    let made = world.run(&["plan", "use", "quick", "api"]);
+    let document = made.document().unwrap_or_default();
+    let plan = document["data"]["plan_id"].as_str().expect("a plan").to_owned();
+    world.run(&["plan", "execute", &plan]);
+    world.run(&["plan", "apply", &plan, "--yes"]);
+    let mut violations = checker::check(&world).violations;
+    for (what, doctor, expected) in DOCTORINGS {
+        doctor(&world, &plan);
+        if !checker::check(&world).violations.iter().any(|found| found.contains(expected)) {
+            violations.push(format!("doctored: {what}, and the checker did not say `{expected}`"));
+        }
+    }
+    let kept = world.end(options.keep || !violations.is_empty());
+    let mut report = Report::of("doctored evidence", &violations, kept);
+    report.lines.push(format!("{} kinds of it", DOCTORINGS.len()));
+    report
+}
+
+/// The answer that made the plan, amended, and given once more now.
+fn said(world: &World, amend: impl FnOnce(&mut Run), plan: &str) {
+    let now = crate::clock::now();
+    let mut runs = world.runs.lock().expect("whole");
+    let made = runs.iter().find(|run| run.out.contains(plan)).expect("it was made");
+    let mut again = Run { number: runs.len(), from: now, to: now, ..made.clone() };
+    amend(&mut again);
+    runs.push(again);
+}
+
+fn append(path: &std::path::Path, line: &str) {
+    let file = std::fs::OpenOptions::new().append(true).open(path);
+    file.expect("it is there").write_all(line.as_bytes()).expect("written");
+}
+
+fn drop_refs(world: &World, below: &str) {
+    let repository = world.repository("api");
+    for name in git::must(&repository, &["for-each-ref", "--format=%(refname)", below]).lines() {
+        git::must(&repository, &["update-ref", "-d", name]);
+    }
+}
