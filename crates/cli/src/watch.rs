@@ -3,10 +3,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use agents_application::Observer;
-use agents_domain::lock::HeldLock;
+use agents_domain::lock::{HeldLock, Standing};
 use agents_domain::plan::{Change, Plan};
 
-use crate::render::{Progress, event_line, rfc3339};
+use crate::render::{Progress, event_line, waiting_line};
 
 /// Passes transitions and waits on to the progress display; keeps warnings for the report.
 pub struct Watch {
@@ -33,17 +33,8 @@ impl Observer for Watch {
         self.progress.transition(&format!("plan {} {}{facts}", plan.id, plan.stage));
     }
 
-    fn waiting(&self, held: &HeldLock) {
-        let holder = &held.holder;
-        self.progress.transition(&format!(
-            "waiting for {}, held since {} by {} (pid {} on {}), doing: {}",
-            held.key,
-            rfc3339(held.acquired_at),
-            holder.user,
-            holder.pid,
-            holder.host,
-            holder.operation
-        ));
+    fn waiting(&self, standing: &Standing) {
+        self.progress.transition(&waiting_line(standing));
     }
 
     fn asked(&self, held: &HeldLock) {

@@ -62,6 +62,7 @@ impl Walk {
             service = service.with_locks(LockService::new(LockParts {
                 port: Arc::new(store.locks()),
                 heartbeat: Arc::new(store.heartbeat_locks()),
+                line: Arc::new(store.line()),
                 pulse: Arc::new(store.pulse()),
                 requests: Arc::new(store.requests()),
                 children: Arc::new(NoChildren),

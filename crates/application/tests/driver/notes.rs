@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 
 use agents_application::Observer;
-use agents_domain::lock::HeldLock;
+use agents_domain::lock::Standing;
 
 /// Remembers what a person would be told.
 #[derive(Default)]
@@ -16,8 +16,8 @@ impl Notes {
 }
 
 impl Observer for Notes {
-    fn waiting(&self, held: &HeldLock) {
-        self.warning(&format!("waiting for {}", held.key));
+    fn waiting(&self, standing: &Standing) {
+        self.warning(&format!("waiting for {}", standing.key));
     }
 
     fn warning(&self, text: &str) {

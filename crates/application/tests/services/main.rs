@@ -4,5 +4,6 @@ mod cutting;
 mod every_transition;
 mod fencing;
 mod holding;
+mod lining;
 mod support;
 mod waiting;

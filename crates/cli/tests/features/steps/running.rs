@@ -81,6 +81,8 @@ fn send(world: &mut World, who: String, signal: String) {
         "SIGTERM" => Signal::TERM,
         "SIGINT" => Signal::INT,
         "SIGKILL" => Signal::KILL,
+        "SIGSTOP" => Signal::STOP,
+        "SIGCONT" => Signal::CONT,
         other => panic!("no signal {other}"),
     };
     world.job(&who).signal(signal);
