@@ -26,7 +26,7 @@ pub enum LockCommand {
     },
     /// Say who holds a lock, who waits for it in which order, who lives, and what to do
     #[command(
-        after_help = "A lock that nobody holds is explained, too. A waiter that is dead, or that has not said for 10 s\nthat it waits still, is passed.\n\nExamples:\n  agents lock explain project/local/api\n  agents --json lock explain plan/01ARZ3NDEKTSV4RRFFQ69G5FAV"
+        after_help = "A lock that nobody holds is explained, too. A waiter that is dead, or that has not said for 10 s\nthat it waits still, is passed.\n\nExamples:\n  agents lock explain project/local/api\n  agents lock explain plan/01ARZ3NDEKTSV4RRFFQ69G5FAV --json"
     )]
     Explain {
         /// `plan/<ULID>` or `project/<name>`
