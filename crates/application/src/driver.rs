@@ -147,7 +147,8 @@ pub enum DriveError {
 /// # let (clock, ids) = (Arc::new(HandClock::default()), Arc::new(CountingIds::default()));
 /// # let (store, processes) = (MemoryStore::new(clock.clone()), Arc::new(Census::default().citizen(1)));
 /// # let locks = LockService::new(agents_application::lock_service::LockParts {
-/// #     port: store.locks(), heartbeat: store.locks(), pulse: store.pulse(), requests: store.requests(),
+/// #     port: store.locks(), heartbeat: store.locks(), line: store.line(), pulse: store.pulse(),
+/// #     requests: store.requests(),
 /// #     children: Arc::new(agents_domain::runner::NoChildren), owner: OwnerId::from(ids.ulid()),
 /// #     ttl: Ttl::default(), tick: LockService::TICK, processes: processes.clone(),
 /// #     clock: clock.clone(), ids: ids.clone(),

@@ -285,7 +285,9 @@ impl PlanLifecycleService {
         let (keys, operation) = (vec![LockKey::Plan(plan)], format!("plan {}", change.verb().as_str()));
         let guard = match self.locks.acquire(keys, &operation, Wait::No, &*self.observer).await {
             // A rival inside our hold: it is ours no longer.
-            Err(LockError::Conflict(_)) if outer.is_some() => return Err(LifecycleError::LeaseLost { plan }),
+            Err(LockError::Conflict(_) | LockError::Queued(_)) if outer.is_some() => {
+                return Err(LifecycleError::LeaseLost { plan });
+            }
             guard => guard.map_err(|source| not_held(plan, source))?,
         };
         let outcome = if outer.is_some_and(|token| Some(token) != guard.fence().token()) {

@@ -1,4 +1,4 @@
-//! Locks in use: acquiring, waiting, keeping alive, and giving back.
+//! Locks in use: acquiring, standing in line, keeping alive, and giving back.
 //!
 //! [`LockService`] binds a [`LockPort`], one owner and a lease length. It hands out
 //! [`LockGuard`]s; while one lives, the heartbeat thread renews its lease. The ports make one
@@ -13,6 +13,8 @@ mod acquire;
 mod guard;
 mod heartbeat;
 mod holds;
+mod place;
+mod queue;
 mod requests;
 
 use std::sync::{Arc, Once, OnceLock};
@@ -20,8 +22,8 @@ use std::time::Duration;
 
 use agents_domain::id::{Ids, OwnerId};
 use agents_domain::lock::{
-    AcquireRequest, FencingToken, HeldLock, Holder, Lease, Liveness, LockError, LockFilter, LockKey,
-    LockPort, NoopLock, Processes,
+    AcquireRequest, FencingToken, HeldLock, Holder, Lease, Line, LineView, Liveness, LockError, LockFilter,
+    LockKey, LockPort, NoopLock, Processes,
 };
 use agents_domain::plan::Opening;
 use agents_domain::request::{NoRequests, Pulse, Requests};
@@ -43,6 +45,8 @@ pub struct LockParts {
     /// The same store through a connection of its own, for the heartbeat thread. Each call should
     /// be over within a second, one way or the other.
     pub heartbeat: Arc<dyn LockPort>,
+    /// Where those who wait stand in line.
+    pub line: Arc<dyn Line>,
     /// What the heartbeat thread looks at, at each tick.
     pub pulse: Arc<dyn Pulse>,
     /// What is asked of holders.
@@ -88,6 +92,7 @@ pub struct LockParts {
 /// let locks = LockService::new(LockParts {
 ///     port: store.locks(),
 ///     heartbeat: store.locks(),
+///     line: store.line(),
 ///     pulse: store.pulse(),
 ///     requests: store.requests(),
 ///     children: Arc::new(agents_domain::runner::NoChildren),
@@ -141,9 +146,22 @@ impl LockService {
         let port: Arc<dyn LockPort> = Arc::new(NoopLock);
         let ttl = Ttl::default();
         let (heartbeat, tick, children) = (port.clone(), Self::TICK, Arc::new(NoChildren));
+        let line = Arc::new(NoopLock);
         let (pulse, requests) = (Arc::new(NoRequests), Arc::new(NoRequests));
-        let parts =
-            LockParts { port, heartbeat, pulse, requests, children, owner, ttl, tick, processes, clock, ids };
+        let parts = LockParts {
+            port,
+            heartbeat,
+            line,
+            pulse,
+            requests,
+            children,
+            owner,
+            ttl,
+            tick,
+            processes,
+            clock,
+            ids,
+        };
         Self::build(parts, false)
     }
 
@@ -202,6 +220,12 @@ impl LockService {
         self.inner.parts.port.list(filter).await
     }
 
+    /// Who holds that lock and who waits for it, at one moment.
+    pub async fn line_of(&self, key: &LockKey) -> Result<LineView, LockError> {
+        let view = self.inner.parts.line.look(std::slice::from_ref(key), None).await?;
+        view.ok_or_else(|| LockError::Unavailable { reason: "a first look that saw no change".to_owned() })
+    }
+
     /// How many locks are held beyond the end of their term.
     pub async fn count_stale(&self) -> Result<usize, LockError> {
         let filter = LockFilter { key: None, stale_only: true };
@@ -238,11 +262,12 @@ impl Inner {
             owner: self.parts.owner,
             ttl: self.parts.ttl,
             proven_dead: Vec::new(),
+            ticket: None,
+            dead_tickets: Vec::new(),
             holder: self.parts.processes.myself(operation),
         }
     }
 
-    /// A guard for leases that were asked for at that moment.
     /// Says once that nothing is fenced, when it begins to matter.
     fn confess(&self) {
         if !self.fenced {
@@ -250,6 +275,7 @@ impl Inner {
         }
     }
 
+    /// A guard for leases that were asked for at that moment.
     fn guard(self: &Arc<Self>, leases: Vec<Lease>, asked: BootInstant) -> LockGuard {
         self.holds.enter(&leases, asked);
         self.confess();

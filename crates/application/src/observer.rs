@@ -1,6 +1,6 @@
 //! What a person may want to see while a plan is driven.
 
-use agents_domain::lock::HeldLock;
+use agents_domain::lock::{HeldLock, Standing};
 use agents_domain::places::PlacesCensus;
 use agents_domain::plan::{Change, Plan};
 use agents_domain::reads::PlanView;
@@ -10,8 +10,9 @@ use agents_domain::time::Timestamp;
 pub trait Observer: Send + Sync {
     /// A transition is durable.
     fn transition(&self, _plan: &Plan, _change: &Change) {}
-    /// A lock that is waited for is held by another. Told once for each new holder.
-    fn waiting(&self, _held: &HeldLock) {}
+    /// A lock is waited for: who holds it, who comes first, which place in line. Told at first, and
+    /// again whenever holder or place change.
+    fn waiting(&self, _standing: &Standing) {}
     /// The holder of a lock was asked for something, and is waited for.
     fn asked(&self, _held: &HeldLock) {}
     /// A plan that is waited for is driven by nobody. Told once each time that it comes to that.

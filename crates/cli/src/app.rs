@@ -119,6 +119,7 @@ impl Base {
         let parts = LockParts {
             port: Arc::new(store.locks()),
             heartbeat: Arc::new(store.heartbeat_locks()),
+            line: Arc::new(store.line()),
             pulse: Arc::new(store.pulse()),
             requests: Arc::new(store.requests()),
             children: Arc::new(runner.clone()),

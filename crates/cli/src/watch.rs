@@ -3,13 +3,13 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use agents_application::Observer;
-use agents_domain::lock::HeldLock;
+use agents_domain::lock::{HeldLock, Standing};
 use agents_domain::places::PlacesCensus;
 use agents_domain::plan::{Change, Plan};
 use agents_domain::reads::PlanView;
 use agents_domain::time::Timestamp;
 
-use crate::render::{Progress, event_line, occupant_lines, places_line, rfc3339};
+use crate::render::{Progress, event_line, occupant_lines, places_line, rfc3339, waiting_line};
 
 /// Passes transitions and waits on to the progress display; keeps warnings for the report.
 pub struct Watch {
@@ -36,17 +36,8 @@ impl Observer for Watch {
         self.progress.transition(&format!("plan {} {}{facts}", plan.id, plan.stage));
     }
 
-    fn waiting(&self, held: &HeldLock) {
-        let holder = &held.holder;
-        self.progress.transition(&format!(
-            "waiting for {}, held since {} by {} (pid {} on {}), doing: {}",
-            held.key,
-            rfc3339(held.acquired_at),
-            holder.user,
-            holder.pid,
-            holder.host,
-            holder.operation
-        ));
+    fn waiting(&self, standing: &Standing) {
+        self.progress.transition(&waiting_line(standing));
     }
 
     fn asked(&self, held: &HeldLock) {

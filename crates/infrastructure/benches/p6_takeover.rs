@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use agents_application::{LockService, Observer, Wait};
 use agents_domain::catalogue::ProjectStore as _;
-use agents_domain::lock::{HeldLock, LockKey};
+use agents_domain::lock::{LockKey, Standing};
 use agents_domain::name::Name;
 use agents_domain::time::{Timestamp, Ttl};
 use agents_domain::workspace::Project;
@@ -56,7 +56,7 @@ fn project() -> Project {
 struct Aloud;
 
 impl Observer for Aloud {
-    fn waiting(&self, _held: &HeldLock) {
+    fn waiting(&self, _standing: &Standing) {
         say("waits");
         std::io::stdout().flush().ok();
     }

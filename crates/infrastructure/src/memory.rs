@@ -7,6 +7,7 @@
 //!
 //! ```text
 //! MemoryStore ──┬─ locks()    ─┐
+//!               ├─ line()     ─┤
 //!               ├─ plans()    ─┤
 //!               ├─ projects() ─┼──► one Mutex<State>, one clock, read inside the section
 //!               ├─ actions()  ─┤
@@ -19,6 +20,7 @@
 //! that mutex, so a critical section takes microseconds.
 
 mod catalogue;
+mod line;
 mod locks;
 mod plans;
 mod reads;
@@ -29,7 +31,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use agents_domain::catalogue::{ActionStore, ProjectStore, StoredAction};
 use agents_domain::id::{EventId, PlanId};
-use agents_domain::lock::LockPort;
+use agents_domain::lock::{Line, LockPort};
 use agents_domain::name::Name;
 use agents_domain::plan::PlanStore;
 use agents_domain::reads::PlanReads;
@@ -37,6 +39,7 @@ use agents_domain::request::{Pulse, Request, Requests};
 use agents_domain::time::{BootInstant, Clock, Timestamp};
 use agents_domain::workspace::Project;
 
+use self::line::LineTable;
 use self::locks::LockTable;
 use self::plans::PlanRow;
 
@@ -68,6 +71,7 @@ struct Shared {
 struct State {
     allow_unfenced: bool,
     locks: LockTable,
+    line: LineTable,
     plans: BTreeMap<PlanId, PlanRow>,
     /// Every event that was written, and of which plan.
     written: BTreeMap<EventId, PlanId>,
@@ -102,6 +106,11 @@ impl MemoryStore {
     /// Its locks.
     pub fn locks(&self) -> Arc<dyn LockPort> {
         Arc::new(locks::Locks(Arc::clone(&self.shared)))
+    }
+
+    /// The line of those who wait for its locks.
+    pub fn line(&self) -> Arc<dyn Line> {
+        Arc::new(line::MemoryLine(Arc::clone(&self.shared)))
     }
 
     /// Its plans and their logs.

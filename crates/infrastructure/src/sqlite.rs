@@ -6,7 +6,8 @@
 //! reads ──────────────────────────────── read connection      any time, one moment each
 //! plans, projects, actions, renewals ─┐
 //!                                     ├─ gate ─ durable       waits for the disk
-//! acquire, release ───────────────────┴─ gate ─ lease         does not (`connection.rs` says why)
+//! acquire, release, line ─────────────┴─ gate ─ lease         does not (`connection.rs` says why)
+//! looks of those who wait ──────────────── own           a read, many times a second
 //! heartbeat's locks ──────────────────── turn ─ own           passes the queue, no runtime
 //! heartbeat's look ─────────────────────────── own            a read, no runtime
 //! ```
@@ -21,6 +22,7 @@ mod failure;
 mod filesystem;
 mod gate;
 mod lane;
+mod line;
 mod locks;
 mod migrate;
 mod open;
@@ -49,6 +51,7 @@ use crate::store::ParseAction;
 
 pub use catalogue::{SqliteActions, SqliteProjects};
 pub use check::CheckReport;
+pub use line::SqliteLine;
 pub use locks::SqliteLocks;
 pub use migrate::{Adoption, DatabaseStatus, status};
 pub use open::{APPLICATION_ID, OpenError, SCHEMA_VERSION};
@@ -209,6 +212,17 @@ impl SqliteStore {
             leases: Arc::clone(&lane),
             renewals: Arc::clone(&lane),
             reads: lane,
+            clock: self.clock.clone(),
+        }
+    }
+
+    /// The line of those who wait for locks. Looks go over a connection of its own, opened by the
+    /// first of them.
+    pub fn line(&self) -> SqliteLine {
+        let place = self.reads.place();
+        SqliteLine {
+            writes: Arc::clone(&self.leases),
+            looks: Arc::new(Lane::new(Arc::clone(&self.site), Purpose::Read, place, None)),
             clock: self.clock.clone(),
         }
     }

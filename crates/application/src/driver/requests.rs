@@ -31,10 +31,16 @@ impl PhaseDriver {
     ) -> Result<Plan, DriveError> {
         let mut asked_at: Option<BootInstant> = None;
         loop {
-            let held = match self.lifecycle().hold(plan, "plan cancel", Wait::No).await {
+            let refused = match self.lifecycle().hold(plan, "plan cancel", Wait::No).await {
                 Ok(hold) => return self.cancel_held(plan, hold, reason, keep_landed).await,
-                Err(LifecycleError::Lock { source: LockError::Conflict(Conflict(held)), .. }) => held,
+                Err(LifecycleError::Lock { source, .. }) => source,
                 Err(error) => return Err(error.into()),
+            };
+            let held = match &refused {
+                LockError::Conflict(Conflict(held)) => Some(held.clone()),
+                // Free for a moment: whoever takes it next is asked.
+                LockError::Queued(_) => None,
+                _ => return Err(LifecycleError::Lock { plan, source: refused }.into()),
             };
             let now = self.parts.clock.boottime();
             if let Some(since) = asked_at {
@@ -43,13 +49,18 @@ impl PhaseDriver {
                     return Ok(found);
                 }
                 if now.since(since) >= self.parts.patience {
-                    return Err(DriveError::NoAnswer { plan, held });
+                    return Err(match held {
+                        Some(held) => DriveError::NoAnswer { plan, held },
+                        None => LifecycleError::Lock { plan, source: refused }.into(),
+                    });
                 }
             } else {
                 let wish = Wish::Cancel { keep_landed };
                 let locks = self.lifecycle().locks();
                 locks.ask(LockKey::Plan(plan), wish, reason.clone()).await.map_err(LifecycleError::from)?;
-                self.lifecycle().observer().asked(&held);
+                if let Some(held) = &held {
+                    self.lifecycle().observer().asked(held);
+                }
                 asked_at = Some(now);
             }
             tokio::select! {

@@ -1,20 +1,22 @@
-//! Acquiring: proofs of death, patience with the living, and waiting.
+//! Acquiring: proofs of death, and patience with the living. Waiting is in [`super::queue`].
 //!
 //! ```text
 //! one try:  look ── alive here but expired? give it min(TTL, 5 s) to renew, watched
 //!            │
-//!            └─► port.acquire ── conflict ── holder provably dead? → again, naming that term
-//!                                    └────── else: conflict (a rival) or wait (a queue)
+//!            └─► port.acquire ── held ────── holder provably dead? → again, naming that term
+//!                             │             else: conflict (a rival) or wait (a queue)
+//!                             └─ another's turn ── waiters provably dead? → again, naming them
+//!                                              else: conflict, or wait behind them
 //! ```
 //!
 //! Each try runs in a task of its own and goes on if the caller is dropped: see [`detached`].
-//! Waiting polls with jitter and holds nothing: no lock, no transaction, no connection.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use agents_domain::lock::{
-    AcquireRequest, Conflict, HeldLock, Lease, Liveness, LockError, LockFilter, LockKey, Term,
+    AcquireRequest, Conflict, HeldLock, Lease, Liveness, LockError, LockFilter, LockKey, Standing, Term,
+    TicketNumber,
 };
 use agents_domain::time::Ttl;
 
@@ -24,33 +26,46 @@ use crate::observer::Observer;
 /// After its lease ran out, a holder that is provably alive on this machine gets so long to renew
 /// it (`locks.md`, "Dead, alive, unknown"): after a suspend all wake together.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Between two looks at a lock that is waited for.
+/// Between two looks at what somebody else was asked for.
 const POLL: Duration = Duration::from_millis(100);
 
 /// What to do about a lock that another holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wait {
-    /// A rival: refuse at once.
+    /// A rival: refuse at once; also if nobody holds it but others stand in line.
     No,
-    /// A queue, for so long.
+    /// In line, for so long.
     AtMost(Duration),
-    /// A queue.
+    /// In line.
     Forever,
 }
 
 /// What a hold of the same process means to whoever asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Entry {
+pub(super) enum Entry {
     /// It is entered again.
     Again,
     /// It is in the way.
     Alone,
 }
 
+/// What somebody wants.
+#[derive(Debug, Clone)]
+pub(super) struct Wanted {
+    /// In the one order, each once.
+    pub(super) keys: Vec<LockKey>,
+    pub(super) operation: String,
+    pub(super) entry: Entry,
+}
+
 impl LockService {
-    /// Takes all keys or none, in the one order. A holder that is provably dead is replaced at
-    /// once. If the future is dropped, nothing stays held: a grant that comes all the same is given
-    /// back.
+    /// Takes all keys or none, in the one order; waits in line for them if told so. A holder that
+    /// is provably dead is replaced at once, a waiter that is provably dead is passed. If the future
+    /// is dropped, nothing stays held and nobody stays in line: a grant that comes all the same is
+    /// given back.
+    ///
+    /// Whoever waits for plans and for projects asks for them one after the other, plans first, and
+    /// for all projects at once: then nobody waits for ever.
     pub async fn acquire(
         &self,
         keys: Vec<LockKey>,
@@ -82,44 +97,35 @@ impl LockService {
         entry: Entry,
     ) -> Result<LockGuard, LockError> {
         let inner = &self.inner;
-        let started = inner.parts.clock.boottime();
-        let mut shown = None;
-        loop {
-            let conflict = match inner.try_acquire(&keys, operation, entry).await {
-                Err(LockError::Conflict(conflict)) => conflict,
-                outcome => return outcome,
-            };
-            let waited = inner.parts.clock.boottime().since(started);
-            let over = match wait {
-                Wait::No => true,
-                Wait::AtMost(limit) => waited >= limit,
-                Wait::Forever => false,
-            };
-            if over {
-                return Err(LockError::Conflict(conflict));
-            }
-            let term = (conflict.0.key.clone(), conflict.0.token);
-            if shown.as_ref() != Some(&term) {
-                observer.waiting(&conflict.0);
-                shown = Some(term);
-            }
-            inner.pause().await;
+        let mut wanted = Wanted { keys, operation: operation.to_owned(), entry };
+        wanted.keys.sort();
+        wanted.keys.dedup();
+        let refused = match inner.try_acquire(&wanted, None, Vec::new()).await {
+            Err(error @ (LockError::Conflict(_) | LockError::Queued(_))) => error,
+            outcome => return outcome,
+        };
+        match wait {
+            Wait::No | Wait::AtMost(Duration::ZERO) => Err(refused),
+            Wait::AtMost(limit) => inner.stand_in_line(wanted, Some(limit), observer).await,
+            Wait::Forever => inner.stand_in_line(wanted, None, observer).await,
         }
     }
 }
 
 impl Inner {
-    async fn try_acquire(
+    /// One try, with a place in the line or without one.
+    pub(super) async fn try_acquire(
         self: &Arc<Self>,
-        keys: &[LockKey],
-        operation: &str,
-        entry: Entry,
+        wanted: &Wanted,
+        ticket: Option<TicketNumber>,
+        dead_tickets: Vec<TicketNumber>,
     ) -> Result<LockGuard, LockError> {
-        let request = self.request(keys.to_vec(), operation);
+        let request = self.request(wanted.keys.clone(), &wanted.operation);
+        let request = AcquireRequest { ticket, dead_tickets, ..request };
         if self.fenced {
             self.spare_the_living(&request.keys).await?;
         }
-        detached(self.clone().ask(request, entry)).await
+        detached(self.clone().ask(request, wanted.entry)).await
     }
 
     /// One grant at a time in this process, so that a lock found to be our own is known to be on
@@ -155,9 +161,23 @@ impl Inner {
                     tracing::info!(key = %held.key, pid = held.holder.pid, "the holder is dead");
                     request.proven_dead.push(term);
                 }
+                Err(LockError::Queued(standing)) => {
+                    let dead = self.dead_ahead(&standing, &request.dead_tickets);
+                    if dead.is_empty() {
+                        return Err(LockError::Queued(standing));
+                    }
+                    request.dead_tickets.extend(dead);
+                }
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// Those who come first and are dead beyond doubt, as far as that is not said yet.
+    fn dead_ahead(&self, standing: &Standing, known: &[TicketNumber]) -> Vec<TicketNumber> {
+        let news = standing.ahead.iter().filter(|ticket| !known.contains(&ticket.number));
+        let dead = news.filter(|ticket| self.parts.processes.liveness(&ticket.holder) == Liveness::Dead);
+        dead.map(|ticket| ticket.number).collect()
     }
 
     /// This process itself as the one in the way.

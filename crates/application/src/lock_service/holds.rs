@@ -113,6 +113,11 @@ impl Holds {
         self.lock().contains_key(key)
     }
 
+    /// What this process holds.
+    pub(super) fn keys(&self) -> Vec<LockKey> {
+        self.lock().keys().cloned().collect()
+    }
+
     /// Whether that very term is held by a guard of this process.
     pub(super) fn books(&self, lease: &Lease) -> bool {
         self.lock().get(&lease.key).is_some_and(|hold| hold.token == lease.fence.token())

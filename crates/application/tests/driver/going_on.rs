@@ -89,7 +89,7 @@ async fn the_policy_of_an_action_repeats_the_attempt_from_where_it_began() {
         world.runner.on("execute", fails(code));
     }
     let order = world.order(|action| {
-        let policy = agents_domain::action::RetryPolicy { max_attempts: 2, on_exit: vec![9] };
+        let policy = agents_domain::action::RetryPolicy { max_attempts: 2, on_exit: vec![9], backoff: None };
         action.execute.retry = Some(policy);
     });
     let process = world.process(1);

@@ -114,6 +114,7 @@ impl World {
         let locks = LockService::new(LockParts {
             heartbeat: ports.heartbeat,
             port: ports.locks,
+            line: self.store.line(),
             pulse: self.store.pulse(),
             requests: self.store.requests(),
             children: Arc::new(self.runner.clone()),

@@ -126,6 +126,8 @@ async fn of_several_keys_only_those_on_no_book_are_asked_for_anew() {
         owner: ada.owner(),
         ttl: Ttl::default(),
         proven_dead: Vec::new(),
+        ticket: None,
+        dead_tickets: Vec::new(),
         holder: ada.myself("test"),
     };
     let stray = world.store.locks().acquire(&stray).await.expect("free").remove(0);

@@ -10,7 +10,8 @@ use std::sync::{Arc, Mutex};
 use agents_application::{LifecycleError, LockService, PlanLifecycleService};
 use agents_domain::id::{IntentId, OwnerId, PlanId};
 use agents_domain::lock::{
-    Conflict, Fence, FencingToken, HeldLock, Lease, LockError, LockKey, MockLockPort, Processes, Release,
+    Conflict, Fence, FencingToken, HeldLock, Lease, LockError, LockKey, MockLockPort, NoopLock, Processes,
+    Release,
 };
 use agents_domain::name::Name;
 use agents_domain::oid::Oid;
@@ -211,6 +212,7 @@ fn stage(
     let locks = LockService::new(agents_application::lock_service::LockParts {
         port: Arc::new(port(&trace, owner)),
         heartbeat: Arc::new(MockLockPort::new()),
+        line: Arc::new(NoopLock),
         pulse: Arc::new(NoRequests),
         requests: Arc::new(NoRequests),
         children: Arc::new(NoChildren),

@@ -69,6 +69,7 @@ fn service(world: &World, heartbeat: Arc<dyn LockPort>, tick: Duration, told: To
     LockService::new(LockParts {
         port: world.store.locks(),
         heartbeat,
+        line: world.store.line(),
         pulse: world.store.pulse(),
         requests: world.store.requests(),
         children: Arc::new(told),

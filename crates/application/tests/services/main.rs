@@ -4,6 +4,7 @@ mod cutting;
 mod every_transition;
 mod fencing;
 mod holding;
+mod lining;
 mod support;
 mod vigil;
 mod waiting;

@@ -9,7 +9,7 @@ use agents_application::lock_service::LockParts;
 use agents_application::{LockService, Observer, Order, PlanLifecycleService};
 use agents_domain::action::{Action, ApplySpec, Automation, PhaseSpec, Program, WorktreeSpec};
 use agents_domain::id::{Ids, OwnerId, PlanId};
-use agents_domain::lock::{HeldLock, Holder, Liveness, LockKey, LockPort, Processes};
+use agents_domain::lock::{Holder, Liveness, LockKey, LockPort, Processes, Standing, Ticket, TicketRequest};
 use agents_domain::name::Name;
 use agents_domain::plan::Definition;
 use agents_domain::runner::NoChildren;
@@ -58,8 +58,10 @@ impl Processes for Citizen {
 pub(crate) struct Notes(pub(crate) Mutex<Vec<String>>);
 
 impl Observer for Notes {
-    fn waiting(&self, held: &HeldLock) {
-        self.0.lock().expect("unpoisoned").push(format!("{} by {}", held.key, held.holder.pid));
+    fn waiting(&self, standing: &Standing) {
+        let holder = standing.held.as_ref().map_or(0, |held| held.holder.pid);
+        let note = format!("{} by {holder}, place {}", standing.key, standing.position());
+        self.0.lock().expect("unpoisoned").push(note);
     }
 
     fn warning(&self, text: &str) {
@@ -105,6 +107,7 @@ impl World {
         LockService::new(LockParts {
             port,
             heartbeat,
+            line: self.store.line(),
             pulse: self.store.pulse(),
             requests: self.store.requests(),
             children: Arc::new(NoChildren),
@@ -123,6 +126,14 @@ impl World {
         let clock: Arc<dyn Clock> = self.clock.clone();
         PlanLifecycleService::new(self.store.plans(), clock, self.ids.clone(), self.processes(pid))
             .with_locks(self.locks(pid))
+    }
+
+    /// A ticket of a process that does nothing for it.
+    pub(crate) async fn stray_ticket(&self, pid: u32, key: &LockKey) {
+        let owner = OwnerId::from(self.ids.ulid());
+        let holder = self.processes(pid).myself("test");
+        let request = TicketRequest { keys: vec![key.clone()], owner, life: Ticket::LIFE, holder };
+        self.store.line().take(&request).await.expect("a ticket");
     }
 
     /// A plan that nobody holds.

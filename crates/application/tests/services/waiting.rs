@@ -25,7 +25,7 @@ async fn a_queue_gets_the_lock_when_it_is_free() {
     }
     guard.release().await.expect("released");
     waiting.await.expect("no panic").expect("granted").release().await.expect("released");
-    assert_eq!(*notes.0.lock().expect("unpoisoned"), [format!("{key} by 1")], "told once");
+    assert_eq!(*notes.0.lock().expect("unpoisoned"), [format!("{key} by 1, place 1")], "told once");
 }
 
 #[tokio::test(start_paused = true)]
@@ -41,7 +41,7 @@ async fn a_bounded_wait_ends() {
         tokio::task::yield_now().await;
     }
     world.clock.advance(Duration::from_secs(7));
-    assert!(matches!(waiting.await.expect("no panic"), Err(LockError::Conflict(_))));
+    assert!(matches!(waiting.await.expect("no panic"), Err(LockError::Queued(_))));
     guard.release().await.expect("released");
 }
 

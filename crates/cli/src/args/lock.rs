@@ -24,6 +24,15 @@ pub enum LockCommand {
         #[arg(value_name = "KEY", value_parser = LockKey::parse)]
         key: LockKey,
     },
+    /// Say who holds a lock, who waits for it in which order, who lives, and what to do
+    #[command(
+        after_help = "A lock that nobody holds is explained, too. A waiter that is dead, or that has not said for 10 s\nthat it waits still, is passed.\n\nExamples:\n  agents lock explain project/local/api\n  agents lock explain plan/01ARZ3NDEKTSV4RRFFQ69G5FAV --json"
+    )]
+    Explain {
+        /// `plan/<ULID>` or `project/<name>`
+        #[arg(value_name = "KEY", value_parser = LockKey::parse)]
+        key: LockKey,
+    },
     /// Ask the holder of a lock to let go; take the lock if that holder is gone
     #[command(
         after_help = "A holder that lives stops what it runs, records that, and lets go. One that is dead, or whose\nlease has run out, loses the lock at once. --force takes it from one that lives: its commands and\nthose of the next holder may then overlap.\n\nExamples:\n  agents lock break project/local/api --token 7 --reason \"stuck since noon\""
@@ -54,6 +63,7 @@ impl LockCommand {
         match self {
             Self::List { .. } => "lock.list",
             Self::Show { .. } => "lock.show",
+            Self::Explain { .. } => "lock.explain",
             Self::Break(_) => "lock.break",
         }
     }

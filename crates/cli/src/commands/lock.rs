@@ -9,13 +9,14 @@ use crate::args::lock::{BreakArgs, LockCommand};
 use crate::commands::resolve;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::render::{Body, Report, lock_report, locks_report};
+use crate::render::{Body, Explanation, Report, explain_report, lock_report, locks_report};
 
 /// Runs one of them.
 pub fn lock(app: &App, command: &LockCommand) -> Result<Report, Failure> {
     match command {
         LockCommand::List { stale } => list(app, *stale),
         LockCommand::Show { key } => show(app, key),
+        LockCommand::Explain { key } => explain(app, key),
         LockCommand::Break(args) => break_lock(app, args),
     }
 }
@@ -32,6 +33,16 @@ fn show(app: &App, key: &LockKey) -> Result<Report, Failure> {
         Failure::not_found("not_held", format!("nobody holds {key}")).hint("agents lock list")
     })?;
     Ok(lock_report(lock, &|holder| app.liveness(holder), app.now()))
+}
+
+fn explain(app: &App, key: &LockKey) -> Result<Report, Failure> {
+    let (view, requests) = app.block_on(async {
+        let view = app.locks().line_of(key).await?;
+        Ok::<_, Failure>((view, app.locks().open_requests(key).await?))
+    })?;
+    let explained =
+        Explanation { key: key.clone(), view, requests, myself: app.locks().myself("lock explain") };
+    Ok(explain_report(&explained, &|holder| app.liveness(holder), app.now()))
 }
 
 fn break_lock(app: &App, args: &BreakArgs) -> Result<Report, Failure> {

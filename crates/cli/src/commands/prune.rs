@@ -86,9 +86,10 @@ impl Tally {
             PruneError::Lifecycle(LifecycleError::NoSuchPlan { .. }) => {
                 ("unknown", "this database has no such plan; what it left is not touched".to_owned())
             }
-            PruneError::Lifecycle(LifecycleError::Lock { source: LockError::Conflict { .. }, .. }) => {
-                ("held", "another process holds it; left alone".to_owned())
-            }
+            PruneError::Lifecycle(LifecycleError::Lock {
+                source: LockError::Conflict { .. } | LockError::Queued(_),
+                ..
+            }) => ("held", "another process holds it; left alone".to_owned()),
             error => {
                 self.failed += 1;
                 ("failed", error.to_string())

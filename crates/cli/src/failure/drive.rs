@@ -55,6 +55,7 @@ impl Failure {
     fn of_lock(error: LockError, locked: Locked<'_>) -> Self {
         match error {
             LockError::Conflict(Conflict(held)) => locked(&held),
+            LockError::Queued(standing) => Self::queued(&standing, locked),
             error => error.into(),
         }
     }

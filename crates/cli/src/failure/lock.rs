@@ -1,10 +1,10 @@
 //! Failures of locks: who is in the way, and what to do about it.
 
-use agents_domain::lock::{Conflict, HeldLock, Liveness, LockError};
+use agents_domain::lock::{Conflict, HeldLock, Liveness, LockError, LockKey, Standing};
 
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::render::{lock_details, rfc3339};
+use crate::render::{holder_words, lock_details, rfc3339, turn_details};
 
 impl Failure {
     /// A lock that another process holds: who, doing what, since when, until when.
@@ -19,10 +19,35 @@ impl Failure {
                 holder.user, holder.pid, holder.host, holder.operation
             ))
             .cause(format!("since {}, {until} {}", rfc3339(lock.acquired_at), rfc3339(lock.expires_at)))
-            .hint(format!("look: `agents lock show {key}`"))
+            .hint(format!("look: `agents lock explain {key}`, or in short `agents lock show {key}`"))
             .detail(lock_details(lock, liveness))
             .retry();
         if ended { failure.hint("take over what its holder left: `agents recover`") } else { failure }
+    }
+}
+
+impl Failure {
+    /// Others come first, or the wait in line took too long: who holds, who is ahead, which place.
+    /// `locked` says it of the holder, if there is one.
+    pub fn queued(standing: &Standing, locked: impl FnOnce(&HeldLock) -> Self) -> Self {
+        let key = &standing.key;
+        let failure = standing.held.as_ref().map_or_else(|| Self::not_our_turn(key), locked);
+        let since =
+            standing.since.map_or_else(String::new, |since| format!(", waiting since {}", rfc3339(since)));
+        let place = format!("place {} in line{since}", standing.position());
+        let ahead = standing.ahead.iter().map(|ticket| {
+            format!("ahead: {}, waiting since {}", holder_words(&ticket.holder), rfc3339(ticket.since))
+        });
+        let details = turn_details(standing, failure.details.as_deref());
+        ahead.fold(failure.cause(place), Self::cause).detail(details)
+    }
+
+    fn not_our_turn(key: &LockKey) -> Self {
+        let message = format!("{} {} is not ours to take yet", key.resource_type(), key.resource_id());
+        Self::new(Exit::Conflict, "lock_conflict", message)
+            .cause("nobody holds it, but others wait in line for it")
+            .hint(format!("who waits for it: `agents lock explain {key}`"))
+            .retry()
     }
 }
 
@@ -37,6 +62,9 @@ impl From<LockError> for Failure {
     fn from(error: LockError) -> Self {
         match error {
             LockError::Conflict(conflict) => conflict.into(),
+            LockError::Queued(standing) => {
+                Self::queued(&standing, |held| Self::locked(held, Liveness::Unknown))
+            }
             LockError::NoSuchLock { .. } => {
                 Self::not_found("no_such_lock", error.to_string()).hint("agents lock list")
             }
@@ -75,6 +103,30 @@ mod tests {
             })
         );
         assert_eq!((failure.exit, failure.retryable, failure.hints.len()), (Exit::Conflict, true, 1));
+    }
+
+    #[test]
+    fn who_stands_in_line_is_told_who_comes_first_and_at_which_place() {
+        let standing = samples::standing();
+        let failure: Failure = LockError::Queued(Box::new(standing.clone())).into();
+        assert_eq!(failure.message, "plan 01ARZ3NDEKTSV4RRFFQ69G5FAV is locked");
+        assert!(
+            failure.causes.contains(&"place 2 in line, waiting since 2026-01-02T03:04:05.678Z".to_owned())
+        );
+        assert!(
+            failure.causes.iter().any(|cause| cause.starts_with("ahead: ada (pid 4711 on box), doing: "))
+        );
+        let details = failure.details.expect("given");
+        assert_eq!((&details["position"], &details["ahead"][0]["ticket"]), (&json!(2), &json!(6)));
+        assert_eq!(details["holder"]["pid"], 4711);
+        let free = Failure::from(LockError::Queued(Box::new(Standing { held: None, ..standing })));
+        assert_eq!((free.exit, free.code, free.retryable), (Exit::Conflict, "lock_conflict", true));
+        assert!(free.message.ends_with("is not ours to take yet"), "{}", free.message);
+        let details = free.details.expect("given");
+        assert!(details["holder"].is_null() && details["key"] == "plan/01ARZ3NDEKTSV4RRFFQ69G5FAV");
+        for hint in free.hints {
+            crate::remedy::check_hint(&hint).expect("parses");
+        }
     }
 
     #[test]

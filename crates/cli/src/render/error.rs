@@ -54,7 +54,7 @@ mod tests {
 error: plan 01ARZ3NDEKTSV4RRFFQ69G5FAV is locked
   held by ada (pid 4711 on box, alive), doing: plan execute
   since 2026-01-02T03:04:05.678Z, until 2026-01-02T03:09:05.678Z
-help: look: `agents lock show plan/01ARZ3NDEKTSV4RRFFQ69G5FAV`
+help: look: `agents lock explain plan/01ARZ3NDEKTSV4RRFFQ69G5FAV`, or in short `agents lock show plan/01ARZ3NDEKTSV4RRFFQ69G5FAV`
 ";
         assert_eq!(text, expected);
     }

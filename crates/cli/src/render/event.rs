@@ -181,7 +181,8 @@ pub fn events_report(events: &[Event], requests: &[Request], now: Timestamp) -> 
 }
 
 /// One request to the holder of a lock.
-fn request_view(request: &Request) -> Value {
+/// One request to the holder of a lock.
+pub fn request_view(request: &Request) -> Value {
     let (wish, token) = match request.wish {
         Wish::Cancel { .. } => ("cancel", None),
         Wish::LetGo { token } => ("break", Some(token.value())),

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::render::{Body, Grid, LivenessOf, Report, relative, rfc3339};
 
-fn holder_view(holder: &Holder, liveness: Liveness) -> Value {
+pub(super) fn holder_view(holder: &Holder, liveness: Liveness) -> Value {
     json!({
         "host": holder.host,
         "pid": holder.pid,
@@ -52,6 +52,12 @@ pub(super) fn lock_of_plan(lock: &HeldLock, liveness: LivenessOf<'_>) -> Value {
         "stale": lock.stale,
         "holder": holder_view(&lock.holder, liveness(&lock.holder)),
     })
+}
+
+/// A process and what it does, on one line.
+pub fn holder_words(holder: &Holder) -> String {
+    let Holder { user, pid, host, operation, .. } = holder;
+    format!("{user} (pid {pid} on {host}), doing: {operation}")
 }
 
 /// Who holds a lock, on one line.

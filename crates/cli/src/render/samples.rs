@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use agents_domain::action::Automation;
 use agents_domain::id::{EventId, IntentId, OwnerId, PlanId};
-use agents_domain::lock::{FencingToken, HeldLock, Holder, LockKey, LockRecord};
+use agents_domain::lock::{
+    FencingToken, HeldLock, Holder, LockKey, LockRecord, Standing, Ticket, TicketNumber,
+};
 use agents_domain::name::Name;
 use agents_domain::oid::Oid;
 use agents_domain::places::{Occupant, PlacesCensus};
@@ -72,6 +74,19 @@ pub fn held() -> HeldLock {
         stale: false,
         holder: holder(),
     }
+}
+
+/// Somebody at place 6 of the line for the plan.
+pub fn ticket() -> Ticket {
+    let number = TicketNumber::from_storage(6);
+    let keys = vec![LockKey::Plan(plan_id())];
+    Ticket { number, owner: owner(), keys, since: THEN, over: false, holder: holder() }
+}
+
+/// Second in line for the plan, which is held.
+pub fn standing() -> Standing {
+    let (key, ticket) = (LockKey::Plan(plan_id()), Some(TicketNumber::from_storage(7)));
+    Standing { key, held: Some(held()), ahead: vec![self::ticket()], ticket, since: Some(THEN) }
 }
 
 /// What the plan was made of.

@@ -14,7 +14,7 @@ use agents_application::{LifecycleError, LockGuard, LockService, Order, PlanLife
 use agents_domain::action::Automation;
 use agents_domain::id::{Ids, OwnerId, PlanId};
 use agents_domain::lock::{
-    Fence, HeldLock, Holder, Liveness, LockError, LockFilter, LockKey, LockPort, Processes,
+    Fence, HeldLock, Holder, Liveness, LockError, LockFilter, LockKey, LockPort, NoopLock, Processes,
 };
 use agents_domain::name::Name;
 use agents_domain::plan::{Change, CommitOutcome, Definition, Event, Plan, PlanStore, PlanWrite, Step, next};
@@ -120,6 +120,7 @@ impl Drivers {
             let locks = LockService::new(LockParts {
                 port: self.store.locks.clone(),
                 heartbeat: self.store.locks.clone(),
+                line: Arc::new(NoopLock),
                 pulse: Arc::new(NoRequests),
                 requests: Arc::new(NoRequests),
                 children: Arc::new(NoChildren),

@@ -1,10 +1,13 @@
 //! The lock that locks nothing: for tests, and for embedders whose store is theirs alone.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 
 use crate::id::OwnerId;
 use crate::lock::{
-    AcquireRequest, Fence, HeldLock, Lease, LockError, LockFilter, LockPort, Release, Renewal, Term,
+    AcquireRequest, Fence, HeldLock, Lease, Line, LineView, LockError, LockFilter, LockKey, LockPort, Mark,
+    Release, Renewal, Term, TicketNumber, TicketRequest,
 };
 use crate::time::{Timestamp, Ttl};
 
@@ -46,5 +49,25 @@ impl LockPort for NoopLock {
 
     async fn list(&self, _filter: &LockFilter) -> Result<Vec<HeldLock>, LockError> {
         Ok(Vec::new())
+    }
+}
+
+/// Nobody ever waits.
+#[async_trait]
+impl Line for NoopLock {
+    async fn take(&self, _request: &TicketRequest) -> Result<TicketNumber, LockError> {
+        Ok(TicketNumber::from_storage(0))
+    }
+
+    async fn renew(&self, _: OwnerId, _: TicketNumber, _: Duration) -> Result<bool, LockError> {
+        Ok(true)
+    }
+
+    async fn leave(&self, _owner: OwnerId, _number: TicketNumber) -> Result<bool, LockError> {
+        Ok(true)
+    }
+
+    async fn look(&self, _keys: &[LockKey], _seen: Option<Mark>) -> Result<Option<LineView>, LockError> {
+        Ok(Some(LineView { mark: Mark::from_storage(0), held: Vec::new(), line: Vec::new() }))
     }
 }

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use thiserror::Error;
 
 use crate::id::OwnerId;
-use crate::lock::{FencingToken, Holder, Lease, LockKey};
+use crate::lock::{FencingToken, Holder, Lease, LockKey, Standing, TicketNumber};
 use crate::time::{Timestamp, Ttl};
 
 /// A key at a token: one term of one lock.
@@ -21,6 +21,11 @@ pub struct AcquireRequest {
     pub ttl: Ttl,
     /// Terms whose holders are dead beyond doubt; each counts only at that very token.
     pub proven_dead: Vec<Term>,
+    /// The place in the line that has come to its turn; used up by the grant. Without one nobody
+    /// passes a line ([`Passage`](crate::lock::Passage)).
+    pub ticket: Option<TicketNumber>,
+    /// Tickets whose waiters are dead beyond doubt: they keep nobody back.
+    pub dead_tickets: Vec<TicketNumber>,
     /// What is recorded of the asker, for people and for proofs of death.
     pub holder: Holder,
 }
@@ -55,6 +60,10 @@ pub enum LockError {
     /// Another owner holds one of the keys. Nothing was taken.
     #[error("the lock {}", .0)]
     Conflict(Conflict),
+    /// Others wait for one of the keys and come first; or the wait in the line took too long.
+    /// Nothing was taken.
+    #[error("{}", .0)]
+    Queued(Box<Standing>),
     /// There is no such plan or project, so no lock either. Nothing was taken.
     #[error("there is no lock {key}")]
     NoSuchLock {
@@ -110,8 +119,9 @@ pub struct LockFilter {
 pub trait LockPort: Send + Sync {
     /// Takes all keys or none. Free, expired, or proven dead and still at that token: granted at
     /// a new token. Held by the same owner: granted again at the same token, never shortened.
-    /// A lost race is a [`LockError::Conflict`]. If the process dies right after, the locks stay
-    /// until their term ends or its death is proved.
+    /// A lost race is a [`LockError::Conflict`]. Grantable, but others come first in the line:
+    /// [`LockError::Queued`]; a grant uses up the ticket, and removes those it has passed. If the
+    /// process dies right after, the locks stay until their term ends or its death is proved.
     async fn acquire(&self, request: &AcquireRequest) -> Result<Vec<Lease>, LockError>;
 
     /// Extends those terms only, in one statement, and says of each what became of it, in the
@@ -122,7 +132,8 @@ pub trait LockPort: Send + Sync {
     /// Ends one term if it is still this owner's at this token. Repeating it is harmless.
     async fn release(&self, owner: OwnerId, term: &Term) -> Result<Release, LockError>;
 
-    /// Ends all terms of an owner in one statement; returns how many there were.
+    /// Ends all terms of an owner in one statement, and its waiting; returns how many terms there
+    /// were.
     async fn release_all_for_owner(&self, owner: OwnerId) -> Result<u64, LockError>;
 
     /// Ends a term whoever holds it, for people; refused ([`Release::NotHeld`]) if the token has

@@ -31,6 +31,7 @@ pub(crate) fn locks(store: &SqliteStore, clock: Arc<dyn Clock>, ttl: Ttl, tick: 
     LockService::new(LockParts {
         port: Arc::new(store.locks()),
         heartbeat: Arc::new(store.heartbeat_locks()),
+        line: Arc::new(store.line()),
         pulse: Arc::new(store.pulse()),
         requests: Arc::new(store.requests()),
         children: Arc::new(NoChildren),

@@ -15,6 +15,7 @@ use agents_domain::lock::{
 use agents_domain::time::{BootInstant, Timestamp, Ttl};
 use async_trait::async_trait;
 
+use super::line::LineTable;
 use super::{Moment, Shared};
 
 /// The port to the table.
@@ -119,10 +120,27 @@ impl LockTable {
         self.0.get(key).is_some_and(|row| row.record.is_term(owner, token))
     }
 
-    /// All or none: decides on every key in order before it writes the first.
-    pub(super) fn acquire(&mut self, request: &AcquireRequest, now: Moment) -> Result<Vec<Lease>, LockError> {
+    /// Whether there is such a lock.
+    pub(super) fn has(&self, key: &LockKey) -> bool {
+        self.0.contains_key(key)
+    }
+
+    fn held_by(&self, owner: OwnerId) -> Vec<LockKey> {
+        let its = |row: &LockRow| row.record.tenure().is_some_and(|tenure| tenure.owner == owner);
+        self.0.iter().filter(|(_, row)| its(row)).map(|(key, _)| key.clone()).collect()
+    }
+
+    /// All or none: decides on every key in order, and then on the turn, before it writes the first.
+    pub(super) fn acquire(
+        &mut self,
+        line: &mut LineTable,
+        request: &AcquireRequest,
+        now: Moment,
+    ) -> Result<Vec<Lease>, LockError> {
         let keys: BTreeSet<&LockKey> = request.keys.iter().collect();
         let grants = keys.iter().map(|key| self.decide(key, request, now)).collect::<Result<Vec<_>, _>>()?;
+        let passed = line.turn(request, &self.held_by(request.owner), now)?;
+        line.granted(request, &passed);
         let granted = keys.into_iter().zip(grants);
         Ok(granted
             .filter_map(|(key, grant)| Some(self.0.get_mut(key)?.grant(key, &grant, request, now)))
@@ -168,7 +186,7 @@ impl LockTable {
 #[async_trait]
 impl LockPort for Locks {
     async fn acquire(&self, request: &AcquireRequest) -> Result<Vec<Lease>, LockError> {
-        self.0.critical(|state, now| state.locks.acquire(request, now))
+        self.0.critical(|state, now| state.locks.acquire(&mut state.line, request, now))
     }
 
     async fn renew(&self, owner: OwnerId, terms: &[Term], ttl: Ttl) -> Result<Vec<Renewal>, LockError> {
@@ -182,7 +200,10 @@ impl LockPort for Locks {
     }
 
     async fn release_all_for_owner(&self, owner: OwnerId) -> Result<u64, LockError> {
-        self.0.critical(|state, _| Ok(state.locks.release_all(owner)))
+        self.0.critical(|state, _| {
+            state.line.leave_all(owner);
+            Ok(state.locks.release_all(owner))
+        })
     }
 
     async fn evict(&self, term: &Term, by: OwnerId, reason: &str) -> Result<Release, LockError> {

@@ -78,7 +78,7 @@ impl State {
             });
         };
         let request = AcquireRequest { keys: vec![key], ..request.clone() };
-        match self.locks.acquire(&request, now).map(|mut leases| leases.pop()) {
+        match self.locks.acquire(&mut self.line, &request, now).map(|mut leases| leases.pop()) {
             Ok(Some(lease)) => Ok(lease),
             Err(LockError::Conflict(rival)) => {
                 Err(taken(&format!("the lock {}", rival.0.key), rival.0.owner.as_str()))

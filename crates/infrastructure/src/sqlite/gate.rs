@@ -27,18 +27,21 @@
 //! should somebody delete the lock files, at worst two writers meet at SQLite's busy timeout.
 //!
 //! Waiting is bounded. `flock` knows no timeout, so the first try does not wait, and after that a
-//! helper thread waits and hands the file over. One who gives up leaves the helper behind; when
-//! its turn comes at last, nobody receives it, and the file closes.
+//! helper thread waits and hands the file over; one for each gate, however often somebody gives up
+//! (`gate/helper.rs`).
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
-use std::thread;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::sqlite::process;
+
+mod helper;
+
+use helper::{Helper, Waited};
 
 /// How one enters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +58,8 @@ pub(crate) struct Gate {
     queue: PathBuf,
     turn: PathBuf,
     bound: Duration,
+    /// By the queue, and past it.
+    helpers: [Arc<Helper>; 2],
 }
 
 /// A lock file that is held, until dropped; the one named `turn` is the right to write.
@@ -76,7 +81,7 @@ impl Gate {
             path.push(suffix);
             PathBuf::from(path)
         };
-        Self { queue: beside("-queue"), turn: beside("-turn"), bound }
+        Self { queue: beside("-queue"), turn: beside("-turn"), bound, helpers: Default::default() }
     }
 
     /// Waits for the turn. The error is a sentence that names who is in the way.
@@ -86,17 +91,14 @@ impl Gate {
             Ok(None) => {}
             Err(error) => return Err(self.broken(&error)),
         }
-        let (hand_over, receive) = mpsc::channel();
-        let gate = self.clone();
-        let helper = move || {
-            // Nobody receives it any more: the turn ends here.
-            let _ = hand_over.send(gate.wait(entrance));
-        };
-        let spawned = thread::Builder::new().name("sqlite-gate".to_owned()).spawn(helper);
-        spawned.map_err(|error| self.broken(&error))?;
-        match receive.recv_timeout(self.bound) {
-            Ok(entered) => entered.map_err(|error| self.broken(&error)),
-            Err(_) => Err(self.blocked()),
+        let [ordinary, heartbeat] = &self.helpers;
+        let helper = if entrance == Entrance::Ordinary { ordinary } else { heartbeat };
+        let (queue, turn) = (self.queue.clone(), self.turn.clone());
+        let queue = (entrance == Entrance::Ordinary).then_some(queue);
+        match helper.wait(self.bound, move || wait(queue.as_deref(), &turn)) {
+            Ok(Waited::Arrived(entered)) => entered.map_err(|error| self.broken(&error)),
+            Ok(Waited::TooLong) => Err(self.blocked()),
+            Err(error) => Err(self.broken(&error)),
         }
     }
 
@@ -114,16 +116,6 @@ impl Gate {
         turn.map(sign).transpose()
     }
 
-    fn wait(&self, entrance: Entrance) -> io::Result<Turn> {
-        let queue = match entrance {
-            Entrance::Heartbeat => None,
-            Entrance::Ordinary => Some(sign(lock(&self.queue)?)?),
-        };
-        let turn = sign(lock(&self.turn)?)?;
-        drop(queue);
-        Ok(turn)
-    }
-
     fn broken(&self, error: &io::Error) -> String {
         format!("the lock files beside the database ({}) cannot be used: {error}", self.turn.display())
     }
@@ -136,6 +128,14 @@ impl Gate {
         let who = pid.map_or_else(|| "another process".to_owned(), process::describe);
         format!("{who} has kept the database from being written for {:?}", self.bound)
     }
+}
+
+/// Waits as long as it takes; by the queue, if there is one to take.
+fn wait(queue: Option<&Path>, turn: &Path) -> io::Result<Turn> {
+    let queue = queue.map(|queue| sign(lock(queue)?)).transpose()?;
+    let turn = sign(lock(turn)?)?;
+    drop(queue);
+    Ok(turn)
 }
 
 fn open(path: &Path) -> io::Result<File> {

@@ -102,6 +102,11 @@ impl Lane {
         Self { site, purpose, entrance: Entrance::Ordinary, place, track }
     }
 
+    /// Where its transactions run.
+    pub(crate) const fn place(&self) -> Place {
+        self.place
+    }
+
     /// A lane over the connection of another one.
     pub(crate) fn beside(other: &Self, purpose: Purpose, place: Place) -> Self {
         let (site, track) = (Arc::clone(&other.site), Arc::clone(&other.track));

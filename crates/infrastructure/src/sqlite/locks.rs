@@ -9,6 +9,9 @@
 //! B:         waits at the gate ──────────────────────────────────── row: held by A → Conflict
 //! ```
 //!
+//! A lock that is free is still another's turn if others wait for it ([`super::line`]); where
+//! nobody waits, that costs a look at an empty index.
+//!
 //! A term ends on the clock that counts since boot (`expires_boottime_ms`), so a wall clock that
 //! jumps moves nothing; another boot of the same machine means that the holder is dead.
 //!
@@ -30,10 +33,11 @@ use diesel::prelude::*;
 
 use crate::sqlite::failure::WORDS;
 use crate::sqlite::lane::Lane;
+use crate::sqlite::line;
 use crate::sqlite::renewal::{Renew, holders};
 use crate::store::fault::Fault;
 use crate::store::lock_row::{LockRow, NewTerm, TenureColumns};
-use crate::store::schema::locks;
+use crate::store::schema::{locks, ticket_keys};
 
 /// The clock that leases are judged on: that of this boot.
 #[derive(Clone)]
@@ -76,6 +80,7 @@ impl LockPort for SqliteLocks {
         let releasing = move |connection: &mut SqliteConnection| {
             let held = locks::table.filter(locks::owner_id.eq(owner.as_str()));
             let count = diesel::update(held).set(TenureColumns::default()).execute(connection)?;
+            line::leave_all(connection, owner)?;
             Ok(u64::try_from(count).unwrap_or(u64::MAX))
         };
         self.leases.run(releasing).await.map_err(lock_error)
@@ -98,6 +103,18 @@ pub(crate) fn find(connection: &mut SqliteConnection, key: &LockKey) -> QueryRes
     locks::table
         .find((key.resource_type(), key.resource_id()))
         .select(LockRow::as_select())
+        .first(connection)
+        .optional()
+}
+
+/// The same, and whether anybody waits for it, dead or alive: one statement, for most find no line.
+fn find_with_line(connection: &mut SqliteConnection, key: &LockKey) -> QueryResult<Option<(LockRow, bool)>> {
+    let tickets = ticket_keys::table
+        .filter(ticket_keys::resource_type.eq(key.resource_type()))
+        .filter(ticket_keys::resource_id.eq(key.resource_id()));
+    locks::table
+        .find((key.resource_type(), key.resource_id()))
+        .select((LockRow::as_select(), diesel::dsl::exists(tickets)))
         .first(connection)
         .optional()
 }
@@ -145,10 +162,16 @@ fn acquire(
     let mut keys = request.keys.clone();
     keys.sort();
     keys.dedup();
-    let mut granted = Vec::with_capacity(keys.len());
+    let (mut granted, mut line) = (Vec::with_capacity(keys.len()), false);
     for key in keys {
-        let row = find(connection, &key)?.ok_or_else(|| Fault::NoSuchLock(key.clone()))?;
+        let found = find_with_line(connection, &key)?;
+        let (row, waited_for) = found.ok_or_else(|| Fault::NoSuchLock(key.clone()))?;
         granted.push(grant(row, &key, clock, request)?);
+        line |= waited_for;
+    }
+    if line || request.ticket.is_some() {
+        let passed = line::turn(connection, clock, request)?;
+        line::granted(connection, request, &passed)?;
     }
     for (row, lease) in &granted {
         write(connection, &lease.key, row)?;

@@ -135,6 +135,11 @@ pub(crate) fn keys_parameter(terms: &[Term]) -> String {
     array(terms.iter().map(|(key, _)| row(key, None)))
 }
 
+/// Keys as one JSON parameter.
+pub(crate) fn keys_of(keys: &[LockKey]) -> String {
+    array(keys.iter().map(|key| row(key, None)))
+}
+
 fn key(kind: &str, id: &str) -> Result<LockKey, StoreError> {
     RowName::new("locks", id).need("a lock key", LockKey::from_parts(kind, id))
 }

@@ -135,6 +135,12 @@ struct Version {
     data_version: i64,
 }
 
+/// Another number than before: another connection has committed meanwhile.
+pub(crate) fn data_version(connection: &mut SqliteConnection) -> QueryResult<i64> {
+    let version: Version = diesel::sql_query("PRAGMA data_version").get_result(connection)?;
+    Ok(version.data_version)
+}
+
 /// The version first: what is committed after it is in the next look, if not in this one.
 fn look(
     connection: &mut SqliteConnection,
@@ -142,9 +148,9 @@ fn look(
     terms: &[Term],
     last: Option<i64>,
 ) -> Result<(i64, Option<Look>), Fault> {
-    let version: Version = diesel::sql_query("PRAGMA data_version").get_result(connection)?;
-    if last == Some(version.data_version) {
-        return Ok((version.data_version, None));
+    let version = data_version(connection)?;
+    if last == Some(version) {
+        return Ok((version, None));
     }
     let keys = keys_parameter(terms);
     let rows = requests::table
@@ -154,7 +160,7 @@ fn look(
         .select(RequestRow::as_select())
         .load(connection)?;
     let look = Look { lost: lost(connection, owner, terms, &keys)?, requests: all(rows)? };
-    Ok((version.data_version, Some(look)))
+    Ok((version, Some(look)))
 }
 
 fn lost(

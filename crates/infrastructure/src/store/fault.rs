@@ -1,6 +1,6 @@
 //! What can go wrong inside a transaction, on its way to the error of a port.
 
-use agents_domain::lock::{Conflict, LockError, LockKey};
+use agents_domain::lock::{Conflict, LockError, LockKey, Standing};
 use agents_domain::plan::StoreError;
 
 /// How an adapter puts its database's failures: before the commit, and at it.
@@ -25,6 +25,8 @@ pub(crate) enum Fault {
     NoSuchLock(LockKey),
     /// Somebody else holds one of the locks.
     Conflict(Conflict),
+    /// Somebody else's turn comes first.
+    Queued(Box<Standing>),
 }
 
 impl From<diesel::result::Error> for Fault {
@@ -56,6 +58,7 @@ impl Fault {
                 StoreError::Corrupt { row: format!("locks/{key}"), reason }
             }
             Self::Conflict(conflict) => StoreError::Unavailable { reason: conflict.to_string() },
+            Self::Queued(standing) => StoreError::Unavailable { reason: standing.to_string() },
         }
     }
 
@@ -64,6 +67,7 @@ impl Fault {
         match self {
             Self::NoSuchLock(key) => LockError::NoSuchLock { key },
             Self::Conflict(conflict) => LockError::Conflict(conflict),
+            Self::Queued(standing) => LockError::Queued(standing),
             other => match other.into_store(words) {
                 StoreError::Unavailable { reason } | StoreError::Unknown { reason } => {
                     LockError::Unavailable { reason }

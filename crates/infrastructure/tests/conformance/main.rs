@@ -10,6 +10,8 @@ mod creation;
 mod differential;
 mod fences;
 mod journey;
+mod line;
+mod line_histories;
 mod locks;
 mod memory;
 mod noop;
@@ -51,6 +53,25 @@ macro_rules! every_test {
                 tokens_never_restart
                 the_holders_are_listed_by_key
                 a_term_is_listed_as_stale_from_its_very_end
+            }
+            line {
+                tickets_are_numbered_in_the_order_of_arrival
+                a_caller_without_a_ticket_never_passes_a_line
+                the_first_in_line_is_granted_and_its_ticket_is_used_up
+                a_wide_ticket_keeps_back_later_ones_on_every_key
+                who_holds_it_already_does_not_queue
+                a_ticket_that_waits_for_the_caller_does_not_keep_it_back
+                a_held_lock_comes_before_the_line
+                a_dead_waiter_keeps_nobody_back_and_goes_when_it_is_passed
+                a_silent_waiter_keeps_nobody_back_from_the_end_of_its_life
+                a_silent_waiter_keeps_its_number_until_somebody_passes
+                a_ticket_is_left_by_its_owner_alone
+                release_all_ends_the_waiting_of_one_owner
+                a_look_shows_holders_and_waiters
+                a_look_after_every_change_of_the_line_misses_nothing
+            }
+            line_histories {
+                random_lines_agree_with_the_pure_rule
             }
             terms {
                 a_renewal_extends_and_never_shortens

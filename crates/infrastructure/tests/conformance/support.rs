@@ -7,7 +7,7 @@ use std::time::Duration;
 use agents_domain::catalogue::{ActionStore, ProjectStore};
 use agents_domain::id::OwnerId;
 use agents_domain::lock::{
-    AcquireRequest, Conflict, HeldLock, Lease, LockError, LockFilter, LockKey, LockPort, Term,
+    AcquireRequest, Conflict, HeldLock, Lease, Line, LockError, LockFilter, LockKey, LockPort, Term,
 };
 use agents_domain::plan::{NewPlan, Opening, Plan, PlanStore};
 use agents_domain::reads::PlanReads;
@@ -40,6 +40,7 @@ pub(crate) struct Fixture {
     pub(crate) reads: Arc<dyn PlanReads>,
     pub(crate) requests: Arc<dyn Requests>,
     pub(crate) pulse: Arc<dyn Pulse>,
+    pub(crate) line: Arc<dyn Line>,
     /// What must live as long as the store: a directory, for one.
     pub(crate) _kept: Box<dyn Any>,
 }
@@ -58,6 +59,7 @@ pub(crate) fn memory(unfenced: Unfenced) -> Fixture {
         reads: store.reads(),
         requests: store.requests(),
         pulse: store.pulse(),
+        line: store.line(),
         _kept: Box::new(()),
     }
 }
@@ -88,6 +90,7 @@ fn sqlite_with(unfenced: Unfenced, more: fn(SqliteOptions) -> SqliteOptions) -> 
         reads: Arc::new(store.reads()),
         requests: Arc::new(store.requests()),
         pulse: Arc::new(store.pulse()),
+        line: Arc::new(store.line()),
         _kept: Box::new(directory),
     }
 }
@@ -116,6 +119,8 @@ pub(crate) fn request(who: u32, keys: &[&LockKey]) -> AcquireRequest {
         owner: owner(who),
         ttl: ttl(TERM),
         proven_dead: Vec::new(),
+        ticket: None,
+        dead_tickets: Vec::new(),
         holder: holder(who),
     }
 }

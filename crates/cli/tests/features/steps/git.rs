@@ -168,6 +168,15 @@ fn landed(world: &mut World, repository: String, count: u32, branch: String) {
     assert_eq!(found, count.to_string());
 }
 
+#[then(expr = "in {string} the files landed on {string} in this order: {string}")]
+fn order(world: &mut World, repository: String, branch: String, files: String) {
+    let range = format!("start..{branch}");
+    let log = ["log", "--first-parent", "-m", "--reverse", "--name-only", "--format=", &range];
+    let found = world.repository(&repository).git(&log);
+    let found: Vec<&str> = found.lines().filter(|line| !line.is_empty()).collect();
+    assert_eq!(found.join(", "), files);
+}
+
 #[then(expr = "in {string} the last commit of {string} has {int} parent(s)")]
 fn parents(world: &mut World, repository: String, branch: String, count: usize) {
     let found = world.repository(&repository).git(&["log", "-1", "--format=%P", &branch]);

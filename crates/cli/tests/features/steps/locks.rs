@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use agents_domain::lock::Processes as _;
-use agents_domain::lock::{HeldLock, LockFilter, LockPort as _};
+use agents_domain::catalogue::ProjectStore as _;
+use agents_domain::id::PlanId;
+use agents_domain::lock::{HeldLock, Line as _, LockFilter, LockKey, LockPort as _, Processes as _};
 use agents_infrastructure::action_file;
 use agents_infrastructure::clock::SystemClock;
 use agents_infrastructure::process::SystemProcesses;
@@ -12,16 +13,30 @@ use cucumber::then;
 
 use crate::world::World;
 
-/// The rows of the table that are held.
-async fn held(world: &mut World) -> Vec<HeldLock> {
+/// The store behind the command line.
+async fn store(world: &mut World) -> SqliteStore {
     let machine = world.ask("db status").await["machine"].as_str().expect("a machine").to_owned();
     let boot = SystemProcesses::new().myself("").boot_id;
     let options =
         SqliteOptions::new(world.database(), Arc::new(SystemClock), boot, machine, |source, origin| {
             action_file::parse(source, origin).map_err(|error| error.to_string())
         });
-    let store = SqliteStore::open(options).expect("the database opens");
-    store.locks().list(&LockFilter::default()).await.expect("listed")
+    SqliteStore::open(options).expect("the database opens")
+}
+
+/// The rows of the table that are held.
+async fn held(world: &mut World) -> Vec<HeldLock> {
+    store(world).await.locks().list(&LockFilter::default()).await.expect("listed")
+}
+
+#[then("nobody waits in line")]
+async fn nobody_waits(world: &mut World) {
+    let store = store(world).await;
+    let projects = store.projects().list().await.expect("listed");
+    let mut keys: Vec<LockKey> = projects.into_iter().map(|project| LockKey::Project(project.name)).collect();
+    keys.extend(world.words.values().filter_map(|word| PlanId::parse(word).ok()).map(LockKey::Plan));
+    let view = store.line().look(&keys, None).await.expect("a look").expect("a first look");
+    assert_eq!(view.line, []);
 }
 
 #[then(expr = "the locks table has a held row for {string}")]

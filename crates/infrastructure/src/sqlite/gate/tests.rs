@@ -2,6 +2,7 @@
 
 use super::*;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
 
 fn gate(dir: &tempfile::TempDir, bound: Duration) -> Gate {
     Gate::new(&dir.path().join("agents.db"), bound)
@@ -19,6 +20,44 @@ fn a_wait_that_is_too_long_names_the_process_in_the_way() {
     assert!(blocked.contains(&who), "{blocked}");
     drop(turn);
     gate(&dir, LONG).enter(Entrance::Ordinary).expect("the abandoned waiter lets go");
+}
+
+#[test]
+fn however_often_somebody_gives_up_one_thread_waits() {
+    let dir = tempfile::tempdir().expect("dir");
+    let held = gate(&dir, SHORT).enter(Entrance::Ordinary).expect("free");
+    let patient = Gate { bound: LONG, ..gate(&dir, SHORT) };
+    let gate = Gate { bound: SHORT, ..patient.clone() };
+    for entrance in [Entrance::Ordinary, Entrance::Heartbeat] {
+        for _ in 0..5 {
+            gate.enter(entrance).expect_err("taken");
+        }
+    }
+    // This gate, its patient twin, and one thread.
+    assert_eq!(gate.helpers.each_ref().map(Arc::strong_count), [3, 3]);
+    drop(held);
+    for entrance in [Entrance::Ordinary, Entrance::Heartbeat] {
+        drop(patient.enter(entrance).expect("who is left behind is taken on, or gives its turn back"));
+    }
+}
+
+#[test]
+fn two_threads_may_wait_at_one_gate() {
+    let dir = tempfile::tempdir().expect("dir");
+    let gate = gate(&dir, LONG);
+    let held = gate.enter(Entrance::Ordinary).expect("free");
+    thread::scope(|scope| {
+        let waiters =
+            [(); 3].map(|()| scope.spawn(|| drop(gate.enter(Entrance::Ordinary).expect("in time"))));
+        // Two have threads of their own beside the one of the gate.
+        while Arc::strong_count(&gate.helpers[0]) < 2 {
+            thread::yield_now();
+        }
+        drop(held);
+        for waiter in waiters {
+            waiter.join().expect("no panic");
+        }
+    });
 }
 
 #[test]

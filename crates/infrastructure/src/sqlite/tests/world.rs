@@ -134,6 +134,8 @@ impl World {
             owner,
             ttl: Ttl::default(),
             proven_dead: vec![],
+            ticket: None,
+            dead_tickets: vec![],
             holder: holder("plan execute"),
         }
     }

@@ -1,0 +1,167 @@
+//! Standing in line until it is one's turn.
+//!
+//! ```text
+//! refused ── take a ticket ──┬─ look ── others ahead, or held ── told, if that is news ── pause ─┐
+//!                            │   └───── first in line, and free ── acquire, uses up the ticket   │
+//!                            └───────────────────────────────────────────────────────────────────┘
+//! ```
+//!
+//! Waiting holds nothing but the ticket: no lock, no transaction, no connection of a pool. A look
+//! reads, and reads one word as long as nothing has changed; only whoever is first tries to
+//! acquire. A waiter writes when it joins, each third of its ticket's life, and when it leaves.
+//!
+//! **How often it looks.** About every millisecond, since the time from a release to the next grant
+//! is half of that and more; less often the further back it stands, for each of those ahead takes a
+//! moment, too; and less often the longer it waits, up to a hundredth of a second: who has waited
+//! for a minute does not mind. What time alone brings (a death, a lease or a life that runs out)
+//! shows in no version of the store, so every [`ANEW`] it looks whatever the version says.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use agents_domain::lock::{
+    Caller, HeldLock, LineView, Liveness, LockError, LockKey, Passage, Standing, Ticket, TicketNumber,
+};
+
+use super::acquire::{Entry, Wanted};
+use super::place::Place;
+use super::{Inner, LockGuard};
+use crate::observer::Observer;
+
+/// Between two looks of one who is next and has not waited for long.
+const LOOK: Duration = Duration::from_millis(1);
+/// Between two looks of one who is next, at most.
+const LONGEST: Duration = Duration::from_millis(10);
+/// How much longer for each further one ahead; up to fifty of them count.
+const EACH: Duration = Duration::from_micros(500);
+/// After so long, the dead and the late are looked for, whether the store has changed or not.
+const ANEW: Duration = Duration::from_millis(20);
+
+/// What a look has shown.
+enum Turn {
+    /// It is our turn, and nobody who lives holds anything; these waiters are dead.
+    Now(Vec<TicketNumber>),
+    /// Not yet.
+    Later(Box<Standing>),
+}
+
+impl Inner {
+    /// Waits in line, for so long at most. The observer is told at first, and at each change.
+    pub(super) async fn stand_in_line(
+        self: &Arc<Self>,
+        wanted: Wanted,
+        limit: Option<Duration>,
+        observer: &dyn Observer,
+    ) -> Result<LockGuard, LockError> {
+        let began = self.parts.clock.boottime();
+        let mut place = Place::join(self, &wanted).await?;
+        let mut standing: Option<Box<Standing>> = None;
+        let (mut refused, mut unseen) = (None, ANEW);
+        loop {
+            place = place.keep(&wanted).await?;
+            let view = place.look(&wanted, unseen >= ANEW).await?;
+            if let Some(view) = view {
+                unseen = Duration::ZERO;
+                match self.turn(&wanted, &view, &place) {
+                    Turn::Now(dead) => match self.try_acquire(&wanted, place.number(), dead).await {
+                        Ok(guard) => {
+                            place.used_up();
+                            return Ok(guard);
+                        }
+                        // Somebody entered a hold of its own again, or took ours for dead.
+                        Err(error @ (LockError::Conflict(_) | LockError::Queued(_))) => {
+                            (refused, unseen) = (Some(error), ANEW);
+                        }
+                        Err(error) => return Err(error),
+                    },
+                    Turn::Later(now) => {
+                        if standing.as_ref().is_none_or(|before| news(before, &now)) {
+                            observer.waiting(&now);
+                        }
+                        (standing, refused) = (Some(now), None);
+                    }
+                }
+            }
+            let so_far = self.parts.clock.boottime().since(began);
+            if limit.is_some_and(|limit| so_far >= limit)
+                && let Some(error) = refused.take().or_else(|| standing.take().map(LockError::Queued))
+            {
+                place.leave().await;
+                return Err(error);
+            }
+            let ahead = standing.as_ref().map_or(0, |standing| standing.ahead.len());
+            unseen += self.rest(so_far, ahead).await;
+        }
+    }
+
+    /// Whether it is our turn.
+    fn turn(&self, wanted: &Wanted, view: &LineView, place: &Place) -> Turn {
+        let holds = self.holds.keys();
+        let ticket = place.number();
+        let mut dead = Vec::new();
+        let ahead = loop {
+            let caller =
+                Caller { owner: self.parts.owner, keys: &wanted.keys, holds: &holds, ticket, dead: &dead };
+            let ahead = Passage::of(&view.line, &caller).ahead;
+            // Who comes after one that lives is told to us by its own death or turn, later.
+            match ahead.first().filter(|first| self.is_dead(first)) {
+                Some(first) => dead.push(first.number),
+                None => break ahead,
+            }
+        };
+        let held = view.held.iter().find(|held| self.is_in_the_way(held, wanted));
+        let waits_for_the_living = held.is_some_and(|held| !self.may_be_replaced(held));
+        if ahead.is_empty() && !waits_for_the_living {
+            return Turn::Now(dead);
+        }
+        Turn::Later(Box::new(Standing {
+            key: contested(wanted, held, &ahead),
+            held: held.cloned(),
+            ahead: ahead.into_iter().cloned().collect(),
+            ticket,
+            since: Some(place.since),
+        }))
+    }
+
+    fn is_dead(&self, ticket: &Ticket) -> bool {
+        self.parts.processes.liveness(&ticket.holder) == Liveness::Dead
+    }
+
+    fn is_in_the_way(&self, held: &HeldLock, wanted: &Wanted) -> bool {
+        let ours = held.owner == self.parts.owner;
+        !ours || (wanted.entry == Entry::Alone && self.holds.contains(&held.key))
+    }
+
+    /// Whether a try may replace that holder: dead, or its lease has run out. The try is patient
+    /// with one that lives.
+    fn may_be_replaced(&self, held: &HeldLock) -> bool {
+        held.owner != self.parts.owner
+            && (held.stale || self.parts.processes.liveness(&held.holder) == Liveness::Dead)
+    }
+
+    /// A short while; how long it was meant to be.
+    async fn rest(&self, so_far: Duration, ahead: usize) -> Duration {
+        let far = u32::try_from(ahead.saturating_sub(1).min(50)).unwrap_or(0);
+        let pace = (so_far / 1_000).clamp(LOOK, LONGEST) + EACH * far;
+        let pause = pace / 4 + self.parts.ids.jitter(pace);
+        tokio::time::sleep(pause).await;
+        pause.max(LOOK)
+    }
+}
+
+/// The first lock in the way.
+fn contested(wanted: &Wanted, held: Option<&HeldLock>, ahead: &[&Ticket]) -> LockKey {
+    let of_first = || {
+        let first = ahead.first()?;
+        wanted.keys.iter().find(|key| first.keys.contains(key))
+    };
+    let key = held.map(|held| &held.key).or_else(of_first).or_else(|| wanted.keys.first());
+    key.expect("nobody waits for nothing").clone()
+}
+
+/// Whether a person would want to know: another holder, or another place.
+fn news(before: &Standing, now: &Standing) -> bool {
+    let held = |standing: &Standing| standing.held.as_ref().map(|held| (held.key.clone(), held.token));
+    let first = |standing: &Standing| standing.ahead.first().map(|ticket| ticket.number);
+    held(before) != held(now) || before.position() != now.position() || first(before) != first(now)
+}
