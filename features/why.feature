@@ -325,3 +325,62 @@ Feature: Why a plan is not running
   Scenario: There is nothing to wait for where there is no plan
     When I run "plan wait 01ARZ3NDEKTSV4RRFFQ69G5FAV"
     Then the exit code is 3
+
+  @binary
+  Scenario: It waits in line for its project
+    Given the action
+      """
+      name: local/first
+      execute: { shell: 'echo a > a.txt' }
+      validations:
+        - { name: check, shell: 'pause landing' }
+      """
+    And an action "second" that runs
+      """
+      echo b > b.txt
+      """
+    And an executed plan FIRST of "first" on "site"
+    And an executed plan SECOND of "second" on "site"
+    And an executed plan THIRD of "second" on "site"
+    When Ada starts "plan apply FIRST"
+    And Ada reaches "landing"
+    And Bob starts "plan apply SECOND"
+    Then Bob says "waiting for project/local/site" while it runs
+    When Cleo starts "plan apply THIRD"
+    Then Cleo says "waiting for project/local/site" while it runs
+    When I run "plan why THIRD"
+    Then it succeeds
+    And I am told "as number 2 in line"
+    And I am told "agents lock explain project/local/site"
+    When I run "--json plan why SECOND"
+    Then there "data.code" is "waits_in_line"
+    And there "data.details.position" is "1"
+    When "landing" goes on
+    Then Ada ends with exit code 0
+    And Bob ends with exit code 0
+    And Cleo ends with exit code 0
+
+  @process
+  Scenario: There is no free place for its command
+    Given an action "slow" that runs
+      """
+      pause work
+      """
+    And an action "quick" that runs
+      """
+      true
+      """
+    And a plan FIRST of "slow" on "site"
+    And a plan SECOND of "quick" on "site"
+    And the variable "AGENTS_CONCURRENCY" is "1"
+    When Ada starts "plan execute FIRST"
+    And Ada reaches "work"
+    And Bob starts "plan execute SECOND"
+    Then Bob says "waiting for a place" while it runs
+    When I run "plan why SECOND"
+    Then it succeeds
+    And I am told "1 of 1 places are taken"
+    And I am told "runs execute of plan FIRST"
+    When "work" goes on
+    Then Ada ends with exit code 0
+    And Bob ends with exit code 0

@@ -214,9 +214,9 @@ impl PhaseDriver {
     /// Makes a plan and drives it through strategize and execute, and through apply with `apply`
     /// or if its level says so; all under one hold.
     pub async fn run(&self, order: Order, apply: bool, options: ApplyOptions) -> Result<Plan, DriveError> {
-        let (plan, hold) = self.parts.lifecycle.create(order, "run").await?;
+        let (plan, hold) = Box::pin(self.parts.lifecycle.create(order, "run")).await?;
         let id = plan.id;
-        let outcome = async {
+        let outcome = Box::pin(async {
             let plan = self.drive_to_executed(plan, &hold, true).await?;
             let on = apply || plan.automation == Automation::Auto;
             if on && is_at(&plan, Phase::Execute, State::Complete) {
@@ -224,8 +224,8 @@ impl PhaseDriver {
             } else {
                 Ok(plan)
             }
-        };
-        let outcome = Box::pin(outcome).await;
+        })
+        .await;
         self.end(id, hold, outcome).await
     }
 
@@ -277,12 +277,12 @@ impl PhaseDriver {
         work: impl AsyncFnOnce(Plan, &LockGuard) -> Result<Plan, DriveError>,
     ) -> Result<Plan, DriveError> {
         let hold = self.hold(plan, operation).await?;
-        let done = async {
+        let outcome = Box::pin(async {
             let plan = self.recovered(plan, &hold).await?;
             self.heed_earlier(&plan).await?;
             work(plan, &hold).await
-        };
-        let outcome = Box::pin(done).await;
+        })
+        .await;
         self.end(plan, hold, outcome).await
     }
 
@@ -297,7 +297,7 @@ impl PhaseDriver {
 
     /// `plan use`: makes a plan and lets go of it.
     pub async fn create(&self, order: Order) -> Result<Plan, DriveError> {
-        let (plan, hold) = self.parts.lifecycle.create(order, "plan use").await?;
+        let (plan, hold) = Box::pin(self.parts.lifecycle.create(order, "plan use")).await?;
         self.end(plan.id, hold, Ok(plan)).await
     }
 

@@ -264,7 +264,7 @@ fn a_driver_at_apply_waits_for_the_projects_that_others_hold() {
         let first = causes(&facts).remove(0);
         (first.why.code(), first.remedy)
     };
-    let waiting = ("waits_in_line", "agents lock show project/local/api".to_owned());
+    let waiting = ("waits_in_line", "agents lock explain project/local/api".to_owned());
     assert_eq!(waits(Phase::Apply, project_held(2, Liveness::Alive)), waiting);
     assert_eq!(waits(Phase::Apply, project_held(2, Liveness::Dead)).0, "held");
     assert_eq!(waits(Phase::Apply, project_held(1, Liveness::Alive)).0, "held", "its own");

@@ -106,8 +106,8 @@ impl LockService {
         };
         match wait {
             Wait::No | Wait::AtMost(Duration::ZERO) => Err(refused),
-            Wait::AtMost(limit) => inner.stand_in_line(wanted, Some(limit), observer).await,
-            Wait::Forever => inner.stand_in_line(wanted, None, observer).await,
+            Wait::AtMost(limit) => Box::pin(inner.stand_in_line(wanted, Some(limit), observer)).await,
+            Wait::Forever => Box::pin(inner.stand_in_line(wanted, None, observer)).await,
         }
     }
 }

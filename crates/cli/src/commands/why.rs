@@ -1,9 +1,10 @@
 //! `agents plan why`: gathers the facts; the domain decides.
 
-use agents_domain::lock::{HeldLock, LockFilter, LockKey};
+use agents_domain::id::OwnerId;
+use agents_domain::lock::{Caller, HeldLock, LineView, Liveness, LockKey, Passage, Ticket};
 use agents_domain::places::Places as _;
 use agents_domain::request::Requests as _;
-use agents_domain::why::{Facts, Held, causes};
+use agents_domain::why::{Facts, Held, Waiting, causes};
 
 use crate::app::App;
 use crate::args::value::PlanRef;
@@ -19,21 +20,38 @@ pub(super) fn why(app: &App, plan: &PlanRef) -> Result<Report, Failure> {
 
 fn facts(app: &App, plan: &PlanRef) -> Result<Facts, Failure> {
     let view = resolve::view(app, resolve::plan(app, plan)?)?;
-    let held = |lock: HeldLock| Held { liveness: app.liveness(&lock.holder), lock };
-    let mut projects = Vec::new();
+    let driver = view.lock.as_ref().map(|lock| lock.owner);
+    let (mut projects, mut waiting) = (Vec::new(), Vec::new());
     for project in &view.record.projects {
-        let filter = LockFilter { key: Some(LockKey::Project(project.name.clone())), stale_only: false };
-        projects.extend(app.block_on(app.locks().list(&filter))?.into_iter().map(held));
+        let key = LockKey::Project(project.name.clone());
+        let line = app.block_on(app.locks().line_of(&key))?;
+        waiting.extend(driver.and_then(|driver| place_in(app, &line, key, driver)));
+        projects.extend(line.held.into_iter().map(|lock| held(app, lock)));
     }
     let requests = app.block_on(app.store.requests().open(&LockKey::Plan(view.record.id)))?;
     Ok(Facts {
-        holder: view.lock.map(held),
+        holder: view.lock.map(|lock| held(app, lock)),
         projects,
-        // The seam for the line: nobody keeps it yet.
-        waiting: Vec::new(),
+        waiting,
         places: app.block_on(app.places().census()).ok(),
         requests,
         now: app.now(),
         plan: view.record,
     })
+}
+
+fn held(app: &App, lock: HeldLock) -> Held {
+    Held { liveness: app.liveness(&lock.holder), lock }
+}
+
+/// Where the driver of a plan stands in the line for one of its projects, if it does.
+fn place_in(app: &App, line: &LineView, key: LockKey, driver: OwnerId) -> Option<Waiting> {
+    let own = line.line.iter().find(|ticket| ticket.owner == driver)?;
+    let is_dead = |ticket: &&Ticket| app.liveness(&ticket.holder) == Liveness::Dead;
+    let dead: Vec<_> = line.line.iter().filter(is_dead).map(|ticket| ticket.number).collect();
+    let keys = [key.clone()];
+    let caller = Caller { owner: driver, keys: &keys, holds: &[], ticket: Some(own.number), dead: &dead };
+    let ahead: Vec<_> = Passage::of(&line.line, &caller).ahead.iter().map(|t| t.holder.clone()).collect();
+    let holder = line.held.first().map(|lock| held(app, lock.clone()));
+    Some(Waiting { key, position: u32::try_from(ahead.len() + 1).ok(), ahead, holder })
 }

@@ -135,13 +135,13 @@ fn remedy(plan: &PlanRecord, why: &Why) -> String {
     let id = plan.id;
     match why {
         Why::Runs { .. } => format!("agents plan wait {id}"),
-        Why::Held { .. } => format!("agents lock show {}", LockKey::Plan(id)),
-        Why::Waits { line, .. } => format!("agents lock show {}", line.key),
+        Why::Held { .. } => format!("agents lock explain {}", LockKey::Plan(id)),
+        Why::Waits { line, .. } => format!("agents lock explain {}", line.key),
         Why::NoPlace { .. } => "agents plan list --state processing".to_owned(),
         Why::NoDriver { .. } => "agents recover".to_owned(),
         Why::Asked { request } => match request.wish {
             Wish::Cancel { .. } => format!("agents plan cancel {id}"),
-            Wish::LetGo { .. } => format!("agents lock show {}", LockKey::Plan(id)),
+            Wish::LetGo { .. } => format!("agents lock explain {}", LockKey::Plan(id)),
         },
         Why::AwaitsInput { .. } => format!("agents plan prompt {id} \"…\""),
         Why::Parked { .. } | Why::AwaitsApproval { .. } | Why::NotOrdered { .. } => order(plan),
