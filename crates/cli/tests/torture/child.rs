@@ -44,7 +44,7 @@ pub(crate) fn run(arguments: &[String]) -> ExitCode {
     if kind == STRAY {
         return stray(&writer);
     }
-    writer.tell(&What::Begin(procs::of_other_attempts(&writer.plan, attempt)));
+    writer.tell(&What::Begin(role.clone(), procs::of_other_attempts(&writer.plan, attempt)));
     let chance = Chance::of(seed.parse().expect("a number"), &format!("{}/{attempt}/{role}", writer.plan));
     let mut job = Job { writer, run, chance, calm: run.join(CALM).exists() };
     let code = match role.as_str() {

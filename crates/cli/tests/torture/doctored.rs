@@ -13,7 +13,7 @@ use crate::world::World;
 /// What is done to the evidence, and what the checker must say then.
 type Doctoring = (&'static str, fn(&World, &str), &'static str);
 
-const DOCTORINGS: [Doctoring; 9] = [
+const DOCTORINGS: [Doctoring; 10] = [
     (
         "a token is granted twice",
         |world, plan| {
@@ -53,6 +53,13 @@ const DOCTORINGS: [Doctoring; 9] = [
             append(&path, &format!("{last}\n"));
         },
         "beside attempt",
+    ),
+    (
+        "work that is done twice",
+        |world, plan| {
+            append(&world.journal().join(plan), "1 1 2 begin execute \n");
+        },
+        "ran execute twice",
     ),
     (
         "a command without a lease",

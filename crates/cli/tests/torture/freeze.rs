@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use rustix::process::Signal;
 
 use crate::checker;
-use crate::child::LONG;
+use crate::child::{CALM, LONG};
 use crate::clock;
 use crate::options::Options;
 use crate::procs;
@@ -20,6 +20,7 @@ pub(crate) fn run(options: &Options) -> Report {
     let leases = if options.in_full() { 10 } else { 2 };
     let world = World::new(options.seed, None, None);
     world.tell(LONG, "3000");
+    world.tell(CALM, "");
     let started = world.start(&["run", "quick", "api", "--apply"], &[]);
     // The command, and the process that has broken away from it.
     let alive = || {

@@ -177,8 +177,7 @@ impl Nemesis<'_> {
             self.chance.millis(100, lease)
         };
         let from = clock::now();
-        let git = procs::tree(driver).into_iter().find(Process::is_git);
-        let git = git.filter(|_| !whole && self.chance.percent(50));
+        let git = if !whole && self.chance.percent(50) { self.git() } else { None };
         let kind = match (whole, &git) {
             (true, _) => "stop-tree",
             (false, None) => "stop",
@@ -199,6 +198,15 @@ impl Nemesis<'_> {
         for process in &frozen {
             process.signal(Signal::CONT);
         }
+    }
+
+    /// A git of some driver's, which live for milliseconds: looked for more than once.
+    fn git(&self) -> Option<Process> {
+        let ours = |process: &Process| process.is_git() && process.variable("AGENTS_RUN_MARKER").is_none();
+        (0..40).find_map(|_| {
+            pass(Duration::from_millis(10));
+            procs::of_run(&self.world.home()).into_iter().find(ours)
+        })
     }
 
     fn terminate(&mut self) {

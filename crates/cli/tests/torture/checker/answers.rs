@@ -84,6 +84,9 @@ fn codes(evidence: &Evidence<'_>, run: &Run, document: Option<&Value>, verdict: 
         .iter()
         .any(|word| run.words.get(1).is_some_and(|first| first == word));
     let killed = met("kill") || (met("term") && !(moves && holds()));
+    if met("hang") {
+        verdict.violations.push(format!("T2 {} did not end", run.line()));
+    }
     match run.exit {
         None if killed => {}
         None => verdict.violations.push(format!("T2 {} ended by a signal of nobody's", run.line())),
