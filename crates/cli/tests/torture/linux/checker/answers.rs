@@ -7,7 +7,7 @@ use agents_domain::plan::{Event, Plan, replay};
 use serde_json::Value;
 
 use super::{Evidence, Verdict};
-use crate::runs::Run;
+use crate::linux::runs::Run;
 
 /// What the database or its adapter says of itself.
 const RAW: [&str; 8] = [

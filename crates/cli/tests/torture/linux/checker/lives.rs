@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Evidence, Verdict};
-use crate::journal::{Record, What};
-use crate::procs;
-use crate::world::TTL_MS;
+use crate::linux::journal::{Record, What};
+use crate::linux::procs;
+use crate::linux::world::TTL_MS;
 
 /// A time in which a plan was leased without a gap, by the clock since boot.
 struct Term {

@@ -6,7 +6,7 @@ use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::Path;
 
-use crate::clock;
+use crate::linux::clock;
 
 /// One line.
 #[derive(Debug, Clone, PartialEq, Eq)]

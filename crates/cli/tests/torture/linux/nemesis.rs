@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::chance::Chance;
-use crate::clock::{self, pass};
-use crate::procs::{self, Process};
-use crate::room::{self, Ballast};
-use crate::runs::Fault;
-use crate::users;
-use crate::world::{TTL_MS, World};
+use crate::linux::chance::Chance;
+use crate::linux::clock::{self, pass};
+use crate::linux::procs::{self, Process};
+use crate::linux::room::{self, Ballast};
+use crate::linux::runs::Fault;
+use crate::linux::users;
+use crate::linux::world::{TTL_MS, World};
 
 /// By how much, each time anew.
 const LIES: [&str; 5] = ["+2h", "-2h", "+0", "-37m", "+1h"];

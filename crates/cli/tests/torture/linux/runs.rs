@@ -12,9 +12,9 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, waitid};
 use serde_json::Value;
 
-use crate::clock;
-use crate::procs::Process;
-use crate::world::World;
+use crate::linux::clock;
+use crate::linux::procs::Process;
+use crate::linux::world::World;
 
 /// In milliseconds: nothing here takes so long, neither a frozen process nor those that wait for it.
 const HANGS: i64 = 180_000;

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 
-use crate::chance::Chance;
-use crate::clock;
-use crate::git;
-use crate::journal::{What, Writer};
-use crate::procs;
+use crate::linux::chance::Chance;
+use crate::linux::clock;
+use crate::linux::git;
+use crate::linux::journal::{What, Writer};
+use crate::linux::procs;
 
 /// The hidden argument under which this program is a command of a plan.
 pub(crate) const CHILD: &str = "__child";
