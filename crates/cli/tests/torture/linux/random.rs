@@ -2,14 +2,14 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::checker;
-use crate::clock;
-use crate::drain;
-use crate::nemesis;
-use crate::options::Options;
-use crate::summary::{self, Report};
-use crate::users;
-use crate::world::World;
+use crate::linux::checker;
+use crate::linux::clock;
+use crate::linux::drain;
+use crate::linux::nemesis;
+use crate::linux::options::Options;
+use crate::linux::summary::{self, Report};
+use crate::linux::users;
+use crate::linux::world::World;
 
 /// Runs it; the report says what was violated.
 pub(crate) fn run(options: &Options) -> Report {

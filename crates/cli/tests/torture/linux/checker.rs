@@ -16,10 +16,10 @@ use agents_infrastructure::action_file;
 use agents_infrastructure::clock::SystemClock;
 use agents_infrastructure::sqlite::{SqliteOptions, SqliteStore};
 
-use crate::journal::{self, Record};
-use crate::oracle::Seen;
-use crate::runs::Run;
-use crate::world::World;
+use crate::linux::journal::{self, Record};
+use crate::linux::oracle::Seen;
+use crate::linux::runs::Run;
+use crate::linux::world::World;
 
 /// All that is known of a run.
 pub(crate) struct Evidence<'a> {

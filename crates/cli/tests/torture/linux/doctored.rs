@@ -3,17 +3,17 @@
 
 use std::io::Write as _;
 
-use crate::checker;
-use crate::git;
-use crate::options::Options;
-use crate::runs::Run;
-use crate::summary::Report;
-use crate::world::World;
+use crate::linux::checker;
+use crate::linux::git;
+use crate::linux::options::Options;
+use crate::linux::runs::Run;
+use crate::linux::summary::Report;
+use crate::linux::world::World;
 
 /// What is done to the evidence, and what the checker must say then.
 type Doctoring = (&'static str, fn(&World, &str), &'static str);
 
-const DOCTORINGS: [Doctoring; 9] = [
+const DOCTORINGS: [Doctoring; 10] = [
     (
         "a token is granted twice",
         |world, plan| {
@@ -55,6 +55,13 @@ const DOCTORINGS: [Doctoring; 9] = [
         "beside attempt",
     ),
     (
+        "work that is done twice",
+        |world, plan| {
+            append(&world.journal().join(plan), "1 1 2 begin execute \n");
+        },
+        "ran execute twice",
+    ),
+    (
         "a command without a lease",
         |world, plan| {
             append(&world.journal().join(plan), "1 1 1 beat\n");
@@ -82,7 +89,7 @@ const DOCTORINGS: [Doctoring; 9] = [
 /// Doctors the evidence of one plan, step by step.
 pub(crate) fn run(options: &Options) -> Report {
     let world = World::new(options.seed, None, None);
-    world.tell(crate::child::CALM, "");
+    world.tell(crate::linux::child::CALM, "");
     let made = world.run(&["plan", "use", "quick", "api"]);
     let document = made.document().unwrap_or_default();
     let plan = document["data"]["plan_id"].as_str().expect("a plan").to_owned();
@@ -103,7 +110,7 @@ pub(crate) fn run(options: &Options) -> Report {
 
 /// The answer that made the plan, amended, and given once more now.
 fn said(world: &World, amend: impl FnOnce(&mut Run), plan: &str) {
-    let now = crate::clock::now();
+    let now = crate::linux::clock::now();
     let mut runs = world.runs.lock().expect("whole");
     let made = runs.iter().find(|run| run.out.contains(plan)).expect("it was made");
     let mut again = Run { number: runs.len(), from: now, to: now, ..made.clone() };

@@ -7,7 +7,7 @@ use agents_domain::plan::{Event, Plan, replay};
 use serde_json::Value;
 
 use super::{Evidence, Verdict};
-use crate::runs::Run;
+use crate::linux::runs::Run;
 
 /// What the database or its adapter says of itself.
 const RAW: [&str; 8] = [
@@ -84,6 +84,9 @@ fn codes(evidence: &Evidence<'_>, run: &Run, document: Option<&Value>, verdict: 
         .iter()
         .any(|word| run.words.get(1).is_some_and(|first| first == word));
     let killed = met("kill") || (met("term") && !(moves && holds()));
+    if met("hang") {
+        verdict.violations.push(format!("T2 {} did not end", run.line()));
+    }
     match run.exit {
         None if killed => {}
         None => verdict.violations.push(format!("T2 {} ended by a signal of nobody's", run.line())),

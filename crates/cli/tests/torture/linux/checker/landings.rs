@@ -8,8 +8,8 @@ use agents_domain::plan::{Change, Event, Plan, State};
 use agents_domain::workspace::Intent;
 
 use super::{Evidence, Verdict};
-use crate::git;
-use crate::world::PROJECTS;
+use crate::linux::git;
+use crate::linux::world::PROJECTS;
 
 /// What git knows of the landings in one repository.
 struct Repository {

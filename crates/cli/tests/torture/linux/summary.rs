@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::checker::Verdict;
+use crate::linux::checker::Verdict;
 
 /// What one part came to.
 #[derive(Debug, Default)]

@@ -5,14 +5,14 @@ use std::collections::BTreeSet;
 
 use rustix::process::Signal;
 
-use crate::checker;
-use crate::child::LONG;
-use crate::clock;
-use crate::options::Options;
-use crate::procs;
-use crate::runs::Fault;
-use crate::summary::Report;
-use crate::world::{TTL_MS, World};
+use crate::linux::checker;
+use crate::linux::child::{CALM, LONG};
+use crate::linux::clock;
+use crate::linux::options::Options;
+use crate::linux::procs;
+use crate::linux::runs::Fault;
+use crate::linux::summary::Report;
+use crate::linux::world::{TTL_MS, World};
 
 /// Plays it, as long as T6 wants it, or in the slice of CI for two leases: what is different from a
 /// short stop begins at the end of the first.
@@ -20,10 +20,11 @@ pub(crate) fn run(options: &Options) -> Report {
     let leases = if options.in_full() { 10 } else { 2 };
     let world = World::new(options.seed, None, None);
     world.tell(LONG, "3000");
+    world.tell(CALM, "");
     let started = world.start(&["run", "quick", "api", "--apply"], &[]);
     // The command, and the process that has broken away from it.
     let alive = || {
-        let journal = crate::journal::read(&world.journal());
+        let journal = crate::linux::journal::read(&world.journal());
         journal.values().flatten().map(|record| record.pid).collect::<BTreeSet<_>>().len()
     };
     while alive() < 2 {

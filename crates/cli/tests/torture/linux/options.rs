@@ -24,11 +24,12 @@ pub(crate) struct Options {
     pub(crate) only: Option<String>,
     /// Keeps the directory in any case.
     pub(crate) keep: bool,
+    /// Whether `cargo test NAME` asks for other tests.
+    pub(crate) filtered_out: bool,
 }
 
 impl Options {
-    /// Reads the arguments; what `cargo test` passes on to every target (`--nocapture`, a filter) is
-    /// ignored.
+    /// Reads the arguments; what `cargo test` passes on to every target (`--nocapture`) is ignored.
     pub(crate) fn read(arguments: &[String]) -> Result<Self, String> {
         let mut options = Self {
             seconds: None,
@@ -38,6 +39,7 @@ impl Options {
             sabotage: None,
             only: None,
             keep: false,
+            filtered_out: false,
         };
         let mut rest = arguments.iter();
         while let Some(argument) = rest.next() {
@@ -50,6 +52,10 @@ impl Options {
                 "--sabotage" => options.sabotage = Some(word(value()?, &SABOTAGE)?),
                 "--only" => options.only = Some(word(value()?, &PARTS)?),
                 "--keep" => options.keep = true,
+                // A number belongs to an option that is not ours.
+                other if !other.starts_with('-') && other.parse::<u64>().is_err() => {
+                    options.filtered_out |= !"torture".contains(other);
+                }
                 _ => {}
             }
         }

@@ -4,12 +4,12 @@
 use std::collections::BTreeSet;
 
 use super::{Evidence, Verdict};
-use crate::git;
-use crate::journal::What;
+use crate::linux::git;
+use crate::linux::journal::What;
 
 pub(super) fn check(evidence: &Evidence<'_>, verdict: &mut Verdict) {
     let removed = evidence.world.removed.lock().expect("whole").clone();
-    for name in crate::world::PROJECTS {
+    for name in crate::linux::world::PROJECTS {
         let repository = evidence.world.repository(name);
         let in_refs = commits(&repository, &["rev-list", "--single-worktree", "--all"]);
         // The same and what the directories that are there have checked out.

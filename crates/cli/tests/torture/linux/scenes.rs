@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::child::LONG;
-use crate::clock;
-use crate::git;
-use crate::options::{Options, SABOTAGE};
-use crate::runs::{Fault, Next, Started};
-use crate::summary::Report;
-use crate::world::{TTL_MS, World};
-use crate::{checker, drain};
+use crate::linux::child::LONG;
+use crate::linux::clock;
+use crate::linux::git;
+use crate::linux::options::{Options, SABOTAGE};
+use crate::linux::runs::{Fault, Next, Started};
+use crate::linux::summary::Report;
+use crate::linux::world::{TTL_MS, World};
+use crate::linux::{checker, drain};
 
 /// Plays a scene once; what was violated.
 type Scene = fn(&World);
@@ -108,7 +108,7 @@ fn cut_off_from_the_store(world: &World) {
 fn at_work<'a>(world: &'a World, words: &[&str], plan: &str) -> Started<'a> {
     world.tell(LONG, &(2 * TTL_MS).to_string());
     let started = world.start(words, &[]);
-    let signs = || crate::journal::read(&world.journal()).remove(plan).unwrap_or_default();
+    let signs = || crate::linux::journal::read(&world.journal()).remove(plan).unwrap_or_default();
     let alive = || signs().iter().map(|sign| sign.pid).collect::<BTreeSet<_>>().len();
     // The command, and the process that has broken away from it.
     while alive() < 2 {
@@ -138,7 +138,7 @@ fn frozen_before_its_landing(world: &World) {
 
 /// Gives a command that makes a plan.
 fn order(world: &World, words: &[&str]) -> String {
-    world.tell(crate::child::CALM, "");
+    world.tell(crate::linux::child::CALM, "");
     let run = world.run(words);
     let document = run.document().unwrap_or_default();
     document["data"]["plan_id"].as_str().unwrap_or_else(|| panic!("no plan: {run:?}")).to_owned()

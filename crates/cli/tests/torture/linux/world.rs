@@ -14,10 +14,10 @@ use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicUsize;
 
-use crate::child::CHILD;
-use crate::git;
-use crate::oracle::Oracle;
-use crate::runs::{Run, Running};
+use crate::linux::child::CHILD;
+use crate::linux::git;
+use crate::linux::oracle::Oracle;
+use crate::linux::runs::{Run, Running};
 
 /// The program under test.
 pub(crate) const AGENTS: &str = env!("CARGO_BIN_EXE_agents");
@@ -50,7 +50,7 @@ impl World {
         // What went wrong must be there to be looked at, also after a panic; `end` removes it.
         scratch.disable_cleanup(true);
         let directory = scratch.path().canonicalize().expect("it is there");
-        let disk = crate::room::disk(&directory.join("disk"), disk);
+        let disk = crate::linux::room::disk(&directory.join("disk"), disk);
         for name in ["journal", "outputs", "disk/home"] {
             std::fs::create_dir_all(directory.join(name)).expect("a directory");
         }
@@ -165,14 +165,14 @@ impl World {
 
     /// Ends what is left, and the directory unless it is to be kept.
     pub(crate) fn end(&self, keep: bool) -> Option<&Path> {
-        for process in crate::procs::of_run(&self.home()) {
+        for process in crate::linux::procs::of_run(&self.home()) {
             process.signal(rustix::process::Signal::KILL);
         }
         if keep {
-            crate::room::save(&self.disk, &self.directory.join("disk-as-it-was"));
+            crate::linux::room::save(&self.disk, &self.directory.join("disk-as-it-was"));
             return Some(&self.directory);
         }
-        crate::room::give_back(&self.disk);
+        crate::linux::room::give_back(&self.disk);
         std::fs::remove_dir_all(&self.directory).ok();
         None
     }

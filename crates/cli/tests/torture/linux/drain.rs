@@ -1,9 +1,9 @@
 //! The end: no more faults, and every plan is carried on until it is done, as a person would by what
 //! the program says.
 
-use crate::child::CALM;
-use crate::oracle::Plan;
-use crate::world::World;
+use crate::linux::child::CALM;
+use crate::linux::oracle::Plan;
+use crate::linux::world::World;
 
 /// So often each plan may be carried on.
 const ROUNDS: usize = 12;

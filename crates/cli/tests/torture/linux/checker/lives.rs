@@ -1,12 +1,12 @@
 //! T4: commands of two attempts of one plan are never alive at once, and none is alive without a
 //! lease unless its driver was frozen.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Evidence, Verdict};
-use crate::journal::{Record, What};
-use crate::procs;
-use crate::world::TTL_MS;
+use crate::linux::journal::{Record, What};
+use crate::linux::procs;
+use crate::linux::world::TTL_MS;
 
 /// A time in which a plan was leased without a gap, by the clock since boot.
 struct Term {
@@ -18,7 +18,7 @@ struct Term {
 pub(super) fn check(evidence: &Evidence<'_>, verdict: &mut Verdict) {
     for (plan, records) in &evidence.journal {
         for record in records {
-            if let What::Begin(others) = &record.what
+            if let What::Begin(_, others) = &record.what
                 && !others.is_empty()
             {
                 verdict.violations.push(format!(
@@ -27,11 +27,23 @@ pub(super) fn check(evidence: &Evidence<'_>, verdict: &mut Verdict) {
                 ));
             }
         }
+        once(plan, records, verdict);
         apart(plan, records, verdict);
         covered(evidence, plan, records, verdict);
     }
     for left in procs::of_run(&evidence.world.home()) {
         verdict.violations.push(format!("T4 a process is left: {left:?}"));
+    }
+}
+
+/// T3: an attempt runs the command of its phase once. (Validations run once for each project.)
+fn once(plan: &str, records: &[Record], verdict: &mut Verdict) {
+    let mut begun = BTreeSet::new();
+    for record in records {
+        let What::Begin(role, _) = &record.what else { continue };
+        if role != "validate" && !begun.insert((record.attempt, role)) {
+            verdict.violations.push(format!("T3 plan {plan}: attempt {} ran {role} twice", record.attempt));
+        }
     }
 }
 

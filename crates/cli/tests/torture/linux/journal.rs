@@ -6,7 +6,7 @@ use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::Path;
 
-use crate::clock;
+use crate::linux::clock;
 
 /// One line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,8 +22,8 @@ pub(crate) struct Record {
 /// What is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum What {
-    /// A command begins; these commands of other attempts were alive then.
-    Begin(Vec<i32>),
+    /// A command begins, for this purpose; these commands of other attempts were alive then.
+    Begin(String, Vec<i32>),
     /// It lives.
     Beat,
     /// It made a commit in a project.
@@ -44,8 +44,8 @@ impl Writer<'_> {
     /// Appends one line.
     pub(crate) fn tell(&self, what: &What) {
         let words = match what {
-            What::Begin(others) => {
-                format!("begin {}", others.iter().map(i32::to_string).collect::<Vec<_>>().join(","))
+            What::Begin(role, others) => {
+                format!("begin {role} {}", others.iter().map(i32::to_string).collect::<Vec<_>>().join(","))
             }
             What::Beat => "beat".to_owned(),
             What::Commit { project, commit } => format!("commit {project} {commit}"),
@@ -73,7 +73,10 @@ fn record(plan: &str, line: &str) -> Option<Record> {
     let (at, pid, attempt) =
         (words.next()?.parse().ok()?, words.next()?.parse().ok()?, words.next()?.parse().ok()?);
     let what = match words.next()? {
-        "begin" => What::Begin(words.next()?.split(',').filter_map(|pid| pid.parse().ok()).collect()),
+        "begin" => {
+            let (role, pids) = (words.next()?.to_owned(), words.next()?.split(','));
+            What::Begin(role, pids.filter_map(|pid| pid.parse().ok()).collect())
+        }
         "beat" => What::Beat,
         "commit" => What::Commit { project: words.next()?.to_owned(), commit: words.next()?.to_owned() },
         _ => What::End,

@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::chance::Chance;
-use crate::clock::{self, pass};
-use crate::procs::{self, Process};
-use crate::room::{self, Ballast};
-use crate::runs::Fault;
-use crate::users;
-use crate::world::{TTL_MS, World};
+use crate::linux::chance::Chance;
+use crate::linux::clock::{self, pass};
+use crate::linux::procs::{self, Process};
+use crate::linux::room::{self, Ballast};
+use crate::linux::runs::Fault;
+use crate::linux::users;
+use crate::linux::world::{TTL_MS, World};
 
 /// By how much, each time anew.
 const LIES: [&str; 5] = ["+2h", "-2h", "+0", "-37m", "+1h"];
@@ -177,8 +177,7 @@ impl Nemesis<'_> {
             self.chance.millis(100, lease)
         };
         let from = clock::now();
-        let git = procs::tree(driver).into_iter().find(Process::is_git);
-        let git = git.filter(|_| !whole && self.chance.percent(50));
+        let git = if !whole && self.chance.percent(50) { self.git() } else { None };
         let kind = match (whole, &git) {
             (true, _) => "stop-tree",
             (false, None) => "stop",
@@ -199,6 +198,15 @@ impl Nemesis<'_> {
         for process in &frozen {
             process.signal(Signal::CONT);
         }
+    }
+
+    /// A git of some driver's, which live for milliseconds: looked for more than once.
+    fn git(&self) -> Option<Process> {
+        let ours = |process: &Process| process.is_git() && process.variable("AGENTS_RUN_MARKER").is_none();
+        (0..40).find_map(|_| {
+            pass(Duration::from_millis(10));
+            procs::of_run(&self.world.home()).into_iter().find(ours)
+        })
     }
 
     fn terminate(&mut self) {

@@ -7,13 +7,19 @@ use std::path::PathBuf;
 use std::process::{Child, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, waitid};
 use serde_json::Value;
 
-use crate::clock;
-use crate::procs::Process;
-use crate::world::World;
+use crate::linux::clock;
+use crate::linux::procs::Process;
+use crate::linux::world::World;
+
+/// In milliseconds: nothing here takes so long, neither a frozen process nor those that wait for it.
+const HANGS: i64 = 180_000;
+/// How often a process is looked at.
+const LOOK: Duration = Duration::from_millis(10);
 
 /// A fault that a process met.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -138,7 +144,15 @@ impl Started<'_> {
     /// Waits for its end, and writes it down.
     pub(crate) fn wait(mut self) -> Run {
         let pid = Pid::from_raw(self.run.pid).expect("a pid");
-        waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT).expect("our child");
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+        while waitid(WaitId::Pid(pid), options).expect("our child").is_none() {
+            let now = clock::now();
+            if now - self.run.from > HANGS {
+                self.world.running.note(self.run.pid, Fault { kind: "hang", from: now, to: now });
+                self.signal(Signal::KILL);
+            }
+            clock::pass(LOOK);
+        }
         self.run.to = clock::now();
         // Not reaped yet: nobody else has its number.
         let faults = self.world.running.0.lock().expect("whole").remove(&self.run.pid);

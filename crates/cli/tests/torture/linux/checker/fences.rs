@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Evidence, Verdict};
-use crate::oracle::Seen;
+use crate::linux::oracle::Seen;
 
 pub(super) fn check(evidence: &Evidence<'_>, verdict: &mut Verdict) {
     let mut granted: BTreeMap<&str, i64> = BTreeMap::new();

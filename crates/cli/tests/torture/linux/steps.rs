@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::Value;
 
-use crate::chance::Chance;
-use crate::checker;
-use crate::child::CALM;
-use crate::options::Options;
-use crate::runs::Run;
-use crate::summary::Report;
-use crate::world::World;
+use crate::linux::chance::Chance;
+use crate::linux::checker;
+use crate::linux::child::CALM;
+use crate::linux::options::Options;
+use crate::linux::runs::Run;
+use crate::linux::summary::Report;
+use crate::linux::world::World;
 
 /// At once; each has a world of its own.
 const WORKERS: usize = 4;
@@ -134,8 +134,8 @@ fn survive(world: &World, crash: &Crash) -> Result<(), String> {
 /// Runs a command that is to be killed at a step.
 fn die(world: &World, words: &[&str], point: &str) -> Run {
     let started = world.start(words, &[("AGENTS_FAILPOINT", point)]);
-    let from = crate::clock::now();
-    world.running.note(started.pid(), crate::runs::Fault { kind: "kill", from, to: from });
+    let from = crate::linux::clock::now();
+    world.running.note(started.pid(), crate::linux::runs::Fault { kind: "kill", from, to: from });
     started.wait()
 }
 

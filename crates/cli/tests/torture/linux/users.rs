@@ -2,10 +2,10 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::chance::Chance;
-use crate::git;
-use crate::oracle::Plan;
-use crate::world::{PROJECTS, World};
+use crate::linux::chance::Chance;
+use crate::linux::git;
+use crate::linux::oracle::Plan;
+use crate::linux::world::{PROJECTS, World};
 
 /// Gives commands until told to stop.
 pub(crate) fn work(world: &World, name: usize, over: &AtomicBool) {

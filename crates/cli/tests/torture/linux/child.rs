@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 
-use crate::chance::Chance;
-use crate::clock;
-use crate::git;
-use crate::journal::{What, Writer};
-use crate::procs;
+use crate::linux::chance::Chance;
+use crate::linux::clock;
+use crate::linux::git;
+use crate::linux::journal::{What, Writer};
+use crate::linux::procs;
 
 /// The hidden argument under which this program is a command of a plan.
 pub(crate) const CHILD: &str = "__child";
@@ -44,7 +44,7 @@ pub(crate) fn run(arguments: &[String]) -> ExitCode {
     if kind == STRAY {
         return stray(&writer);
     }
-    writer.tell(&What::Begin(procs::of_other_attempts(&writer.plan, attempt)));
+    writer.tell(&What::Begin(role.clone(), procs::of_other_attempts(&writer.plan, attempt)));
     let chance = Chance::of(seed.parse().expect("a number"), &format!("{}/{attempt}/{role}", writer.plan));
     let mut job = Job { writer, run, chance, calm: run.join(CALM).exists() };
     let code = match role.as_str() {
