@@ -3,71 +3,26 @@
 //!
 //! Both are started, run and reaped in turn, their output thrown away. The database has one plan
 //! that was taken through its phases. Without the `sqlite3` program there is no ratio, and the
-//! report says so. `cargo bench -p agents`.
+//! report says so. `cargo bench -p agents --bench p7_command`.
 
 #[path = "../../../benches/figures.rs"]
 mod figures;
+#[path = "shared/scene.rs"]
+mod scene;
 
-use std::fs;
-use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use figures::{Turns, say, wanted};
+use scene::Scene;
 
 const ACTION: &str = "name: bench\nexecute: { shell: echo bench > bench.txt }\n";
 /// Rounds, and commands of either kind in a round.
 const ROUNDS: (usize, usize) = (40, 10);
 
-/// A home with a database, and a plan in it.
-struct Scene {
-    home: PathBuf,
-    plan: String,
-}
-
-impl Scene {
-    fn set(directory: &Path) -> Self {
-        let (home, repository) = (directory.join("home"), directory.join("repository"));
-        fs::create_dir_all(&repository).expect("a directory");
-        for line in ["init -q -b main", "commit -q --allow-empty -m first"] {
-            let identity = ["-c", "user.name=bench", "-c", "user.email=bench@localhost"];
-            let git =
-                Command::new("git").args(identity).args(line.split(' ')).current_dir(&repository).status();
-            assert!(git.expect("git").success(), "git {line}");
-        }
-        let action = directory.join("bench.yaml");
-        fs::write(&action, ACTION).expect("written");
-        let scene = Self { home, plan: String::new() };
-        let (action, repository) = (action.display().to_string(), repository.display().to_string());
-        scene.agents(&["init"]);
-        scene.agents(&["project", "add", &repository, "--name", "bench"]);
-        scene.agents(&["action", "add", &action]);
-        let plan = scene.agents(&["-q", "run", "bench", "bench"]);
-        let plan = plan.lines().next().expect("the plan's id").trim().to_owned();
-        Self { plan, ..scene }
-    }
-
-    fn command(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_agents"));
-        command.args(words).env("AGENTS_HOME", &self.home).env_remove("AGENTS_DATABASE_URL");
-        command
-    }
-
-    fn agents(&self, words: &[&str]) -> String {
-        let output = self.command(words).output().expect("agents");
-        assert!(output.status.success(), "agents {words:?}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).expect("text")
-    }
-
-    fn status(&self) -> Command {
-        self.command(&["plan", "status", &self.plan])
-    }
-
-    fn select(&self) -> Command {
-        let database = self.home.join("state/agents.db");
-        let mut command = Command::new("sqlite3");
-        command.arg(database).arg(format!("SELECT * FROM plans WHERE id = '{}'", self.plan));
-        command
-    }
+fn select(scene: &Scene, plan: &str) -> Command {
+    let mut command = Command::new("sqlite3");
+    command.arg(scene.home.join("state/agents.db")).arg(format!("SELECT * FROM plans WHERE id = '{plan}'"));
+    command
 }
 
 /// Starts it, waits for its end, throws its output away.
@@ -81,15 +36,17 @@ fn main() {
         return;
     }
     let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory on disk");
-    let scene = Scene::set(directory.path());
+    let scene = Scene::set(directory.path(), ACTION);
+    let plan = scene.agents(&["-q", "run", "bench", "bench"]);
+    let plan = plan.lines().next().expect("the plan's id").trim();
     let version = Command::new("sqlite3").arg("--version").output();
     let peer = version.is_ok_and(|output| output.status.success());
     let select = || {
         if peer {
-            run(scene.select());
+            run(select(&scene, plan));
         }
     };
-    let status = || run(scene.status());
+    let status = || run(scene.command(&["plan", "status", plan]));
     Turns::take(2, ROUNDS.1, select, status);
     let turns = Turns::take(ROUNDS.0, ROUNDS.1, select, status);
     let (select, status) = turns.absolute();

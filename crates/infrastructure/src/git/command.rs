@@ -183,14 +183,17 @@ impl Call {
         self.command.stdin(if self.input.is_empty() { Stdio::null() } else { Stdio::piped() });
         let spawned = self.command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let mut child = spawned.map_err(|error| version::unusable(self.command.get_program(), &error))?;
-        let stdin = child.stdin.take();
-        std::thread::scope(|scope| {
+        let input = &self.input;
+        let answer = match child.stdin.take() {
+            None => child.wait_with_output(),
             // A thread of its own: git may answer before it has read everything. One that stops
             // reading early says why on stderr; the broken pipe says nothing more.
-            scope.spawn(|| stdin.map(|mut pipe| pipe.write_all(&self.input)));
-            child.wait_with_output()
-        })
-        .map_err(|error| version::unusable(self.command.get_program(), &error))
+            Some(mut pipe) => std::thread::scope(|scope| {
+                scope.spawn(move || pipe.write_all(input));
+                child.wait_with_output()
+            }),
+        };
+        answer.map_err(|error| version::unusable(self.command.get_program(), &error))
     }
 
     /// Starts it; its stdout is read as it comes, never held as a whole.

@@ -16,6 +16,7 @@
 
 use std::collections::HashSet;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use agents_domain::lock::FencingToken;
@@ -63,6 +64,9 @@ pub(super) fn take(
 }
 
 fn changes(at: &At<'_>, start: &Oid, commit: &Oid) -> Result<Vec<Changed>, WorkspaceError> {
+    if start == commit {
+        return Ok(Vec::new());
+    }
     let raw = at.call(&["diff-tree", "-r", "-z", "--raw", "--no-renames"]);
     Ok(output::changes(&raw.args([start.as_str(), commit.as_str()]).run()?))
 }
@@ -80,13 +84,23 @@ fn earlier(git: &Git, slot: &Slot, start: &Oid) -> Result<Option<Snapshot>, Work
 
 /// The git directory of the worktree, which must still be one of the project's.
 fn own_git_dir(at: &At<'_>, slot: &Slot) -> Result<PathBuf, WorkspaceError> {
-    let common = at.call(&["rev-parse", "--path-format=absolute", "--git-common-dir"]).run()?;
-    if fs::canonicalize(output::path_line(&common)).ok().as_ref() != Some(&slot.project.common_dir) {
+    let git_dir = index::git_dir(at)?;
+    if common_dir(&git_dir).as_ref() != Some(&slot.project.common_dir) {
         return Err(unsuitable(at.dir, "its `.git` no longer belongs to the project's repository"));
     }
-    let git_dir = index::git_dir(at)?;
     index::refuse_locked(&git_dir)?;
     Ok(git_dir)
+}
+
+/// What git says to `--git-common-dir`: where the file `commondir` leads, from where it lies; without
+/// it, the git directory itself (gitrepository-layout). One process less for each attempt.
+fn common_dir(git_dir: &Path) -> Option<PathBuf> {
+    let common = match fs::read(git_dir.join("commondir")) {
+        Ok(line) => git_dir.join(output::path_line(&line)),
+        Err(error) if error.kind() == ErrorKind::NotFound => git_dir.to_owned(),
+        Err(_) => return None,
+    };
+    fs::canonicalize(common).ok()
 }
 
 fn names_of(copied: &[String]) -> Result<Names, WorkspaceError> {
@@ -141,7 +155,9 @@ fn write_tree(
         .ignored
         .extend(ignored.into_iter().filter(|path| keep::matters(dir, &output::path(path), &known)));
     let update = ["update-index", "-z", "--add", "--remove", "--replace", "--stdin"];
-    private.call(&update).input(output::joined(&add)).run()?;
+    if !add.is_empty() {
+        private.call(&update).input(output::joined(&add)).run()?;
+    }
     if !copied.is_empty() {
         // The child may have staged them.
         let reset = ["reset", "-q", "--pathspec-from-file=-", "--pathspec-file-nul", "HEAD"];
@@ -168,11 +184,12 @@ fn keep_in_ref(
     reference: String,
 ) -> Result<(String, Oid), WorkspaceError> {
     let head = at.call(&["rev-parse", "--verify", "-q", "HEAD^{commit}"]).run_oid()?;
-    if let Some(first) = refs::read(at, &reference)? {
-        return same(at, first, &head, tree, reference);
+    let all = kept::of_plan(at, &slot.project, slot.plan)?;
+    if let Some(first) = all.iter().find(|kept| kept.reference == reference) {
+        return same(at, first.commit.clone(), &head, tree, reference);
     }
     // Who held the plan before may have died between its snapshot and the record of it.
-    if let Some(before) = kept::newest(at, slot)?
+    if let Some(before) = all.into_iter().rfind(|kept| kept.attempt == slot.attempt)
         && is_of(at, &before.commit, &head, tree)?
     {
         return Ok((before.reference, before.commit));
