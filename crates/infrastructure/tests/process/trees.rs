@@ -219,10 +219,10 @@ async fn processes_that_flee_by_forking_on_and_on_are_caught() {
     let room = Room::new();
     room.file("flee", "#!/bin/sh\ntrap '' TERM\nsetsid \"$0\" &\n", 0o755);
     let mut ear = room.ear();
-    let hears = room.path("hears");
+    let answer = room.path("hears");
     let heard = std::thread::spawn(move || {
         ear.hear("fleeing");
-        std::fs::write(hears, "go\n").expect("a FIFO");
+        std::fs::write(answer, "go\n").expect("a FIFO");
         ear
     });
     let mut script =

@@ -195,16 +195,16 @@ fn a_log_is_followed_from_before_its_beginning_and_over_its_files() {
     assert_eq!(heard(&mut follower), b"");
     let mut log = room.writer(Limits { segments: 100, ..SMALL });
     assert_eq!(heard(&mut follower), b"");
-    let mut followed = Vec::new();
+    let mut all = Vec::new();
     for number in 0..40 {
         log.write(Stream::Out, format!("line {number}\n").as_bytes());
         if number % 3 != 0 {
-            followed.append(&mut heard(&mut follower));
+            all.append(&mut heard(&mut follower));
         }
     }
-    followed.append(&mut heard(&mut follower));
+    all.append(&mut heard(&mut follower));
     assert!(log_files(&room.log).expect("a directory").len() > 3);
-    assert_eq!(String::from_utf8_lossy(&followed), String::from_utf8_lossy(&room.text()));
+    assert_eq!(String::from_utf8_lossy(&all), String::from_utf8_lossy(&room.text()));
 }
 
 #[test]
@@ -213,14 +213,14 @@ fn who_follows_too_slowly_sees_how_much_was_left_out() {
     let mut log = room.writer(SMALL);
     log.write(Stream::Out, b"first\n");
     let mut follower = LogFollower::new(&room.log);
-    let mut followed = heard(&mut follower);
+    let mut all = heard(&mut follower);
     for number in 0..100 {
         log.write(Stream::Out, format!("line {number}\n").as_bytes());
     }
     // The first file is kept for good; behind it there is a hole.
-    followed.append(&mut heard(&mut follower));
-    assert_eq!(String::from_utf8_lossy(&followed), String::from_utf8_lossy(&room.text()));
-    assert!(String::from_utf8_lossy(&followed).contains("bytes left out"));
+    all.append(&mut heard(&mut follower));
+    assert_eq!(String::from_utf8_lossy(&all), String::from_utf8_lossy(&room.text()));
+    assert!(String::from_utf8_lossy(&all).contains("bytes left out"));
     // A file that is dropped while it is read is read to its end, and then there is another hole.
     for number in 0..100 {
         log.write(Stream::Out, format!("more {number}\n").as_bytes());
@@ -237,16 +237,16 @@ proptest! {
         let room = room();
         let mut log = room.writer(Limits { segments: 1000, ..SMALL });
         let mut follower = LogFollower::new(&room.log);
-        let mut followed = Vec::new();
+        let mut all = Vec::new();
         for (read, count) in turns {
             if read {
-                followed.append(&mut heard(&mut follower));
+                all.append(&mut heard(&mut follower));
             } else {
                 log.write(Stream::Err, &vec![b'a'; count]);
                 log.write(Stream::Out, b"\n");
             }
         }
-        followed.append(&mut heard(&mut follower));
-        prop_assert_eq!(followed, room.text());
+        all.append(&mut heard(&mut follower));
+        prop_assert_eq!(all, room.text());
     }
 }
