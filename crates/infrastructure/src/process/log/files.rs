@@ -36,6 +36,10 @@ pub(super) fn segments(log: &Path) -> io::Result<Vec<Segment>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(directory.unwrap_or(Path::new(".")))? {
         let entry = entry?;
+        // A command may have put something else there.
+        if !entry.file_type()?.is_file() {
+            continue;
+        }
         let name = entry.file_name();
         let number = name.as_encoded_bytes().strip_prefix(stem.as_encoded_bytes());
         let number = number.and_then(|digits| std::str::from_utf8(digits).ok()).and_then(|n| n.parse().ok());

@@ -32,9 +32,14 @@ impl Read for LogReader {
 /// A log that is not there is [`io::ErrorKind::NotFound`].
 pub fn read_log(path: &Path) -> io::Result<LogReader> {
     let head = Segment { path: path.to_owned(), begin: 0 };
+    open_all([head].into_iter().chain(files::segments(path)?))
+}
+
+/// Opens these files of a log, the first of which must be there.
+pub(super) fn open_all(segments: impl Iterator<Item = Segment>) -> io::Result<LogReader> {
     let mut parts: VecDeque<Box<dyn Read + Send>> = VecDeque::new();
     let mut end = 0;
-    for (index, segment) in [head].into_iter().chain(files::segments(path)?).enumerate() {
+    for (index, segment) in segments.enumerate() {
         let file = match plain::read(&segment.path) {
             // Dropped since we looked: it counts as left out.
             Err(error) if index > 0 && error.kind() == io::ErrorKind::NotFound => continue,
