@@ -101,6 +101,41 @@ Feature: Commands
     Then the exit code is 8
     And I am told "Enough?"
 
+  @binary
+  Scenario: A command that puts a pipe where its files were holds nobody up
+    Given the action
+      """
+      name: local/plumber
+      strategize:
+        shell: 'rm "$AGENTS_STRATEGY_FILE" && mkfifo "$AGENTS_STRATEGY_FILE"'
+      execute: { shell: 'true' }
+      """
+    And a plan of "plumber" on "site"
+    When I run "plan execute PLAN"
+    Then the exit code is 7
+    And I am told "strategy.md: it is no plain file"
+    And its "error.code" is "files"
+    Given an action "welder" that runs
+      """
+      rm "$AGENTS_EVENTS_FILE" && mkfifo "$AGENTS_EVENTS_FILE"
+      exit 75
+      """
+    And a plan of "welder" on "site"
+    When I run "plan execute PLAN"
+    Then the exit code is 8
+    And I am told "events.jsonl: it is no plain file"
+    And I am told "waits until"
+    Given the action
+      """
+      name: local/fitter
+      worktree: { setup: [sh, -c, 'log="${AGENTS_EVENTS_FILE%/*}/output.log"; rm "$log" && mkfifo "$log"'] }
+      execute: { shell: 'yes | head -c 200000' }
+      """
+    And a plan of "fitter" on "site"
+    When I run "plan execute PLAN"
+    Then the exit code is 7
+    And I am told "output.log: it is no plain file"
+
   # A command that asks for time
 
   @binary

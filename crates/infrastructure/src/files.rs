@@ -4,17 +4,20 @@
 //! strategy.md  guidance.md  artifacts/  events.jsonl  output.log
 //! ```
 //!
+//! Whatever a command puts in their place, nobody waits for it, and nothing is written through it.
 //! Nothing here is deleted by a transition: an attempt's log and artifacts outlive it.
 
 mod said;
 
-use std::fs::{self, File, OpenOptions};
+use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use agents_domain::files::{AttemptFiles, AttemptPaths, FilesError, Said};
 use agents_domain::id::PlanId;
 use async_trait::async_trait;
+
+use crate::plain;
 
 /// What is read of a strategy at most (1 MiB).
 const STRATEGY_LIMIT: u64 = 1 << 20;
@@ -55,10 +58,10 @@ impl AttemptFiles for StateFiles {
     ) -> Result<AttemptPaths, FilesError> {
         let paths = self.paths(plan, attempt);
         at(&paths.artifacts_dir, fs::create_dir_all(&paths.artifacts_dir))?;
-        at(&paths.strategy_file, fs::write(&paths.strategy_file, strategy))?;
-        at(&paths.guidance_file, fs::write(&paths.guidance_file, guidance))?;
+        at(&paths.strategy_file, plain::replace(&paths.strategy_file, strategy))?;
+        at(&paths.guidance_file, plain::replace(&paths.guidance_file, guidance))?;
         for file in [&paths.events_file, &paths.log] {
-            at(file, OpenOptions::new().create(true).append(true).open(file))?;
+            at(file, plain::append(file))?;
         }
         Ok(paths)
     }
@@ -66,7 +69,7 @@ impl AttemptFiles for StateFiles {
     async fn strategy(&self, paths: &AttemptPaths) -> Result<String, FilesError> {
         let path = &paths.strategy_file;
         let mut bytes = Vec::new();
-        let file = at(path, File::open(path))?;
+        let file = at(path, plain::read(path))?;
         at(path, file.take(STRATEGY_LIMIT).read_to_end(&mut bytes))?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }

@@ -7,6 +7,7 @@ pub mod git;
 pub mod ids;
 pub mod memory;
 pub mod places;
+mod plain;
 pub mod process;
 pub mod scripted;
 pub mod sqlite;

@@ -10,16 +10,15 @@
 //! told, once. The file belongs to a command that may write anything, for ever, or put something
 //! else in its place: only a plain file is read, and of that the last [`WINDOW`] bytes.
 
-use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
 use agents_domain::files::{Later, Said, When};
 use agents_domain::time::Timestamp;
-use rustix::fs::OFlags;
 use serde::Deserialize;
+
+use crate::plain;
 
 /// How much of the end of the file is looked at.
 const WINDOW: u64 = 1 << 20;
@@ -57,14 +56,8 @@ pub(super) fn read(path: &Path) -> io::Result<Said> {
 
 /// The end of the file, from the beginning of a line on.
 fn last_bytes(path: &Path) -> io::Result<Vec<u8>> {
-    // Never waits for the other end of a pipe.
-    let flags = i32::try_from((OFlags::NONBLOCK | OFlags::NOFOLLOW).bits()).expect("small flags");
-    let mut file: File = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
-    let about = file.metadata()?;
-    if !about.is_file() {
-        return Err(io::Error::other("it is no plain file"));
-    }
-    let begin = about.len().saturating_sub(WINDOW);
+    let mut file = plain::read(path)?;
+    let begin = file.metadata()?.len().saturating_sub(WINDOW);
     // One byte more, to see whether a line begins there.
     file.seek(SeekFrom::Start(begin.saturating_sub(1)))?;
     let mut bytes = Vec::new();
@@ -126,7 +119,7 @@ fn short(mut text: String) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::symlink;
+    use std::fs::File;
 
     use proptest::prelude::*;
     use rstest::rstest;
@@ -221,18 +214,6 @@ mod tests {
         let line = format!(r#"{{"type":"needs_input","question":"{}"}}"#, "ä".repeat(3000));
         let Some(Later::Answer { question }) = said(line.as_bytes()).later else { panic!("a question") };
         assert_eq!(question, format!("{}…", "ä".repeat(2048)));
-    }
-
-    #[test]
-    fn only_a_plain_file_is_read() {
-        let keep = tempfile::tempdir().expect("a directory");
-        let fifo = keep.path().join("fifo");
-        assert!(std::process::Command::new("mkfifo").arg(&fifo).status().expect("mkfifo").success());
-        let link = keep.path().join("link");
-        symlink("/dev/zero", &link).expect("a link");
-        for path in [fifo.as_path(), &link, keep.path(), &keep.path().join("nothing")] {
-            assert!(read(path).is_err(), "{}", path.display());
-        }
     }
 
     proptest! {

@@ -41,6 +41,8 @@ use std::sync::Arc;
 use agents_domain::time::Clock;
 use files::Segment;
 
+use crate::plain;
+
 pub use files::log_files;
 pub use follow::LogFollower;
 pub use read::{LogReader, copy_log, read_log};
@@ -111,7 +113,7 @@ impl LogWriter {
         }
         let tail = files::segments(path)?;
         let (last, begin) = tail.last().map_or((path, 0), |last| (last.path.as_path(), last.begin));
-        let mut file = files::open(last)?;
+        let mut file = plain::append(last)?;
         let ended = files::ends_a_line(&mut file)?;
         let length = file.metadata()?.len();
         let mut log = Self {
@@ -197,7 +199,7 @@ impl LogWriter {
         if self.tail.len() >= self.limits.segments {
             fs::remove_file(self.tail.remove(0).path)?;
         }
-        self.file = files::open(&next.path)?;
+        self.file = plain::append(&next.path)?;
         self.begin = next.begin;
         self.length = 0;
         self.tail.push(next);

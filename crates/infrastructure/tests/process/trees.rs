@@ -219,17 +219,17 @@ async fn processes_that_flee_by_forking_on_and_on_are_caught() {
     let room = Room::new();
     room.file("flee", "#!/bin/sh\ntrap '' TERM\nsetsid \"$0\" &\n", 0o755);
     let mut ear = room.ear();
-    let hears = room.path("hears");
-    let listening = std::thread::spawn(move || {
+    let answer = room.path("hears");
+    let heard = std::thread::spawn(move || {
         ear.hear("fleeing");
-        std::fs::write(hears, "go\n").expect("a FIFO");
+        std::fs::write(answer, "go\n").expect("a FIFO");
         ear
     });
     let mut script =
         room.script("for n in 1 2 3 4 5; do ./flee; done; echo fleeing >&3; read x < hears; exit 3");
     script.grace = Duration::from_millis(60);
     assert_eq!(ended(script, never()).await, Ended::Exited(3));
-    listening.join().expect("no panic").silence();
+    heard.join().expect("no panic").silence();
 }
 
 /// A driver died after it had started a guard, and before that planted anything.

@@ -1,9 +1,8 @@
 //! The files of a log: their names, what they say, and how they are opened.
 
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 /// A file of the log after the first.
@@ -37,6 +36,10 @@ pub(super) fn segments(log: &Path) -> io::Result<Vec<Segment>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(directory.unwrap_or(Path::new(".")))? {
         let entry = entry?;
+        // A command may have put something else there.
+        if !entry.file_type()?.is_file() {
+            continue;
+        }
         let name = entry.file_name();
         let number = name.as_encoded_bytes().strip_prefix(stem.as_encoded_bytes());
         let number = number.and_then(|digits| std::str::from_utf8(digits).ok()).and_then(|n| n.parse().ok());
@@ -50,11 +53,6 @@ pub(super) fn segments(log: &Path) -> io::Result<Vec<Segment>> {
 pub fn log_files(log: &Path) -> io::Result<Vec<PathBuf>> {
     let head = log.try_exists()?.then(|| log.to_owned());
     Ok(head.into_iter().chain(segments(log)?.into_iter().map(|segment| segment.path)).collect())
-}
-
-/// Opens a file for appending, and for looking at its end; made readable by its owner only.
-pub(super) fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)
 }
 
 /// Whether the file is empty, or its last byte ends a line.

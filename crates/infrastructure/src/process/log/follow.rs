@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::files::{self, Segment};
 use super::read::gap;
+use crate::plain;
 
 /// Reads the log at a path on and on; see [`LogFollower::read`].
 #[derive(Debug)]
@@ -54,7 +55,7 @@ impl LogFollower {
 
     fn read_file(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.file.is_none() && self.begin == 0 {
-            self.file = found(File::open(&self.path))?;
+            self.file = found(plain::read(&self.path))?;
         }
         let Some(file) = &mut self.file else { return Ok(0) };
         let count = file.read(buffer)?;
@@ -69,7 +70,7 @@ impl LogFollower {
 
     fn turn_to(&mut self, next: &Segment) -> io::Result<()> {
         // Dropped meanwhile: there is a later one.
-        let Some(file) = found(File::open(&next.path))? else { return Ok(()) };
+        let Some(file) = found(plain::read(&next.path))? else { return Ok(()) };
         let end = self.begin + self.read;
         if next.begin > end {
             self.gap = gap(next.begin - end).into_bytes();

@@ -1,11 +1,11 @@
 //! Reading a log: its files as one stream, with a line where bytes are left out.
 
 use std::collections::VecDeque;
-use std::fs::File;
 use std::io::{self, Cursor, Read, Write};
 use std::path::Path;
 
 use super::files::{self, Segment};
+use crate::plain;
 
 /// A log as one stream of bytes; see [`read_log`].
 pub struct LogReader {
@@ -32,10 +32,15 @@ impl Read for LogReader {
 /// A log that is not there is [`io::ErrorKind::NotFound`].
 pub fn read_log(path: &Path) -> io::Result<LogReader> {
     let head = Segment { path: path.to_owned(), begin: 0 };
+    open_all([head].into_iter().chain(files::segments(path)?))
+}
+
+/// Opens these files of a log, the first of which must be there.
+pub(super) fn open_all(segments: impl Iterator<Item = Segment>) -> io::Result<LogReader> {
     let mut parts: VecDeque<Box<dyn Read + Send>> = VecDeque::new();
     let mut end = 0;
-    for (index, segment) in [head].into_iter().chain(files::segments(path)?).enumerate() {
-        let file = match File::open(&segment.path) {
+    for (index, segment) in segments.enumerate() {
+        let file = match plain::read(&segment.path) {
             // Dropped since we looked: it counts as left out.
             Err(error) if index > 0 && error.kind() == io::ErrorKind::NotFound => continue,
             opened => opened?,

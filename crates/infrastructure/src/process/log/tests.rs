@@ -107,9 +107,8 @@ fn a_full_disk_ends_the_log_and_nothing_else() {
     let room = room();
     let full = PathBuf::from("/dev/full");
     if full.exists() {
-        fs::create_dir(room.log.parent().expect("a parent")).expect("a directory");
-        std::os::unix::fs::symlink(full, &room.log).expect("a link");
         let mut log = room.writer(SMALL);
+        log.file = File::options().append(true).open(full).expect("a device");
         log.write(Stream::Out, b"lost\n");
         log.write(Stream::Out, b"lost too\n");
         assert!(log.broken);
@@ -132,9 +131,21 @@ fn a_segment_dropped_under_the_reader_counts_as_left_out() {
     let room = room();
     let mut log = room.writer(SMALL);
     log.write(Stream::Out, b"kept\n");
-    // A dangling link stands for a file deleted between listing and opening.
-    std::os::unix::fs::symlink("/nowhere/at/all", Segment::after(&room.log, 900).path).expect("a link");
+    // Listed, and deleted before it is opened.
+    let head = Segment { path: room.log.clone(), begin: 0 };
+    let listed = [head, Segment::after(&room.log, 900)].into_iter();
+    let mut text = Vec::new();
+    io::Read::read_to_end(&mut read::open_all(listed).expect("a log"), &mut text).expect("readable");
+    assert!(text.ends_with(b"kept\n"));
+}
+
+#[test]
+fn what_is_no_plain_file_is_no_part_of_a_log() {
+    let room = room();
+    room.writer(SMALL).write(Stream::Out, b"kept\n");
+    std::os::unix::fs::symlink("/dev/zero", Segment::after(&room.log, 900).path).expect("a link");
     assert!(room.text().ends_with(b"kept\n"));
+    assert!(heard(&mut LogFollower::new(&room.log)).ends_with(b"kept\n"));
 }
 
 /// Undoes the format for one stream.
@@ -237,16 +248,16 @@ proptest! {
         let room = room();
         let mut log = room.writer(Limits { segments: 1000, ..SMALL });
         let mut follower = LogFollower::new(&room.log);
-        let mut followed = Vec::new();
+        let mut all = Vec::new();
         for (read, count) in turns {
             if read {
-                followed.append(&mut heard(&mut follower));
+                all.append(&mut heard(&mut follower));
             } else {
                 log.write(Stream::Err, &vec![b'a'; count]);
                 log.write(Stream::Out, b"\n");
             }
         }
-        followed.append(&mut heard(&mut follower));
-        prop_assert_eq!(followed, room.text());
+        all.append(&mut heard(&mut follower));
+        prop_assert_eq!(all, room.text());
     }
 }

@@ -1,0 +1,85 @@
+//! Plain files in places where a command may have put anything: a pipe that nobody writes to, a link
+//! to a device, a directory. Opening one never waits, never follows a link, and yields plain files
+//! only; the directories on the way are ours.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use rustix::fs::OFlags;
+
+/// Opens a plain file for reading.
+pub(crate) fn read(path: &Path) -> io::Result<File> {
+    open(path, OpenOptions::new().read(true))
+}
+
+/// Opens a plain file for appending, and for looking at what is there; made, readable by its owner
+/// only, if nothing is.
+pub(crate) fn append(path: &Path) -> io::Result<File> {
+    open(path, OpenOptions::new().read(true).append(true).create(true).mode(0o600))
+}
+
+/// Puts a plain file with this content in the place of whatever is there, a directory excepted.
+pub(crate) fn replace(path: &Path, content: &str) -> io::Result<()> {
+    let mut new = path.as_os_str().to_owned();
+    new.push(".new");
+    // Whatever has this name is in the way, and nobody's.
+    fs::remove_file(&new)
+        .or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) })?;
+    fs::write(&new, content)?;
+    fs::rename(&new, path)
+}
+
+fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+    let flags = i32::try_from((OFlags::NONBLOCK | OFlags::NOFOLLOW).bits()).expect("small flags");
+    let file = options.custom_flags(flags).open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is no plain file")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::os::unix::fs::symlink;
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn only_plain_files_are_opened_and_nothing_is_waited_for() {
+        let keep = tempfile::tempdir().expect("a directory");
+        let path = |name: &str| keep.path().join(name);
+        assert!(Command::new("mkfifo").arg(path("fifo")).status().expect("mkfifo").success());
+        symlink("/dev/zero", path("link")).expect("a link");
+        fs::create_dir(path("directory")).expect("a directory");
+        for name in ["fifo", "link", "directory"] {
+            assert!(read(&path(name)).is_err() && append(&path(name)).is_err(), "{name}");
+        }
+        assert!(read(&path("new")).is_err());
+        append(&path("new")).expect("made").write_all(b"one").expect("written");
+        append(&path("new")).expect("there").write_all(b"two").expect("written");
+        let mut text = String::new();
+        read(&path("new")).expect("there").read_to_string(&mut text).expect("text");
+        assert_eq!(text, "onetwo");
+    }
+
+    #[test]
+    fn whatever_is_in_the_way_of_a_file_of_ours_is_replaced() {
+        let keep = tempfile::tempdir().expect("a directory");
+        let (path, target) = (keep.path().join("file"), keep.path().join("target"));
+        fs::write(&target, "theirs").expect("written");
+        replace(&path, "one").expect("new");
+        fs::remove_file(&path).expect("there");
+        symlink(&target, &path).expect("a link");
+        symlink(&target, keep.path().join("file.new")).expect("a link");
+        replace(&path, "two").expect("replaced");
+        assert_eq!(fs::read_to_string(&path).expect("plain"), "two");
+        assert_eq!(
+            fs::read_to_string(&target).expect("plain"),
+            "theirs",
+            "nothing is written through a link"
+        );
+        fs::create_dir(keep.path().join("directory")).expect("a directory");
+        assert!(replace(&keep.path().join("directory"), "three").is_err());
+    }
+}
