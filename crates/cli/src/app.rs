@@ -174,8 +174,17 @@ impl App {
 
     /// The driver of phases.
     pub fn driver(&self) -> PhaseDriver {
+        PhaseDriver::new(self.driver_parts())
+    }
+
+    /// The driver that looks after plan after plan: unless told, it waits for no project.
+    pub fn recoverer(&self) -> PhaseDriver {
+        PhaseDriver::new(DriverParts { wait_for_projects: self.wait(Wait::No), ..self.driver_parts() })
+    }
+
+    fn driver_parts(&self) -> DriverParts {
         let workspace = Arc::new(GitWorkspace::new(self.git.clone(), &self.base.settings.state_dir));
-        PhaseDriver::new(DriverParts {
+        DriverParts {
             lifecycle: self.lifecycle(),
             worktrees: workspace.clone(),
             landings: workspace,
@@ -189,7 +198,7 @@ impl App {
             patience: self.patience(),
             wait_for_plan: self.wait(Wait::No),
             wait_for_projects: self.wait(Wait::Forever),
-        })
+        }
     }
 
     /// How long a holder that was asked for something is waited for: the grace that its command

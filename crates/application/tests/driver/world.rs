@@ -20,7 +20,7 @@ use agents_domain::workspace::{Landings, Project, Worktrees};
 use agents_infrastructure::clock::HandClock;
 use agents_infrastructure::ids::CountingIds;
 use agents_infrastructure::memory::MemoryStore;
-use agents_infrastructure::scripted::{Census, ScriptedFiles, ScriptedRunner, ScriptedWorkspace};
+use agents_infrastructure::scripted::{Census, Citizen, ScriptedFiles, ScriptedRunner, ScriptedWorkspace};
 
 use crate::notes::Notes;
 use crate::orders::{action, message, project};
@@ -102,7 +102,11 @@ impl World {
     }
 
     pub(crate) fn process_on(&self, pid: u32, ports: Ports) -> Process {
-        let processes = Arc::new(self.census.citizen(pid));
+        self.process_as(self.census.citizen(pid), ports)
+    }
+
+    pub(crate) fn process_as(&self, citizen: Citizen, ports: Ports) -> Process {
+        let processes = Arc::new(citizen);
         let locks = LockService::new(LockParts {
             heartbeat: ports.heartbeat,
             port: ports.locks,

@@ -47,6 +47,8 @@ pub(crate) struct World {
     pub(crate) listeners: BTreeMap<String, Receiver<()>>,
     /// The services alone, on a clock that is moved by hand.
     pub(crate) drivers: Option<Drivers>,
+    /// Variables that the scenario adds to the caller's environment.
+    pub(crate) variables: BTreeMap<String, String>,
     /// What came of commands that were run at once.
     pub(crate) crowd: Vec<Outcome>,
 }
@@ -72,6 +74,7 @@ impl World {
             jobs: BTreeMap::new(),
             listeners: BTreeMap::new(),
             drivers: None,
+            variables: BTreeMap::new(),
             crowd: Vec::new(),
             directory,
         }
@@ -117,6 +120,7 @@ impl World {
         all.insert("HOME".into(), self.root().into());
         all.insert("AGENTS_HOME".into(), self.root().join("home").into());
         all.insert("AGENTS_GRACE".into(), self.words.get("GRACE").map_or("10s", String::as_str).into());
+        all.extend(self.variables.iter().map(|(name, value)| (name.into(), value.into())));
         all
     }
 
