@@ -268,3 +268,59 @@ Feature: Recovery
     Then the exit code is 5
     And the plan is apply/applied
     And in "site" 1 commit landed on "main"
+
+  @process
+  Scenario: A plan that has to wait does not keep recovery from the others
+    Given a repository "docs"
+    And a git that stops before it lands
+    And an action "change" that runs
+      """
+      echo two > notes.txt
+      """
+    And an action "slow" that runs
+      """
+      echo half > notes.txt
+      pause work
+      """
+    And the action
+      """
+      name: local/checked
+      execute: { shell: 'echo three > other.txt' }
+      validations:
+        - { name: slow, shell: 'pause check' }
+      """
+    And an executed plan FIRST of "change" on "site"
+    And a plan SECOND of "slow" on "docs"
+    And an executed plan THIRD of "checked" on "site"
+    When Ada starts "plan apply FIRST"
+    And Ada reaches "git"
+    And Ada gets SIGKILL
+    And Ada is gone
+    And "git" is abandoned
+    And Carl starts "plan execute SECOND"
+    And Carl reaches "work"
+    And Carl gets SIGKILL
+    And Carl is gone
+    And Bob starts "plan apply THIRD"
+    And Bob reaches "check"
+    And I run "--json recover"
+    Then the exit code is 4
+    And there "data.plans.0.plan_id" is "SECOND"
+    And there "data.plans.0.recovered" is "true"
+    And there "data.plans.0.exit_code" is "0"
+    And there "data.plans.1.plan_id" is "FIRST"
+    And there "data.plans.1.recovered" is "false"
+    And there "data.plans.1.exit_code" is "4"
+    And there "data.plans.1.outcome" says "project local/site is locked"
+    And there "messages" says "not all could be recovered; then: agents recover"
+    And the plan SECOND is execute/errored
+    And the plan FIRST is apply/processing
+    When "check" goes on
+    Then Bob ends with exit code 0
+    When I run "recover"
+    Then it succeeds
+    And I am told "now apply/constrained"
+    When I run "plan retry FIRST"
+    Then it succeeds
+    And in "site" the branch "main" has "two" in "notes.txt"
+    And in "site" the branch "main" has "three" in "other.txt"

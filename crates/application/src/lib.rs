@@ -15,6 +15,7 @@ pub mod lifecycle;
 pub mod lock_service;
 pub mod observer;
 pub mod order;
+pub mod recovery;
 pub mod stop;
 pub mod suggest;
 pub mod vigil;

@@ -192,6 +192,15 @@ impl App {
 
     /// The driver of phases.
     pub fn driver(&self) -> PhaseDriver {
+        PhaseDriver::new(self.driver_parts())
+    }
+
+    /// The driver that looks after plan after plan: unless told, it waits for no project.
+    pub fn recoverer(&self) -> PhaseDriver {
+        PhaseDriver::new(DriverParts { wait_for_projects: self.wait(Wait::No), ..self.driver_parts() })
+    }
+
+    fn driver_parts(&self) -> DriverParts {
         let workspace = Arc::new(GitWorkspace::new(self.git.clone(), &self.base.settings.state_dir));
         let parts = DriverParts {
             lifecycle: self.lifecycle(),
@@ -212,7 +221,7 @@ impl App {
         };
         #[cfg(feature = "sabotage")]
         let parts = self.sabotage.driver_parts(parts);
-        PhaseDriver::new(parts)
+        parts
     }
 
     /// Waits for plans. It has a connection of its own, to see that others have written.

@@ -1,15 +1,16 @@
 //! What a dead driver left: found by the next holder, before anything else.
 //!
-//! Whoever holds the plan's lock and finds it `processing` knows that its driver is gone. The
-//! attempt's directories are put into snapshots and the phase is recorded as interrupted; an open
-//! landing is carried out instead, because its decision was durable.
+//! Whoever holds the plan's lock and finds it `processing` knows that its driver is gone. What is to
+//! be done then is decided by [`crate::recovery`], a pure function; here it is done. The attempt's
+//! directories are put into snapshots and the phase is recorded as interrupted; an open landing is
+//! carried out instead, because its decision was durable.
 //!
 //! A directory is removed only after the transition that names its snapshot. A crash in between
 //! leaves a directory too many, never a snapshot that nothing names.
 
 use agents_domain::id::PlanId;
 use agents_domain::oid::Oid;
-use agents_domain::plan::{Definition, InterruptCause, Phase, Plan, Saved, State, Work};
+use agents_domain::plan::{Definition, InterruptCause, Phase, Plan, Saved, Work};
 use agents_domain::workspace::{Slot, WorkspaceError};
 
 use super::attempt::{facts, slots};
@@ -17,30 +18,45 @@ use super::{ApplyOptions, DriveError, PhaseDriver};
 use crate::housekeeping::clear;
 use crate::lifecycle::history::Works;
 use crate::lock_service::LockGuard;
+use crate::recovery::{Action, Facts, Saving, decide};
 
 impl PhaseDriver {
     /// The plan, with whatever a dead driver left taken care of.
     pub(super) async fn recovered(&self, id: PlanId, hold: &LockGuard) -> Result<Plan, DriveError> {
         let plan = self.parts.lifecycle.load(id).await?;
-        if plan.state() != State::Processing {
-            if plan.attempt > 0 {
+        let here = self.parts.lifecycle.locks().myself("recover");
+        let action = decide(&Facts::held(&plan, &here));
+        if matches!(action, Action::FinishLanding | Action::Interrupt(_)) {
+            // Its driver is dead, its children may still be about to die.
+            self.parts.runner.clear(id, plan.attempt).await;
+        }
+        match action {
+            Action::FinishLanding => {
                 let definition = self.parts.lifecycle.definition(id).await?;
-                self.clear_left(id, &definition, hold).await;
+                self.land(plan, &definition, hold, ApplyOptions::default()).await
             }
-            return Ok(plan);
+            Action::Interrupt(saving) => self.interrupted(plan, saving, hold).await,
+            // The lock is ours: what else there is to do concerns a plan that is not under way.
+            Action::Nothing | Action::LeaveAlone | Action::Take => {
+                if plan.attempt > 0 {
+                    let definition = self.parts.lifecycle.definition(id).await?;
+                    self.clear_left(id, &definition, hold).await;
+                }
+                Ok(plan)
+            }
         }
-        // Its driver is dead, its children may still be about to die.
-        self.parts.runner.clear(id, plan.attempt).await;
-        let definition = self.parts.lifecycle.definition(id).await?;
-        if plan.landing_is_open() {
-            return self.land(plan, &definition, hold, ApplyOptions::default()).await;
-        }
+    }
+
+    /// Puts away what the dead driver of an attempt left, and records that the phase was cut short.
+    async fn interrupted(&self, plan: Plan, saving: Saving, hold: &LockGuard) -> Result<Plan, DriveError> {
+        let (id, definition) = (plan.id, self.parts.lifecycle.definition(plan.id).await?);
         let mut work = Vec::new();
         for slot in slots(&plan, &definition) {
-            if plan.phase() == Phase::Apply {
-                self.close_preview(&slot).await;
-            } else {
-                work.extend(self.salvage(&plan, &definition, &slot, hold).await);
+            match &saving {
+                Saving::Snapshots => work.extend(self.salvage(&plan, &definition, &slot, hold).await),
+                Saving::Pending(host) => work.push(pending(&slot, host)),
+                Saving::Nothing if plan.phase() == Phase::Apply => self.close_preview(&slot).await,
+                Saving::Nothing => {}
             }
         }
         self.warn(&format!("plan {id}: {}", InterruptCause::OwnerDied.message()));
@@ -113,4 +129,10 @@ impl PhaseDriver {
             }
         }
     }
+}
+
+/// Work on another machine: it is there, and nobody here touches it.
+fn pending(slot: &Slot, host: &str) -> Work {
+    let reason = format!("pending on {host}");
+    Work { project: slot.project.name.clone(), saved: Saved::Directory { reason } }
 }

@@ -14,10 +14,15 @@ use crate::world::{PLAINLY, World, at, code, git_error, program};
 
 /// A driver dies while a command runs in `command`'s purpose, in the middle of `run --apply`.
 async fn dead_during(world: &World, purpose: &str) -> PlanId {
+    dead_on(world, purpose, "box").await
+}
+
+/// The same for a driver on that machine.
+async fn dead_on(world: &World, purpose: &str, host: &str) -> PlanId {
     let gate = Gate::default();
     world.runner.on(purpose, Scripted::exits(0).behind(&gate));
     let fuse = Fuse::of(u32::MAX);
-    let process = world.process_on(1, world.ports().fused(&fuse));
+    let process = world.process_as(world.census.citizen(1).on(host), world.ports().fused(&fuse));
     let order = world.order(|action| {
         let (name, program, timeout) = ("lint".to_owned(), program(), None);
         action.validations = vec![ValidationSpec { name, program, timeout, required: true }];
@@ -54,6 +59,20 @@ async fn recover_saves_the_work_and_says_why() {
     assert_eq!(world.workspace.directories(), (0, 0));
     let again = process.driver.recover(plan).await.expect("untouched");
     assert_eq!(again, recovered);
+    world.check(plan).await;
+}
+
+#[tokio::test]
+async fn what_a_driver_on_another_machine_left_is_recorded_as_pending_there_and_not_touched() {
+    let world = World::with(&["api", "web"]);
+    let plan = dead_on(&world, "execute", "far").await;
+    let recovered = world.process(2).driver.recover(plan).await.expect("recovered");
+    assert_eq!((at(&recovered), code(&recovered)), ((Phase::Execute, State::Errored), "owner_died"));
+    let saved = saved(&world, plan).await;
+    let pending =
+        |work: &Work| matches!(&work.saved, Saved::Directory { reason } if reason == "pending on far");
+    assert!(saved.iter().all(pending) && saved.len() == 2, "{saved:?}");
+    assert_eq!((world.workspace.directories(), world.workspace.calls("snapshot")), ((2, 0), 0));
     world.check(plan).await;
 }
 

@@ -21,7 +21,7 @@ use agents_infrastructure::clock::HandClock;
 use agents_infrastructure::ids::CountingIds;
 use agents_infrastructure::memory::MemoryStore;
 use agents_infrastructure::places::MemoryPlaces;
-use agents_infrastructure::scripted::{Census, ScriptedFiles, ScriptedRunner, ScriptedWorkspace};
+use agents_infrastructure::scripted::{Census, Citizen, ScriptedFiles, ScriptedRunner, ScriptedWorkspace};
 
 use crate::notes::Notes;
 use crate::orders::{action, message, project};
@@ -105,12 +105,20 @@ impl World {
     }
 
     pub(crate) fn process_on(&self, pid: u32, ports: Ports) -> Process {
-        self.process_waiting(pid, ports, Wait::Forever)
+        self.process_as(self.census.citizen(pid), ports)
+    }
+
+    pub(crate) fn process_as(&self, citizen: Citizen, ports: Ports) -> Process {
+        self.process_with(citizen, ports, Wait::Forever)
     }
 
     /// A process that waits so for a place.
     pub(crate) fn process_waiting(&self, pid: u32, ports: Ports, wait_for_places: Wait) -> Process {
-        let processes = Arc::new(self.census.citizen(pid));
+        self.process_with(self.census.citizen(pid), ports, wait_for_places)
+    }
+
+    fn process_with(&self, citizen: Citizen, ports: Ports, wait_for_places: Wait) -> Process {
+        let processes = Arc::new(citizen);
         let locks = LockService::new(LockParts {
             heartbeat: ports.heartbeat,
             port: ports.locks,

@@ -1,6 +1,12 @@
 //! `agents recover`: ends what dead drivers left behind, plan by plan.
+//!
+//! Which plans that concerns is decided by [`agents_application::recovery`] from what is seen, and
+//! again by the driver once it holds the plan. A landing that has to wait for a project is left for
+//! the next time, unless `--wait` says otherwise: the other plans come first.
 
-use agents_domain::lock::Liveness;
+use agents_application::recovery::{Action, Facts, decide};
+use agents_application::{DriveError, LifecycleError};
+use agents_domain::lock::LockError;
 use agents_domain::plan::State;
 use agents_domain::reads::{PlanFilter, PlanReads, PlanView};
 use serde_json::json;
@@ -15,9 +21,9 @@ use crate::render::{Body, Grid, Report};
 /// the rest.
 pub fn recover(app: &App) -> Result<Report, Failure> {
     let stuck = stuck(app)?;
-    let driver = app.driver();
+    let driver = app.recoverer();
     let mut grid = Grid::new(&["PLAN", "OUTCOME"]);
-    let (mut rows, mut failed) = (Vec::new(), false);
+    let (mut rows, mut exit) = (Vec::new(), Exit::Done);
     let recovered = drive::over_many(app, "agents recover", async || {
         let mut outcomes = Vec::new();
         for view in &stuck {
@@ -28,33 +34,55 @@ pub fn recover(app: &App) -> Result<Report, Failure> {
         outcomes
     })?;
     for (id, recovered) in recovered {
-        let (ok, outcome) = match recovered {
-            Ok(plan) => (true, format!("now {}", plan.stage)),
-            Err(error) => (false, Failure::of_drive(error, &|held| app.locked(held)).message),
+        let (ok, code, outcome) = match recovered {
+            Ok(plan) => (true, Exit::Done, format!("now {}", plan.stage)),
+            // Somebody was faster, and looks after it.
+            Err(error) if is_held(&error) => {
+                (false, Exit::Done, format!("left alone: {}", failed(app, error).message))
+            }
+            Err(error) => {
+                let failure = failed(app, error);
+                (false, failure.exit, failure.message)
+            }
         };
-        failed |= !ok;
+        exit = if exit == Exit::Done { code } else { exit };
         grid.row([id.to_string(), outcome.clone()]);
-        rows.push(json!({ "plan_id": id.as_str(), "recovered": ok, "outcome": outcome }));
+        rows.push(json!({
+            "plan_id": id.as_str(), "recovered": ok, "exit_code": code.code(), "outcome": outcome,
+        }));
     }
     let ids = stuck.iter().map(|view| view.record.id.to_string()).collect();
     let report = Report { body: Body::Table(grid), ids, ..Report::of(json!({ "plans": rows })) };
     let warnings = app.watch.take_warnings().into_iter().fold(report, Report::message);
-    let exit = if failed { Exit::Internal } else { Exit::Done };
     let summary = match stuck.len() {
         0 => "nothing to recover".to_owned(),
         1 => "1 plan was without a driver; next: agents plan list --state errored".to_owned(),
         n => format!("{n} plans were without a driver; next: agents plan list --state errored"),
     };
-    Ok(Report { exit, ..warnings }.message(summary))
+    let report = Report { exit, ..warnings }.message(summary);
+    Ok(if exit == Exit::Done {
+        report
+    } else {
+        report.message("not all could be recovered; then: agents recover")
+    })
 }
 
 /// The plans in `processing` whose driver is gone, or whose lock has run out.
 pub(super) fn stuck(app: &App) -> Result<Vec<PlanView>, Failure> {
     let filter = PlanFilter { state: Some(State::Processing), all: true, ..PlanFilter::default() };
     let mut plans = app.block_on(app.store.reads().list(&filter))?.plans;
-    plans.retain(|view| match &view.lock {
-        None => true,
-        Some(lock) => lock.stale || app.liveness(&lock.holder) == Liveness::Dead,
-    });
+    let here = app.locks().myself("recover");
+    let liveness = |holder: &_| app.liveness(holder);
+    plans.retain(|view| decide(&Facts::seen(view, liveness, &here)) == Action::Take);
     Ok(plans)
+}
+
+fn failed(app: &App, error: DriveError) -> Failure {
+    Failure::of_drive(error, &|held| app.locked(held))
+}
+
+/// Whether another holds the plan by now.
+fn is_held(error: &DriveError) -> bool {
+    let DriveError::Lifecycle(LifecycleError::Lock { source, .. }) = error else { return false };
+    matches!(source, LockError::Conflict(_))
 }

@@ -43,12 +43,12 @@ pub(crate) struct World {
     pub(crate) repositories: BTreeMap<String, Repository>,
     pub(crate) jobs: BTreeMap<String, Job>,
     pub(crate) pauses: Pauses,
-    /// What commands find in their environment besides.
-    pub(crate) variables: BTreeMap<String, String>,
     /// Pipes that somebody listens to.
     pub(crate) listeners: BTreeMap<String, Receiver<()>>,
     /// The services alone, on a clock that is moved by hand.
     pub(crate) drivers: Option<Drivers>,
+    /// Variables that the scenario adds to the caller's environment.
+    pub(crate) variables: BTreeMap<String, String>,
     /// What came of commands that were run at once.
     pub(crate) crowd: Vec<Outcome>,
     /// Homes with what a power cut may have left.

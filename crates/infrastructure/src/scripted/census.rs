@@ -19,7 +19,7 @@ impl Census {
 
     /// One process of this world.
     pub fn citizen(&self, pid: u32) -> Citizen {
-        Citizen { pid, census: self.clone() }
+        Citizen { pid, host: "box".to_owned(), census: self.clone() }
     }
 }
 
@@ -27,14 +27,23 @@ impl Census {
 #[derive(Debug, Clone)]
 pub struct Citizen {
     pid: u32,
+    host: String,
     census: Census,
+}
+
+impl Citizen {
+    /// The same process on another machine than `box`.
+    #[must_use]
+    pub fn on(self, host: &str) -> Self {
+        Self { host: host.to_owned(), ..self }
+    }
 }
 
 impl Processes for Citizen {
     fn myself(&self, operation: &str) -> Holder {
         Holder {
-            host: "box".to_owned(),
-            boot_id: "boot".to_owned(),
+            host: self.host.clone(),
+            boot_id: format!("boot of {}", self.host),
             pid_namespace: "pid:[1]".to_owned(),
             pid: self.pid,
             started: 1,

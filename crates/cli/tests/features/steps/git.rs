@@ -100,6 +100,51 @@ fn merged(world: &World, repository: &str, branch: &str, file: &str, text: &str)
     there.path
 }
 
+#[given(expr = "in {string} the folder {string} has a file {string} that says {string}")]
+fn file_in(world: &mut World, repository: String, folder: String, file: String, text: String) {
+    let repository = world.repository(&repository);
+    std::fs::create_dir_all(repository.path.join(&folder)).expect("made");
+    repository.write(&format!("{folder}/{file}"), &text);
+}
+
+#[given(expr = "in {string} there is a link {string} to {string}")]
+fn link_in(world: &mut World, repository: String, link: String, to: String) {
+    let to = world.said(&to);
+    std::os::unix::fs::symlink(to, world.repository(&repository).path.join(link)).expect("linked");
+}
+
+#[then(expr = "in {string} the branch {string} has {string} in {string}, line by line")]
+fn branch_has_lines(world: &mut World, repository: String, branch: String, text: String, file: String) {
+    let shown = world.repository(&repository).show(&world.said(&branch), &file).expect("it is there");
+    assert_eq!(shown.split_whitespace().collect::<Vec<_>>().join(" "), text);
+}
+
+#[then(expr = "the file {string} has {int} line(s)")]
+fn has_lines(world: &mut World, file: String, count: usize) {
+    let text = std::fs::read_to_string(world.root().join(file)).expect("it is there");
+    assert_eq!(text.lines().count(), count, "{text}");
+}
+
+#[then(expr = "nothing in {string} holds {string}")]
+fn nowhere(world: &mut World, folder: String, text: String) {
+    let mut folders = vec![world.root().join(folder)];
+    let mut files = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("readable")) {
+            let kind = entry.file_type().expect("known");
+            if kind.is_dir() {
+                folders.push(entry.path());
+            } else if kind.is_file() {
+                let bytes = std::fs::read(entry.path()).expect("readable");
+                let found = bytes.windows(text.len()).any(|window| window == text.as_bytes());
+                assert!(!found, "{}", entry.path().display());
+                files += 1;
+            }
+        }
+    }
+    assert!(files > 0, "there is nothing to look at");
+}
+
 #[when(expr = "in {string} the file {string} is removed")]
 fn remove(world: &mut World, repository: String, file: String) {
     std::fs::remove_file(world.repository(&repository).path.join(file)).expect("removed");

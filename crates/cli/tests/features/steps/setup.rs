@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use cucumber::gherkin::Step;
-use cucumber::given;
+use cucumber::{given, when};
 
 use crate::repository::Repository;
 use crate::world::World;
@@ -59,6 +59,34 @@ async fn named_executed_plan(world: &mut World, name: String, action: String, pr
     world.must("plan execute PLAN").await;
 }
 
+/// An action that may be refused.
+#[when("I add the action")]
+async fn try_action(world: &mut World, step: &Step) {
+    let text = step.docstring().expect("a file").trim_start_matches('\n');
+    std::fs::write(world.root().join("action.yaml"), text).expect("written");
+    world.run("action add ROOT/action.yaml").await;
+}
+
+#[given(expr = "the variable {string} is {string}")]
+fn set_variable(world: &mut World, name: String, value: String) {
+    world.variables.insert(name, value);
+}
+
+#[given(expr = "the file {string} is there")]
+fn is_there(world: &mut World, file: String) {
+    std::fs::write(world.root().join(file), "").expect("written");
+}
+
+#[given(expr = "the file {string} says {string}")]
+fn file_with(world: &mut World, file: String, text: String) {
+    std::fs::write(world.root().join(file), text + "\n").expect("written");
+}
+
+#[given(expr = "the folder {string} is there")]
+fn folder_is_there(world: &mut World, folder: String) {
+    std::fs::create_dir_all(world.root().join(folder)).expect("made");
+}
+
 /// Projects are named with spaces between them. The plan is known by its name, and as `PLAN`
 /// until the next one.
 async fn make(world: &mut World, name: &str, action: &str, projects: &str) {
@@ -77,11 +105,6 @@ fn grace(world: &mut World, length: String) {
 #[given(regex = r"^there (?:is|are) (\d+) places? for commands$")]
 fn places(world: &mut World, number: String) {
     world.variables.insert("AGENTS_CONCURRENCY".to_owned(), number);
-}
-
-#[given(expr = "the variable {string} is {string}")]
-fn variable(world: &mut World, name: String, value: String) {
-    world.variables.insert(name, value);
 }
 
 /// Whoever is first to move a branch for a landing stops before and after it. Its stdout leads
