@@ -222,7 +222,7 @@ impl LockService {
 
     /// Who holds that lock and who waits for it, at one moment.
     pub async fn line_of(&self, key: &LockKey) -> Result<LineView, LockError> {
-        let view = self.inner.parts.line.look(std::slice::from_ref(key), None).await?;
+        let view = self.inner.parts.line.look(std::slice::from_ref(key), None, None).await?;
         view.ok_or_else(|| LockError::Unavailable { reason: "a first look that saw no change".to_owned() })
     }
 

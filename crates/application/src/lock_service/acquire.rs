@@ -100,6 +100,9 @@ impl LockService {
         let mut wanted = Wanted { keys, operation: operation.to_owned(), entry };
         wanted.keys.sort();
         wanted.keys.dedup();
+        if inner.fenced {
+            inner.spare_the_living(&wanted.keys).await?;
+        }
         let refused = match inner.try_acquire(&wanted, None, Vec::new()).await {
             Err(error @ (LockError::Conflict(_) | LockError::Queued(_))) => error,
             outcome => return outcome,
@@ -122,9 +125,6 @@ impl Inner {
     ) -> Result<LockGuard, LockError> {
         let request = self.request(wanted.keys.clone(), &wanted.operation);
         let request = AcquireRequest { ticket, dead_tickets, ..request };
-        if self.fenced {
-            self.spare_the_living(&request.keys).await?;
-        }
         detached(self.clone().ask(request, wanted.entry)).await
     }
 
@@ -199,7 +199,7 @@ impl Inner {
 
     /// A lease that ran out under a living process of this machine: gives it some of our own time
     /// to renew. Gone, renewed or taken meanwhile: the acquire that follows finds out.
-    async fn spare_the_living(&self, keys: &[LockKey]) -> Result<(), LockError> {
+    pub(super) async fn spare_the_living(&self, keys: &[LockKey]) -> Result<(), LockError> {
         for key in keys.iter().filter(|key| !self.holds.contains(key)) {
             let Some(held) = self.overdue(key).await? else { continue };
             let patience = PATIENCE.min(Ttl::as_duration(self.parts.ttl));

@@ -16,14 +16,15 @@ pub(super) struct Place {
     number: Option<TicketNumber>,
     /// When the waiting began, wall time.
     pub(super) since: Timestamp,
-    kept: BootInstant,
+    /// When the ticket was last known to be there; `None`: that is in doubt.
+    kept: Option<BootInstant>,
     seen: Option<Mark>,
 }
 
 impl Place {
     /// Joins the line at its end. The ticket comes even if the caller is dropped; it is then left.
     pub(super) async fn join(inner: &Arc<Inner>, wanted: &Wanted) -> Result<Self, LockError> {
-        let (since, kept) = (inner.parts.clock.now(), inner.parts.clock.boottime());
+        let (since, kept) = (inner.parts.clock.now(), None);
         let place = Self { inner: inner.clone(), number: None, since, kept, seen: None };
         place.rejoin(wanted).await
     }
@@ -37,7 +38,7 @@ impl Place {
             holder: parts.processes.myself(&wanted.operation),
         };
         detached(async move {
-            self.kept = self.inner.parts.clock.boottime();
+            self.kept = Some(self.inner.parts.clock.boottime());
             let number = self.inner.parts.line.take(&request).await?;
             tracing::debug!(%number, keys = ?request.keys, "in line");
             (self.number, self.seen) = (Some(number), None);
@@ -55,11 +56,10 @@ impl Place {
     /// others have passed us, we join again at the end: they came while nobody was here.
     pub(super) async fn keep(mut self, wanted: &Wanted) -> Result<Self, LockError> {
         let (parts, now) = (&self.inner.parts, self.inner.parts.clock.boottime());
-        let Some(number) = self.number.filter(|_| now.since(self.kept) >= Ticket::LIFE / 3) else {
-            return Ok(self);
-        };
+        let due = self.kept.is_none_or(|kept| now.since(kept) >= Ticket::LIFE / 3);
+        let Some(number) = self.number.filter(|_| due) else { return Ok(self) };
         if parts.line.renew(parts.owner, number, Ticket::LIFE).await? {
-            self.kept = now;
+            self.kept = Some(now);
             return Ok(self);
         }
         tracing::warn!(%number, "the place in line was lost: silent for too long");
@@ -67,10 +67,15 @@ impl Place {
         self.rejoin(wanted).await
     }
 
-    /// Who holds and who waits; `None`: as at the last look. `anew`: whatever was seen before.
+    /// It seemed to be our turn, and was not: perhaps the ticket is gone.
+    pub(super) const fn doubt(&mut self) {
+        self.kept = None;
+    }
+
+    /// Who holds and who waits before us; `None`: as at the last look. `anew`: whatever was seen before.
     pub(super) async fn look(&mut self, wanted: &Wanted, anew: bool) -> Result<Option<LineView>, LockError> {
         let seen = self.seen.filter(|_| !anew);
-        let view = self.inner.parts.line.look(&wanted.keys, seen).await?;
+        let view = self.inner.parts.line.look(&wanted.keys, self.number, seen).await?;
         if let Some(view) = &view {
             self.seen = Some(view.mark);
         }

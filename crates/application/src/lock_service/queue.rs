@@ -10,13 +10,14 @@
 //! reads, and reads one word as long as nothing has changed; only whoever is first tries to
 //! acquire. A waiter writes when it joins, each third of its ticket's life, and when it leaves.
 //!
-//! **How often it looks.** About every millisecond, since the time from a release to the next grant
-//! is half of that and more; less often the further back it stands, for each of those ahead takes a
-//! moment, too; and less often the longer it waits, up to a hundredth of a second: who has waited
-//! for a minute does not mind. What time alone brings (a death, a lease or a life that runs out)
+//! **How often it looks.** Some times a millisecond at first, since the time from a release to the
+//! next grant is half of that and more; less often the longer it waits, up to every 10 ms: who has waited for
+//! a minute does not mind; and further back about twice in the time that those ahead will take, going
+//! by those it has seen served. What time alone brings (a death, a lease or a life that runs out)
 //! shows in no version of the store, so every [`ANEW`] it looks whatever the version says.
 
 use std::sync::Arc;
+use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use agents_domain::lock::{
@@ -28,12 +29,14 @@ use super::place::Place;
 use super::{Inner, LockGuard};
 use crate::observer::Observer;
 
-/// Between two looks of one who is next and has not waited for long.
-const LOOK: Duration = Duration::from_millis(1);
-/// Between two looks of one who is next, at most.
+/// Between two looks of one who is first or second and has not waited for long.
+const LOOK: Duration = Duration::from_micros(200);
+/// The finest that the runtime's timer tells apart.
+const TICK: Duration = Duration::from_millis(1);
+/// Between two looks of one who is first or second, at most.
 const LONGEST: Duration = Duration::from_millis(10);
-/// How much longer for each further one ahead; up to fifty of them count.
-const EACH: Duration = Duration::from_micros(500);
+/// Between two looks of one who is further back, at most.
+const FURTHER_BACK: Duration = Duration::from_millis(50);
 /// After so long, the dead and the late are looked for, whether the store has changed or not.
 const ANEW: Duration = Duration::from_millis(20);
 
@@ -56,14 +59,14 @@ impl Inner {
         let began = self.parts.clock.boottime();
         let mut place = Place::join(self, &wanted).await?;
         let mut standing: Option<Box<Standing>> = None;
-        let (mut refused, mut unseen) = (None, ANEW);
+        let (mut refused, mut unseen, mut at_first) = (None, ANEW, None);
         loop {
             place = place.keep(&wanted).await?;
             let view = place.look(&wanted, unseen >= ANEW).await?;
             if let Some(view) = view {
                 unseen = Duration::ZERO;
                 match self.turn(&wanted, &view, &place) {
-                    Turn::Now(dead) => match self.try_acquire(&wanted, place.number(), dead).await {
+                    Turn::Now(dead) => match self.in_turn(&wanted, &view, &place, dead).await {
                         Ok(guard) => {
                             place.used_up();
                             return Ok(guard);
@@ -71,6 +74,7 @@ impl Inner {
                         // Somebody entered a hold of its own again, or took ours for dead.
                         Err(error @ (LockError::Conflict(_) | LockError::Queued(_))) => {
                             (refused, unseen) = (Some(error), ANEW);
+                            place.doubt();
                         }
                         Err(error) => return Err(error),
                     },
@@ -78,6 +82,7 @@ impl Inner {
                         if standing.as_ref().is_none_or(|before| news(before, &now)) {
                             observer.waiting(&now);
                         }
+                        at_first.get_or_insert(now.ahead.len());
                         (standing, refused) = (Some(now), None);
                     }
                 }
@@ -90,8 +95,25 @@ impl Inner {
                 return Err(error);
             }
             let ahead = standing.as_ref().map_or(0, |standing| standing.ahead.len());
-            unseen += self.rest(so_far, ahead).await;
+            let pause = pause(so_far, ahead, at_first.unwrap_or(ahead));
+            let pause = pause / 2 + self.parts.ids.jitter(pause);
+            rest(pause).await;
+            unseen += pause;
         }
+    }
+
+    /// The try of one whose turn it is.
+    async fn in_turn(
+        self: &Arc<Self>,
+        wanted: &Wanted,
+        view: &LineView,
+        place: &Place,
+        dead_tickets: Vec<TicketNumber>,
+    ) -> Result<LockGuard, LockError> {
+        if view.held.iter().any(|held| held.stale) {
+            self.spare_the_living(&wanted.keys).await?;
+        }
+        self.try_acquire(wanted, place.number(), dead_tickets).await
     }
 
     /// Whether it is our turn.
@@ -138,14 +160,28 @@ impl Inner {
         held.owner != self.parts.owner
             && (held.stale || self.parts.processes.liveness(&held.holder) == Liveness::Dead)
     }
+}
 
-    /// A short while; how long it was meant to be.
-    async fn rest(&self, so_far: Duration, ahead: usize) -> Duration {
-        let far = u32::try_from(ahead.saturating_sub(1).min(50)).unwrap_or(0);
-        let pace = (so_far / 1_000).clamp(LOOK, LONGEST) + EACH * far;
-        let pause = pace / 4 + self.parts.ids.jitter(pace);
-        tokio::time::sleep(pause).await;
-        pause.max(LOOK)
+/// Sleeps, also for less than the runtime's timer can.
+async fn rest(pause: Duration) {
+    if pause >= TICK {
+        return tokio::time::sleep(pause).await;
+    }
+    let (_open, silence) = channel::<()>();
+    tokio::task::spawn_blocking(move || silence.recv_timeout(pause)).await.ok();
+}
+
+/// How long not to look, more or less. Whoever is first or second is on the watch; whoever is
+/// further back has that many turns before it is second, each of them as long as those it has seen.
+fn pause(so_far: Duration, ahead: usize, at_first: usize) -> Duration {
+    let many = |turns: usize| u32::try_from(turns).unwrap_or(u32::MAX);
+    match ahead {
+        0 | 1 => (so_far / 1_000).clamp(LOOK, LONGEST),
+        _ => {
+            let seen = many(at_first.saturating_sub(ahead));
+            let turn = so_far / seen.saturating_add(1);
+            (turn.saturating_mul(many(ahead - 1)) / 2).clamp(LOOK, FURTHER_BACK)
+        }
     }
 }
 
@@ -164,4 +200,27 @@ fn news(before: &Standing, now: &Standing) -> bool {
     let held = |standing: &Standing| standing.held.as_ref().map(|held| (held.key.clone(), held.token));
     let first = |standing: &Standing| standing.ahead.first().map(|ticket| ticket.number);
     held(before) != held(now) || before.position() != now.position() || first(before) != first(now)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn the_first_two_are_on_the_watch_and_the_patient_less() {
+        assert_eq!(pause(Duration::ZERO, 0, 0), LOOK);
+        assert_eq!(pause(SECOND * 5, 1, 9), Duration::from_millis(5));
+        assert_eq!(pause(SECOND * 60, 0, 0), LONGEST);
+    }
+
+    #[test]
+    fn further_back_one_looks_twice_until_one_is_second() {
+        // Eight were served in 90 ms: the next four take about 40.
+        assert_eq!(pause(Duration::from_millis(90), 5, 13), Duration::from_millis(20));
+        assert_eq!(pause(Duration::ZERO, 5, 5), LOOK);
+        assert_eq!(pause(SECOND * 60, 5, 6), FURTHER_BACK);
+        assert_eq!(pause(Duration::MAX, usize::MAX, 0), FURTHER_BACK);
+    }
 }

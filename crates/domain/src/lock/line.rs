@@ -221,7 +221,7 @@ pub struct LineView {
     pub mark: Mark,
     /// The holders of those keys, in the order of the keys.
     pub held: Vec<HeldLock>,
-    /// Every ticket that names one of those keys, over or not, in the order of the numbers.
+    /// The tickets that name one of those keys, over or not, in the order of the numbers.
     pub line: Vec<Ticket>,
 }
 
@@ -243,10 +243,16 @@ pub trait Line: Send + Sync {
     /// Leaves the line. `false`: the ticket was gone. Repeating it is harmless.
     async fn leave(&self, owner: OwnerId, number: TicketNumber) -> Result<bool, LockError>;
 
-    /// Holders and waiters of those keys; `None`: nothing in the store has changed since `seen`.
-    /// Cheap in that case: it is asked many times a second by everybody who waits. What passes by
-    /// time alone (lives, leases) changes nothing in the store: look without `seen` now and then.
-    async fn look(&self, keys: &[LockKey], seen: Option<Mark>) -> Result<Option<LineView>, LockError>;
+    /// Holders and waiters of those keys, with `before` only the tickets of lower numbers; `None`:
+    /// nothing in the store has changed since `seen`. Cheap in that case: it is asked many times a
+    /// second by everybody who waits. What passes by time alone (lives, leases) changes nothing in
+    /// the store: look without `seen` now and then.
+    async fn look(
+        &self,
+        keys: &[LockKey],
+        before: Option<TicketNumber>,
+        seen: Option<Mark>,
+    ) -> Result<Option<LineView>, LockError>;
 }
 
 #[cfg(test)]

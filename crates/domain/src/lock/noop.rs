@@ -67,7 +67,12 @@ impl Line for NoopLock {
         Ok(true)
     }
 
-    async fn look(&self, _keys: &[LockKey], _seen: Option<Mark>) -> Result<Option<LineView>, LockError> {
+    async fn look(
+        &self,
+        _keys: &[LockKey],
+        _before: Option<TicketNumber>,
+        _seen: Option<Mark>,
+    ) -> Result<Option<LineView>, LockError> {
         Ok(Some(LineView { mark: Mark::from_storage(0), held: Vec::new(), line: Vec::new() }))
     }
 }

@@ -134,8 +134,15 @@ impl Line for MemoryLine {
     }
 
     /// Never answers that nothing has changed: a look costs next to nothing here.
-    async fn look(&self, keys: &[LockKey], _seen: Option<Mark>) -> Result<Option<LineView>, LockError> {
-        self.0.critical(|state, now| state.look(keys, now).map(Some))
+    async fn look(
+        &self,
+        keys: &[LockKey],
+        before: Option<TicketNumber>,
+        _seen: Option<Mark>,
+    ) -> Result<Option<LineView>, LockError> {
+        let mut view = self.0.critical(|state, now| state.look(keys, now))?;
+        view.line.retain(|ticket| before.is_none_or(|before| ticket.number < before));
+        Ok(Some(view))
     }
 }
 

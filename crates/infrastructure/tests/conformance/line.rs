@@ -25,7 +25,7 @@ impl Fixture {
 
     async fn view(&self, keys: &[&LockKey]) -> LineView {
         let keys: Vec<LockKey> = keys.iter().map(|key| (*key).clone()).collect();
-        self.line.look(&keys, None).await.expect("a look").expect("a first look")
+        self.line.look(&keys, None, None).await.expect("a look").expect("a first look")
     }
 
     /// The numbers of those who wait.
@@ -216,8 +216,12 @@ pub(crate) async fn a_look_shows_holders_and_waiters(open: Opener) {
         view.held.iter().map(|held: &HeldLock| (&held.key, held.holder.pid)).collect();
     assert_eq!(held, [(&b, holder(1).pid)]);
     assert_eq!(view.line.iter().map(|t| (t.number, t.keys.len())).collect::<Vec<_>>(), [(ticket, 2)]);
+    let later = store.join(3, &[&a]).await;
+    let before = store.line.look(&[a.clone(), b.clone()], Some(later), None).await;
+    let earlier: Vec<_> = before.expect("a look").expect("a first look").line;
+    assert_eq!(earlier.iter().map(|t| (t.number, t.keys.len())).collect::<Vec<_>>(), [(ticket, 2)]);
     let nothing = LockKey::Project(project(9).name);
-    let looked = store.line.look(&[a, nothing.clone()], None).await;
+    let looked = store.line.look(&[a.clone(), nothing.clone()], None, None).await;
     assert_eq!(looked, Err(LockError::NoSuchLock { key: nothing }));
 }
 
@@ -227,7 +231,7 @@ pub(crate) async fn a_look_after_every_change_of_the_line_misses_nothing(open: O
     let keys = [key.clone()];
     let mut mark = store.view(&[&key]).await.mark;
     let mut looks = async |what: &str| {
-        let view = store.line.look(&keys, Some(mark)).await.expect("a look").expect(what);
+        let view = store.line.look(&keys, None, Some(mark)).await.expect("a look").expect(what);
         mark = view.mark;
         (view.held.len(), view.line.len())
     };

@@ -197,7 +197,7 @@ async fn run(store: &Fixture, history: &[Op]) -> Result<(), String> {
     let mut model = Model { keys: keys.clone(), records: vec![LockRecord::new(); KEYS], tickets: Vec::new() };
     for op in history {
         apply(store, &mut model, op).await?;
-        let view = store.line.look(&keys, None).await.map_err(|error| error.to_string())?;
+        let view = store.line.look(&keys, None, None).await.map_err(|error| error.to_string())?;
         same(&view.map(|view| view.line), &Some(model.line(store.clock.boottime())), op)?;
     }
     Ok(())

@@ -35,7 +35,7 @@ async fn nobody_waits(world: &mut World) {
     let projects = store.projects().list().await.expect("listed");
     let mut keys: Vec<LockKey> = projects.into_iter().map(|project| LockKey::Project(project.name)).collect();
     keys.extend(world.words.values().filter_map(|word| PlanId::parse(word).ok()).map(LockKey::Plan));
-    let view = store.line().look(&keys, None).await.expect("a look").expect("a first look");
+    let view = store.line().look(&keys, None, None).await.expect("a look").expect("a first look");
     assert_eq!(view.line, []);
 }
 
