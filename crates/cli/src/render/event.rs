@@ -132,7 +132,9 @@ pub fn event_line(change: &Change) -> String {
         Change::PhaseFailed { failure, .. } | Change::Constrained { failure, .. } => {
             format!("{}: {}", failure.code, super::plan::first_line(&failure.message))
         }
-        Change::Parked { input, cause, .. } => input.as_ref().unwrap_or(cause).clone(),
+        Change::Parked { input: Some(question), .. } => question.clone(),
+        Change::Parked { until: Some(until), cause, .. } => format!("until {}: {cause}", rfc3339(*until)),
+        Change::Parked { cause, .. } => cause.clone(),
         Change::PhaseAdvanced { to } => to.to_string(),
         Change::Applied => String::new(),
         Change::Retried { resume } if resume.is_empty() => String::new(),
@@ -268,6 +270,26 @@ mod tests {
             ),
             (
                 Change::Parked { until: None, input: None, cause: text.clone(), work: work.clone() },
+                "why",
+                "cause input until work",
+            ),
+            (
+                Change::Parked {
+                    until: Some(Timestamp::from_millis(0)),
+                    input: None,
+                    cause: text.clone(),
+                    work: work.clone(),
+                },
+                "until 1970-01-01T00:00:00.000Z: why",
+                "cause input until work",
+            ),
+            (
+                Change::Parked {
+                    until: None,
+                    input: reason.clone(),
+                    cause: String::new(),
+                    work: work.clone(),
+                },
                 "why",
                 "cause input until work",
             ),
