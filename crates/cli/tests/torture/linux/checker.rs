@@ -103,7 +103,9 @@ fn count(evidence: &Evidence<'_>, verdict: &mut Verdict) {
         for fault in &run.faults {
             *verdict.faults.entry(fault.kind).or_default() += 1;
         }
-        verdict.lost_leases += usize::from(run.exit == Some(9));
+        let document = run.document().unwrap_or_default();
+        let lost = document["error"]["code"].as_str().is_some_and(|code| code == "lease_lost");
+        verdict.lost_leases += usize::from(lost);
     }
     verdict.takeovers =
         evidence.seen.iter().filter(|seen| seen.kind == "grant" && seen.lock_owner.is_some()).count();

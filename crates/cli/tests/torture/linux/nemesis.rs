@@ -29,7 +29,7 @@ pub(crate) struct Nemesis<'a> {
 /// Prepares what can be prepared: the nemesis's hands, and what cannot be injected here and why.
 pub(crate) fn prepare<'a>(world: &'a World, wanted: &BTreeSet<String>) -> (Vec<Nemesis<'a>>, Vec<String>) {
     let hand = |name: &str| Nemesis { world, chance: Chance::of(world.seed, name), faults: Vec::new() };
-    let (mut quick, mut slow) = (hand("quick"), [hand("slow"), hand("slower")]);
+    let (mut quick, mut slow) = (hand("quick"), ["slow", "slower", "very slow", "slowest"].map(hand));
     let mut not_run = Vec::new();
     for fault in wanted {
         match quick.prepare(fault) {
@@ -112,15 +112,15 @@ impl Nemesis<'_> {
                 users::commit(self.world, &mut self.chance, rounds);
             }
             let Some(fault) = self.chance.pick(&self.faults).cloned() else { continue };
-            self.strike(&fault);
+            self.strike(&fault, over);
         }
     }
 
-    fn strike(&mut self, fault: &str) {
+    fn strike(&mut self, fault: &str, over: &AtomicBool) {
         match fault {
             "kill" => self.kill(),
-            "stop" => self.freeze(false),
-            "stop-tree" => self.freeze(true),
+            "stop" => self.freeze(false, over),
+            "stop-tree" => self.freeze(true, over),
             "term" => self.terminate(),
             "clock" => self.lie(),
             "full" => self.fill(),
@@ -131,6 +131,15 @@ impl Nemesis<'_> {
     fn victim(&mut self) -> Option<i32> {
         let pids = self.world.running.pids();
         self.chance.pick(&pids).copied()
+    }
+
+    /// A driver that runs a command of a plan, if there is one: it holds something to lose.
+    fn driver_at_work(&mut self) -> Option<i32> {
+        let guards = procs::of_run(&self.world.home()).into_iter().filter(|one| one.says("__exec"));
+        let drivers: Vec<i32> = guards.map(|guard| guard.parent).collect();
+        let running = self.world.running.pids();
+        let at_work: Vec<i32> = drivers.into_iter().filter(|pid| running.contains(pid)).collect();
+        self.chance.pick(&at_work).copied().or_else(|| self.victim())
     }
 
     fn note(&self, pid: i32, kind: &'static str, from: i64) {
@@ -167,12 +176,13 @@ impl Nemesis<'_> {
     }
 
     /// A driver alone, or with everything below it, or a git that it waits for; most often beyond
-    /// the end of its lease.
-    fn freeze(&mut self, whole: bool) {
-        let Some(driver) = self.victim() else { return };
+    /// the end of its lease, and often beyond the patience that others have with a holder that lives.
+    fn freeze(&mut self, whole: bool, over: &AtomicBool) {
+        let driver = if self.chance.percent(80) { self.driver_at_work() } else { self.victim() };
+        let Some(driver) = driver else { return };
         let lease = usize::try_from(TTL_MS).expect("small");
         let time = if self.chance.percent(70) {
-            self.chance.millis(lease + 500, 2 * lease)
+            self.chance.millis(lease + 500, 4 * lease)
         } else {
             self.chance.millis(100, lease)
         };
@@ -194,7 +204,9 @@ impl Nemesis<'_> {
         for process in &frozen {
             process.signal(Signal::STOP);
         }
-        pass(time);
+        while clock::now() < to && !over.load(Ordering::SeqCst) {
+            pass(Duration::from_millis(100));
+        }
         for process in &frozen {
             process.signal(Signal::CONT);
         }

@@ -73,7 +73,7 @@ pub(crate) fn figures(verdict: &Verdict) -> Vec<String> {
         ),
         format!("faults met by processes: {}", faults.join(", ")),
         format!(
-            "{} takeovers, {} lost leases (exit 9), {} attempts of dead drivers recovered",
+            "{} takeovers, {} lost leases, {} attempts of dead drivers recovered",
             verdict.takeovers, verdict.lost_leases, verdict.recovered
         ),
         format!("between the last sign of an attempt and the first of the next: {margin}"),

@@ -48,8 +48,9 @@ fn command(world: &World, chance: &mut Chance, plan: &Plan) -> Vec<String> {
         _ => format!("plan execute {id}"),
     };
     let line = match chance.below(100) {
-        0..55 => onward,
-        55..60 => format!("plan execute {id} --wait 8s"),
+        0..42 => onward,
+        // Beyond the lease of a holder that is frozen, and the patience with it.
+        42..60 => format!("{onward} --wait 14s"),
         60..65 => format!("plan retry {id}"),
         65..70 => format!("plan apply {id} --yes --no-wait"),
         70..74 => "recover".to_owned(),
