@@ -339,9 +339,13 @@ Feature: Why a plan is not running
       """
       echo b > b.txt
       """
+    And an action "third" that runs
+      """
+      echo c > c.txt
+      """
     And an executed plan FIRST of "first" on "site"
     And an executed plan SECOND of "second" on "site"
-    And an executed plan THIRD of "second" on "site"
+    And an executed plan THIRD of "third" on "site"
     When Ada starts "plan apply FIRST"
     And Ada reaches "landing"
     And Bob starts "plan apply SECOND"

@@ -169,7 +169,7 @@ fn is_legal(remedy: &str, stage: Stage) -> bool {
     let words: Vec<&str> = remedy.split(' ').collect();
     match words[1..] {
         ["recover"] => stage.state() == State::Processing,
-        ["lock", "show", _] | ["plan", "list" | "wait" | "diff" | "events", ..] => true,
+        ["lock", "show" | "explain", _] | ["plan", "list" | "wait" | "diff" | "events", ..] => true,
         ["plan", "execute", _] => stage.phase() != Phase::Apply && (can(Verb::Execute) || can(Verb::Start)),
         ["plan", "apply", _] => can(Verb::Apply) || (stage.phase() == Phase::Apply && can(Verb::Start)),
         ["plan", "retry", ..] => can(Verb::Retry),
@@ -298,6 +298,10 @@ fn a_full_house_is_the_answer_unless_a_place_is_the_plans_own() {
     };
     assert_eq!(codes(&running(full(None))), ["no_place"]);
     assert_eq!(codes(&running(full(Some(plan_id())))), ["runs"]);
+    let queued = Facts { plan: at(Phase::Execute, State::Queued).plan, ..running(full(None)) };
+    assert_eq!(codes(&queued), ["no_place"]);
+    let complete = Facts { plan: at(Phase::Execute, State::Complete).plan, ..running(full(None)) };
+    assert_eq!(codes(&complete), ["held"]);
     assert_eq!(codes(&running(PlacesCensus { total: 2, ..full(None) })), ["runs"]);
 }
 

@@ -32,12 +32,12 @@ fn in_hand(facts: &Facts, by: &Held) -> Vec<Why> {
     let lines = lines(facts, by);
     let mut found: Vec<Why> = if !lines.is_empty() {
         lines.into_iter().map(|line| Why::Waits { line: Box::new(line), by: by.clone() }).collect()
-    } else if facts.plan.state() != State::Processing {
-        vec![Why::Held { by: by.clone() }]
     } else if let Some(places) = full_house(facts) {
         vec![Why::NoPlace { places, by: by.clone() }]
-    } else {
+    } else if facts.plan.state() == State::Processing {
         vec![Why::Runs { by: by.clone() }]
+    } else {
+        vec![Why::Held { by: by.clone() }]
     };
     // What was asked of a term before this one is no longer asked of anybody.
     let answerable = |request: &&Request| match request.wish {
@@ -65,9 +65,11 @@ fn lines(facts: &Facts, by: &Held) -> Vec<Waiting> {
     others.map(line).collect()
 }
 
-/// All places, if they are taken and none by this plan.
+/// All places, if they are taken and none by this plan. An attempt takes its place before it starts:
+/// whoever is queued, or between two commands, waits for one then.
 fn full_house(facts: &Facts) -> Option<PlacesCensus> {
-    let places = facts.places.as_ref()?;
+    let at_work = matches!(facts.plan.state(), State::Queued | State::Processing);
+    let places = facts.places.as_ref().filter(|_| at_work)?;
     let full = places.taken.len() >= usize::try_from(places.total).unwrap_or(usize::MAX);
     let ours = places.taken.iter().any(|place| place.plan == facts.plan.id);
     (full && !ours).then(|| places.clone())
