@@ -21,5 +21,6 @@ pub mod plan;
 pub mod reads;
 pub mod request;
 pub mod runner;
+pub mod subplan;
 pub mod time;
 pub mod workspace;
