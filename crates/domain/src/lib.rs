@@ -22,6 +22,7 @@ pub mod plan;
 pub mod reads;
 pub mod request;
 pub mod runner;
+pub mod subplan;
 pub mod time;
 pub mod why;
 pub mod workspace;

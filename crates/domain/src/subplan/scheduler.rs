@@ -1,0 +1,388 @@
+//! The scheduler of one parent: a pure state machine over its children.
+//!
+//! It is told what happened to a child ([`Scheduler::executed`], [`Scheduler::failed`], …) and asked
+//! what is to be done ([`Scheduler::step`]) until there is nothing more to do just now. It holds no
+//! lock and knows no time. All its work together is linear in nodes and edges: each node is begun,
+//! settled and skipped once an attempt, each edge is followed once.
+//!
+//! After a crash it is made anew from what the children's rows say ([`Scheduler::resume`]): what has
+//! settled is not run again, what runs is waited for, and what the dead scheduler had not recorded
+//! yet (children behind a failure) is decided again, the same way.
+
+use std::collections::VecDeque;
+
+use super::{Graph, NodeId, Settings};
+
+/// Why a child was cancelled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Cause {
+    /// One that it depends on, directly or not, did not succeed.
+    Skipped {
+        /// The first in the chain.
+        by: NodeId,
+    },
+    /// Another one failed, and failures end everything (`fail_fast`).
+    FailFast {
+        /// The other one.
+        by: NodeId,
+    },
+    /// Somebody cancelled it, or its parent.
+    Asked,
+}
+
+/// Where a child is, to its scheduler.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Status {
+    /// What it depends on has not all been merged.
+    Waiting,
+    /// It may begin once a slot is free.
+    Ready,
+    /// It runs.
+    Running,
+    /// It runs, and is to end; its result will not count.
+    Stopping(Cause),
+    /// Its work is done and is to be merged into the parent's.
+    Merging,
+    /// Its work and that of another one, or of a person, do not go together. A person resolves it.
+    Conflicted,
+    /// Done: its work is part of the parent's.
+    Merged,
+    /// Its attempts are used up.
+    Failed,
+    /// It is given up.
+    Cancelled(Cause),
+}
+
+impl Status {
+    /// Whether nothing more will come of it.
+    pub const fn is_settled(self) -> bool {
+        matches!(self, Self::Merged | Self::Failed | Self::Cancelled(_))
+    }
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Begin an attempt of it.
+    Start(NodeId),
+    /// Merge its work into the parent's. One after the other.
+    Merge(NodeId),
+    /// End what it runs, and tell [`Scheduler::cancelled`] once that is so.
+    Stop(NodeId, Cause),
+    /// Record that it is given up. It never ran, or does not run.
+    Cancel(NodeId, Cause),
+}
+
+/// What is found of a child when its scheduler is made anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// It has not begun, or is to begin again.
+    Queued,
+    /// It runs, or its runner is dead and it will be found so.
+    Running,
+    /// Its work is done but not merged.
+    Executed,
+    /// Its work is merged.
+    Merged,
+    /// Its last attempt failed.
+    Failed,
+    /// It is given up.
+    Cancelled(Cause),
+}
+
+/// How many children are where.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Totals {
+    /// Waiting or ready.
+    pub queued: u32,
+    /// Running, stopping or being merged.
+    pub running: u32,
+    /// In conflict.
+    pub conflicted: u32,
+    /// Merged.
+    pub merged: u32,
+    /// Failed.
+    pub failed: u32,
+    /// Cancelled.
+    pub cancelled: u32,
+}
+
+impl Totals {
+    /// Whether nothing more will come of any of them.
+    pub const fn is_settled(&self) -> bool {
+        self.queued + self.running + self.conflicted == 0
+    }
+
+    /// Whether all have settled or wait, directly or not, for a conflict that a person resolves.
+    pub const fn is_stalled(&self) -> bool {
+        self.running == 0 && self.conflicted > 0
+    }
+}
+
+/// Walks a graph of children.
+#[derive(Debug, Clone)]
+pub struct Scheduler {
+    graph: Graph,
+    statuses: Vec<Status>,
+    /// How many of those it depends on are not merged.
+    unmet: Vec<u32>,
+    /// How many attempts have begun.
+    attempts: Vec<u32>,
+    ready: VecDeque<NodeId>,
+    /// What is to be done before anything else begins.
+    due: VecDeque<Step>,
+    /// Running or stopping: those that have a slot.
+    running: u32,
+    slots: u32,
+    most_attempts: u32,
+    fail_fast: bool,
+}
+
+impl Scheduler {
+    /// A scheduler of children of which none has begun.
+    pub fn new(graph: Graph, settings: &Settings) -> Self {
+        let nodes = graph.len();
+        Self::resume(graph, settings, (0..nodes).map(|_| (Found::Queued, 0)))
+    }
+
+    /// A scheduler that carries on: of each node, in order, what is found and how many attempts of
+    /// it have begun. One that failed and has attempts left is tried again.
+    pub fn resume(graph: Graph, settings: &Settings, found: impl IntoIterator<Item = (Found, u32)>) -> Self {
+        let (found, attempts): (Vec<Found>, Vec<u32>) = found.into_iter().take(graph.len()).unzip();
+        assert_eq!(found.len(), graph.len(), "something is found of every node");
+        let mut scheduler = Self {
+            statuses: vec![Status::Waiting; graph.len()],
+            unmet: graph.nodes().map(|node| graph.needs(node)).collect(),
+            attempts,
+            ready: VecDeque::new(),
+            due: VecDeque::new(),
+            running: 0,
+            slots: if settings.mode == super::Mode::Sequential { 1 } else { settings.max_parallel },
+            most_attempts: settings.max_retries.saturating_add(1),
+            fail_fast: settings.fail_fast,
+            graph,
+        };
+        scheduler.take_in(&found);
+        scheduler
+    }
+
+    /// What each is found to be first, so that what follows from one sees the others as they are.
+    fn take_in(&mut self, found: &[Found]) {
+        for (node, found) in self.graph.nodes().zip(found) {
+            match *found {
+                Found::Queued => {}
+                Found::Running => self.occupy(node),
+                Found::Executed => self.queue_merge(node),
+                Found::Merged => self.note_merged(node),
+                Found::Cancelled(cause) => self.set(node, Status::Cancelled(cause)),
+                Found::Failed if self.may_try_again(node) => {}
+                Found::Failed => self.set(node, Status::Failed),
+            }
+        }
+        for node in self.graph.nodes() {
+            match self.status(node) {
+                Status::Waiting if self.unmet[node.index()] == 0 => self.make_ready(node),
+                Status::Failed => self.fail(node),
+                status @ Status::Cancelled(_) => self.give_up(node, status),
+                _ => {}
+            }
+        }
+    }
+
+    /// The next thing to do, or nothing until something happens.
+    pub fn step(&mut self) -> Option<Step> {
+        while let Some(step) = self.due.pop_front() {
+            if self.stands(step) {
+                return Some(step);
+            }
+        }
+        while self.running < self.slots {
+            let node = self.ready.pop_front()?;
+            if self.status(node) == Status::Ready {
+                self.attempts[node.index()] += 1;
+                self.occupy(node);
+                return Some(Step::Start(node));
+            }
+        }
+        None
+    }
+
+    /// Whether a step is still to be done: its node may have ended meanwhile.
+    fn stands(&self, step: Step) -> bool {
+        match step {
+            Step::Merge(node) => self.status(node) == Status::Merging,
+            Step::Stop(node, _) => matches!(self.status(node), Status::Stopping(_)),
+            Step::Start(_) | Step::Cancel(..) => true,
+        }
+    }
+
+    /// Its command has done its work. Nothing, unless it runs.
+    pub fn executed(&mut self, node: NodeId) {
+        match self.status(node) {
+            Status::Running => {
+                self.running -= 1;
+                self.queue_merge(node);
+            }
+            Status::Stopping(_) => self.cancelled(node),
+            _ => {}
+        }
+    }
+
+    /// An attempt of it failed. Tried again as long as it has attempts. Nothing, unless it runs.
+    pub fn failed(&mut self, node: NodeId) {
+        match self.status(node) {
+            Status::Running if self.may_try_again(node) => {
+                self.running -= 1;
+                self.make_ready(node);
+            }
+            Status::Running => {
+                self.running -= 1;
+                self.fail(node);
+            }
+            Status::Stopping(_) => self.cancelled(node),
+            _ => {}
+        }
+    }
+
+    /// Its work is part of the parent's. Nothing, unless it was to be merged or in conflict.
+    pub fn merged(&mut self, node: NodeId) {
+        if !matches!(self.status(node), Status::Merging | Status::Conflicted) {
+            return;
+        }
+        self.note_merged(node);
+        let Self { graph, statuses, unmet, ready, .. } = self;
+        for dependent in graph.dependents(node) {
+            let status = &mut statuses[dependent.index()];
+            if unmet[dependent.index()] == 0 && *status == Status::Waiting {
+                *status = Status::Ready;
+                ready.push_back(*dependent);
+            }
+        }
+    }
+
+    /// Its work does not go together with the parent's: what depends on it waits until a person has
+    /// resolved that. Nothing, unless it was to be merged.
+    pub fn conflicted(&mut self, node: NodeId) {
+        if self.status(node) == Status::Merging {
+            self.set(node, Status::Conflicted);
+        }
+    }
+
+    /// It is given up: it was to be stopped and has ended, or somebody cancelled it. Nothing, if it
+    /// has settled.
+    pub fn cancelled(&mut self, node: NodeId) {
+        let cause = match self.status(node) {
+            status if status.is_settled() => return,
+            Status::Stopping(cause) => cause,
+            _ => Cause::Asked,
+        };
+        if matches!(self.status(node), Status::Running | Status::Stopping(_)) {
+            self.running -= 1;
+        }
+        self.give_up(node, Status::Cancelled(cause));
+    }
+
+    /// The parent is given up: what runs is to be stopped, the rest is cancelled.
+    pub fn cancel_all(&mut self) {
+        self.end_all(Cause::Asked);
+    }
+
+    /// Where a child is.
+    pub fn status(&self, node: NodeId) -> Status {
+        self.statuses[node.index()]
+    }
+
+    /// How many attempts of it have begun.
+    pub fn attempts(&self, node: NodeId) -> u32 {
+        self.attempts[node.index()]
+    }
+
+    /// How many children are where. One pass.
+    pub fn totals(&self) -> Totals {
+        self.statuses.iter().fold(Totals::default(), |mut totals, status| {
+            let count = match status {
+                Status::Waiting | Status::Ready => &mut totals.queued,
+                Status::Running | Status::Stopping(_) | Status::Merging => &mut totals.running,
+                Status::Conflicted => &mut totals.conflicted,
+                Status::Merged => &mut totals.merged,
+                Status::Failed => &mut totals.failed,
+                Status::Cancelled(_) => &mut totals.cancelled,
+            };
+            *count += 1;
+            totals
+        })
+    }
+
+    fn set(&mut self, node: NodeId, status: Status) {
+        self.statuses[node.index()] = status;
+    }
+
+    fn occupy(&mut self, node: NodeId) {
+        self.set(node, Status::Running);
+        self.running += 1;
+    }
+
+    fn make_ready(&mut self, node: NodeId) {
+        self.set(node, Status::Ready);
+        self.ready.push_back(node);
+    }
+
+    fn queue_merge(&mut self, node: NodeId) {
+        self.set(node, Status::Merging);
+        self.due.push_back(Step::Merge(node));
+    }
+
+    fn note_merged(&mut self, node: NodeId) {
+        self.set(node, Status::Merged);
+        self.graph.dependents(node).iter().for_each(|dependent| self.unmet[dependent.index()] -= 1);
+    }
+
+    fn may_try_again(&self, node: NodeId) -> bool {
+        self.attempts(node) < self.most_attempts
+    }
+
+    fn fail(&mut self, node: NodeId) {
+        self.give_up(node, Status::Failed);
+        if self.fail_fast {
+            self.end_all(Cause::FailFast { by: node });
+        }
+    }
+
+    /// It will not succeed, so nothing down the chain can begin.
+    fn give_up(&mut self, node: NodeId, status: Status) {
+        self.set(node, status);
+        let by = match status {
+            Status::Cancelled(Cause::Skipped { by }) => by,
+            _ => node,
+        };
+        let cause = Cause::Skipped { by };
+        let Self { graph, statuses, due, .. } = self;
+        let mut behind = vec![node];
+        while let Some(node) = behind.pop() {
+            for dependent in graph.dependents(node) {
+                let status = &mut statuses[dependent.index()];
+                if *status == Status::Waiting {
+                    *status = Status::Cancelled(cause);
+                    due.push_back(Step::Cancel(*dependent, cause));
+                    behind.push(*dependent);
+                }
+            }
+        }
+    }
+
+    fn end_all(&mut self, cause: Cause) {
+        for node in self.graph.nodes() {
+            match self.status(node) {
+                Status::Waiting | Status::Ready => {
+                    self.set(node, Status::Cancelled(cause));
+                    self.due.push_back(Step::Cancel(node, cause));
+                }
+                Status::Running => {
+                    self.set(node, Status::Stopping(cause));
+                    self.due.push_back(Step::Stop(node, cause));
+                }
+                _ => {}
+            }
+        }
+    }
+}
