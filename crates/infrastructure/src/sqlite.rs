@@ -82,7 +82,7 @@ pub struct SqliteOptions {
     pub allow_unfenced: bool,
     /// How long one waits for a turn to write.
     pub gate_timeout: Duration,
-    /// Whether what need not wait runs in the calling task.
+    /// Whether what need not wait for other writers runs in the calling task.
     pub in_place: bool,
 }
 
@@ -107,9 +107,9 @@ impl SqliteOptions {
         }
     }
 
-    /// Runs what need not wait in the calling task: reads, and grants and releases while no other
-    /// writer is in the way. Faster, and for programs whose runtime serves one command at a time;
-    /// elsewhere other tasks of that thread wait meanwhile.
+    /// Runs transactions in the calling task, as long as no other writer is in the way: reads, grants
+    /// and releases, and plan writes, which wait for the disk. Faster, and for programs whose runtime
+    /// serves one command at a time; elsewhere other tasks of that thread wait meanwhile.
     #[must_use]
     pub fn in_place(mut self) -> Self {
         self.in_place = true;
@@ -148,7 +148,7 @@ impl SqliteStore {
         let gate = Gate::new(&options.path, bound);
         let site = Arc::new(Site { path: options.path, identity, gate, bound });
         let quick = if options.in_place { Place::HereIfFree } else { Place::Aside };
-        let durable = Lane::new(Arc::clone(&site), Purpose::Durable, Place::Aside, None);
+        let durable = Lane::new(Arc::clone(&site), Purpose::Durable, quick, None);
         Ok(Self {
             reads: Arc::new(Lane::new(Arc::clone(&site), Purpose::Read, quick, Some(connection))),
             leases: Arc::new(Lane::beside(&durable, Purpose::Lease, quick)),

@@ -15,8 +15,9 @@
 //! Where it runs ([`Place`]): a transaction blocks, so it runs whole in one `spawn_blocking`, and
 //! goes on to its end even if its future is dropped. For the heartbeat thread, which has no
 //! runtime, it runs in the calling thread. A program whose runtime serves one command may ask for
-//! that too where nothing is to be waited for: lane and gate are free, and the connection does not
-//! wait for the disk. Two changes of threads cost more than such a transaction.
+//! that too where nobody else is to be waited for: lane and gate are free. Two changes of threads cost
+//! more than a grant, and a third of a plan write; for the disk itself the command would wait anyway,
+//! and what must not wait for it (the heartbeat, the ending of commands) has threads of its own.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
