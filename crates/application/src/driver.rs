@@ -16,6 +16,7 @@ mod recovery;
 mod requests;
 mod resume;
 mod stops;
+mod subplans;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +26,7 @@ use agents_domain::files::AttemptFiles;
 use agents_domain::id::{Ids, PlanId};
 use agents_domain::lock::{HeldLock, LockError};
 use agents_domain::places::{Places, PlacesCensus, PlacesError};
-use agents_domain::plan::{Phase, Plan, State};
+use agents_domain::plan::{Phase, Plan, State, Verb, target};
 use agents_domain::runner::{Context, PhaseRunner, RunError, StopCause};
 use agents_domain::time::Clock;
 use agents_domain::workspace::{Landings, WorkspaceError, Worktrees};
@@ -35,14 +36,19 @@ use crate::lifecycle::{LifecycleError, PlanLifecycleService};
 use crate::lock_service::{LockGuard, Wait};
 use crate::order::Order;
 use crate::stop::StopHub;
+use crate::subplan_service::SubplanService;
 
+use recovery::Found;
 use stops::{Under, stop_cause};
+use subplans::own;
 
 /// What a [`PhaseDriver`] is made of.
 #[derive(Clone)]
 pub struct DriverParts {
     /// Makes the transitions.
     pub lifecycle: PlanLifecycleService,
+    /// Checks and reads children.
+    pub subplans: SubplanService,
     /// Directories of attempts.
     pub worktrees: Arc<dyn Worktrees>,
     /// Merging and landing.
@@ -231,14 +237,20 @@ impl PhaseDriver {
 
     /// `plan execute`: strategize, then, unless the level is `manual`, execute.
     pub async fn execute(&self, plan: PlanId) -> Result<Plan, DriveError> {
-        let work = async |plan, hold: &LockGuard| self.drive_to_executed(plan, hold, false).await;
-        self.under_hold(plan, "plan execute", work).await
+        let work = async |plan: Plan, hold: &LockGuard| {
+            self.may_begin(&plan).await?;
+            self.drive_to_executed(plan, hold, false).await
+        };
+        self.under_hold(plan, "plan execute", Found::CarriedOn, work).await
     }
 
     /// `plan apply`: lands what execute made.
     pub async fn apply(&self, plan: PlanId, options: ApplyOptions) -> Result<Plan, DriveError> {
-        let work = async |plan, hold: &LockGuard| self.drive_to_applied(plan, hold, options).await;
-        self.under_hold(plan, "plan apply", work).await
+        let work = async |plan: Plan, hold: &LockGuard| {
+            own(&plan, Verb::Apply)?;
+            self.drive_to_applied(plan, hold, options).await
+        };
+        self.under_hold(plan, "plan apply", Found::PutAway, work).await
     }
 
     /// `plan retry`: orders another attempt and drives it.
@@ -247,6 +259,15 @@ impl PhaseDriver {
             if plan.state() == State::Applied {
                 return Ok(plan);
             }
+            if plan.phase() == Phase::Apply {
+                own(&plan, Verb::Retry)?;
+            }
+            if plan.state() == State::Processing {
+                // Carried on for a dead driver: the attempt goes on.
+                return self.drive_to_executed(plan, hold, false).await;
+            }
+            self.may_begin(&plan).await?;
+            self.may_go_on(&plan).await?;
             let plan = self.parts.lifecycle.retry(plan.id).await?;
             if plan.phase() == Phase::Apply {
                 self.drive_to_applied(plan, hold, options).await
@@ -254,18 +275,23 @@ impl PhaseDriver {
                 self.drive_to_executed(plan, hold, false).await
             }
         };
-        self.under_hold(plan, "plan retry", work).await
+        self.under_hold(plan, "plan retry", Found::CarriedOn, work).await
     }
 
     /// `plan revert`: back to the start, with what a dead driver left put away first.
     pub async fn revert(&self, plan: PlanId, reason: Option<String>) -> Result<Plan, DriveError> {
-        let work = async |plan: Plan, _: &LockGuard| Ok(self.parts.lifecycle.revert(plan.id, reason).await?);
-        self.under_hold(plan, "plan revert", work).await
+        let work = async |plan: Plan, _: &LockGuard| {
+            if target(Verb::Revert, plan.stage).is_some() {
+                self.cancel_children(plan.id, Some("its parent went back to its start")).await?;
+            }
+            Ok(self.parts.lifecycle.revert(plan.id, reason).await?)
+        };
+        self.under_hold(plan, "plan revert", Found::PutAway, work).await
     }
 
     /// `recover`: ends what a dead driver left of a plan. Untouched if it is not processing.
     pub async fn recover(&self, plan: PlanId) -> Result<Plan, DriveError> {
-        self.under_hold(plan, "recover", async |plan, _: &LockGuard| Ok(plan)).await
+        self.under_hold(plan, "recover", Found::PutAway, async |plan, _: &LockGuard| Ok(plan)).await
     }
 
     /// One command on one plan: hold it, put away what a dead driver left, work, and let go
@@ -274,11 +300,12 @@ impl PhaseDriver {
         &self,
         plan: PlanId,
         operation: &str,
+        found: Found,
         work: impl AsyncFnOnce(Plan, &LockGuard) -> Result<Plan, DriveError>,
     ) -> Result<Plan, DriveError> {
         let hold = self.hold(plan, operation).await?;
         let outcome = Box::pin(async {
-            let plan = self.recovered(plan, &hold).await?;
+            let plan = self.recovered(plan, &hold, found).await?;
             self.heed_earlier(&plan).await?;
             work(plan, &hold).await
         })
@@ -335,7 +362,7 @@ impl PhaseDriver {
             self.heed(plan.id, hold).await?;
             let began_in = plan.phase();
             plan = match (plan.phase(), plan.state()) {
-                (Phase::Strategize | Phase::Execute, State::Queued) => {
+                (Phase::Strategize | Phase::Execute, State::Queued) | (Phase::Execute, State::Processing) => {
                     self.run_phase(plan, &definition, hold).await?
                 }
                 (Phase::Execute, State::Complete) => return Ok(plan),

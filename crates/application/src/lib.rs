@@ -17,6 +17,7 @@ pub mod observer;
 pub mod order;
 pub mod recovery;
 pub mod stop;
+pub mod subplan_service;
 pub mod suggest;
 pub mod vigil;
 
@@ -26,4 +27,5 @@ pub use lock_service::{LockGuard, LockService, Wait};
 pub use observer::Observer;
 pub use order::{Order, OrderError, OrderRequest};
 pub use stop::StopHub;
+pub use subplan_service::SubplanService;
 pub use vigil::Vigil;

@@ -12,19 +12,21 @@
 //!       └────────────────── one token from first to last ──────────┴─────┴────────────┘
 //! ```
 
+mod commit;
 mod error;
 pub mod history;
+mod subplans;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use agents_domain::id::{EventId, Ids, IntentId, OwnerId, PlanId};
-use agents_domain::lock::{Fence, Lease, LockError, LockKey, Processes};
+use agents_domain::id::{Ids, IntentId, OwnerId, PlanId};
+use agents_domain::lock::{Fence, LockKey, Processes};
 use agents_domain::name::Name;
 use agents_domain::oid::Oid;
 use agents_domain::plan::{
-    Change, CommitOutcome, Definition, Event, Exit, Failure, InterruptCause, NewPlan, Opening, Origin,
-    Parked, Phase, Plan, PlanStore, PlanWrite, Step, StoreError, Validation, Work, next,
+    Change, Definition, Exit, Failure, InterruptCause, NewPlan, Origin, Parked, Phase, Plan, PlanStore,
+    Validation, Work,
 };
 use agents_domain::time::Clock;
 use agents_domain::workspace::Intent;
@@ -33,11 +35,10 @@ use crate::lock_service::{LockGuard, LockService, Wait};
 use crate::observer::{Observer, Unobserved};
 use crate::order::Order;
 
+use commit::Moves;
 pub use error::LifecycleError;
 use error::not_held;
-
-/// How often a commit whose outcome is unknown is asked about again.
-const COMMIT_TRIES: u32 = 3;
+pub use subplans::{NewChild, Strategized};
 
 /// Makes every transition of plans.
 ///
@@ -117,14 +118,14 @@ impl PlanLifecycleService {
             action: order.definition.action.name.clone(),
             automation: order.automation,
             projects: order.definition.projects.iter().map(|project| project.name.clone()).collect(),
-            parent: None,
+            subplan: None,
         };
         let plan = Plan::create(id, &origin, at);
         let opening = self.locks.opening(LockKey::Plan(id), operation);
         let event = self.event(&plan, Change::Created(origin), Fence::Unfenced);
         let new = NewPlan { plan, definition: order.definition, event };
         let (plan, change) = (new.plan.clone(), new.event.change.clone());
-        let guard = self.locks.granted(make(self.store.clone(), new, opening)).await?;
+        let guard = self.locks.granted(commit::make(self.store.clone(), new, opening)).await?;
         self.observer.transition(&plan, &change);
         Ok((plan, guard))
     }
@@ -198,18 +199,20 @@ impl PlanLifecycleService {
         self.change(plan, Change::Constrained { failure, validations }).await
     }
 
-    /// errored or constrained → queued.
+    /// errored or constrained → queued, ordered by a person: a child gets all its attempts anew.
     pub async fn retry(&self, plan: PlanId) -> Result<Plan, LifecycleError> {
         self.change(plan, Change::retried()).await
     }
 
-    /// execute/errored → execute/queued: the next attempt begins at these commits.
+    /// errored or constrained → queued. In execute the next attempt begins at these commits; `anew`:
+    /// a child gets all its attempts anew, because a person ordered it.
     pub async fn retry_from(
         &self,
         plan: PlanId,
         resume: BTreeMap<Name, Oid>,
+        anew: bool,
     ) -> Result<Plan, LifecycleError> {
-        self.change(plan, Change::Retried { resume }).await
+        self.change(plan, Change::Retried { resume, anew }).await
     }
 
     /// Back to strategize/queued; earlier work stays in its refs.
@@ -240,7 +243,8 @@ impl PlanLifecycleService {
         keep_landed: bool,
         work: Vec<Work>,
     ) -> Result<Plan, LifecycleError> {
-        self.change(plan, Change::Cancelled { reason, keep_landed, work }).await
+        let given_up = None;
+        self.change(plan, Change::Cancelled { reason, keep_landed, work, given_up }).await
     }
 
     /// Guidance for the next attempt; answers a question the plan waits on.
@@ -249,7 +253,8 @@ impl PlanLifecycleService {
     }
 
     /// The point of no return of apply. `projects` are the locks under which the branches will
-    /// move; they are checked in the same transaction.
+    /// move (of a child, whose work moves into its parent's branch, that of the parent); they are
+    /// checked in the same transaction.
     pub async fn intend(
         &self,
         plan: PlanId,
@@ -258,7 +263,7 @@ impl PlanLifecycleService {
         projects: &LockGuard,
     ) -> Result<Plan, LifecycleError> {
         let change = Change::LandingIntended { intents, validations };
-        self.transition(plan, change, projects.fences()).await
+        self.transition(plan, Moves { also: projects.fences(), ..Moves::of(change) }).await
     }
 
     /// Records that a branch has moved.
@@ -269,105 +274,5 @@ impl PlanLifecycleService {
     /// apply/processing → apply/applied.
     pub async fn applied(&self, plan: PlanId) -> Result<Plan, LifecycleError> {
         self.change(plan, Change::Applied).await
-    }
-
-    async fn change(&self, plan: PlanId, change: Change) -> Result<Plan, LifecycleError> {
-        self.transition(plan, change, Vec::new()).await
-    }
-
-    async fn transition(
-        &self,
-        plan: PlanId,
-        change: Change,
-        also: Vec<(LockKey, Fence)>,
-    ) -> Result<Plan, LifecycleError> {
-        let outer = self.locks.term(&LockKey::Plan(plan));
-        let (keys, operation) = (vec![LockKey::Plan(plan)], format!("plan {}", change.verb().as_str()));
-        let guard = match self.locks.acquire(keys, &operation, Wait::No, &*self.observer).await {
-            // A rival inside our hold: it is ours no longer.
-            Err(LockError::Conflict(_) | LockError::Queued(_)) if outer.is_some() => {
-                return Err(LifecycleError::LeaseLost { plan });
-            }
-            guard => guard.map_err(|source| not_held(plan, source))?,
-        };
-        let outcome = if outer.is_some_and(|token| Some(token) != guard.fence().token()) {
-            // Inside a hold a transition re-enters. A new term says that the hold had ended, and
-            // somebody else may have been here since: what is to be written is out of date.
-            Err(LifecycleError::LeaseLost { plan })
-        } else {
-            self.decide_and_commit(plan, change, guard.fence(), also).await
-        };
-        if let Err(error) = guard.release().await {
-            // What was written is written; the lease's length ends the hold.
-            tracing::warn!(%plan, %error, "the lock could not be released");
-            self.observer.warning(&format!("the lock of plan {plan} could not be released: {error}"));
-        }
-        outcome
-    }
-
-    async fn decide_and_commit(
-        &self,
-        id: PlanId,
-        change: Change,
-        fence: Fence,
-        also: Vec<(LockKey, Fence)>,
-    ) -> Result<Plan, LifecycleError> {
-        let before = self.load(id).await?;
-        let step = next(&before, &change, self.clock.now());
-        let plan = match step.map_err(|refusal| LifecycleError::Refused(Box::new(refusal)))? {
-            Step::AlreadySo => return Ok(before),
-            Step::Moved(plan) => plan,
-        };
-        let event = self.event(&plan, change, fence);
-        let write = PlanWrite { expected_version: before.version, plan, event, also };
-        match self.commit(&write, fence).await? {
-            CommitOutcome::Applied => {
-                self.observer.transition(&write.plan, &write.event.change);
-                Ok(write.plan)
-            }
-            CommitOutcome::Stale => Err(LifecycleError::LeaseLost { plan: id }),
-            CommitOutcome::Missing => Err(LifecycleError::NoSuchPlan { plan: id }),
-        }
-    }
-
-    /// A commit whose outcome is unknown is repeated: its event's id makes that harmless.
-    async fn commit(&self, write: &PlanWrite, fence: Fence) -> Result<CommitOutcome, StoreError> {
-        let mut tries = 1;
-        loop {
-            match self.store.commit(write, &fence).await {
-                Err(StoreError::Unknown { reason }) if tries < COMMIT_TRIES => {
-                    tracing::warn!(%reason, tries, "the outcome of a commit is unknown; asking again");
-                    tries += 1;
-                }
-                outcome => return outcome,
-            }
-        }
-    }
-
-    fn event(&self, plan: &Plan, change: Change, fence: Fence) -> Event {
-        Event {
-            id: EventId::from(self.ids.ulid()),
-            plan: plan.id,
-            seq: plan.version,
-            at: plan.updated_at,
-            owner: fence.owner(),
-            token: fence.token(),
-            change,
-        }
-    }
-}
-
-/// Stores a plan. An outcome that is unknown is asked about again: its event's id makes that
-/// harmless, and the lock that it may have taken is not left behind.
-async fn make(store: Arc<dyn PlanStore>, new: NewPlan, opening: Opening) -> Result<Lease, StoreError> {
-    let mut tries = 1;
-    loop {
-        match store.create(&new, &opening).await {
-            Err(StoreError::Unknown { reason }) if tries < COMMIT_TRIES => {
-                tracing::warn!(%reason, tries, "whether a plan was made is unknown; asking again");
-                tries += 1;
-            }
-            outcome => return outcome,
-        }
     }
 }

@@ -9,11 +9,12 @@
 //! | processing | ours | open | | | finish the landing |
 //! | processing | ours | none | ran in strategize or execute | here | save what it left, interrupt |
 //! | processing | ours | none | ran in strategize or execute | on another machine | interrupt; its work is pending there |
+//! | processing | ours | none | none ran in execute, only children | | adopt it, for whoever drives it on |
 //! | processing | ours | none | none ran, or apply | | interrupt: there is nothing to save |
 //!
 //! Whoever acts on it has taken the lock first and decides again under it; each act is a
-//! conditional write. (To adopt an attempt in which no command ran is for whoever schedules
-//! children; a plan alone has nothing to carry on there.)
+//! conditional write. Whoever has not come to drive the plan on (`agents recover`, a revert) does not
+//! adopt it: nothing starts a plan that nobody ordered.
 
 use agents_domain::lock::{Holder, Liveness};
 use agents_domain::plan::{Phase, PlanRecord, State};
@@ -56,6 +57,8 @@ pub struct Facts {
     pub commanded: bool,
     /// Where the attempt's directories are.
     pub place: Place,
+    /// Whether whoever decides drives the plan on.
+    pub drives: bool,
 }
 
 /// What becomes of what a dead driver left.
@@ -80,6 +83,8 @@ pub enum Action {
     Take,
     /// Carry the landing out: its decision was durable.
     FinishLanding,
+    /// Carry the attempt on: only children ran in it.
+    Adopt,
     /// Record that the phase was cut short.
     Interrupt(Saving),
 }
@@ -92,15 +97,16 @@ impl Facts {
             Some(lock) if lock.stale => Hold::Stale,
             Some(lock) => Hold::Standing(liveness(&lock.holder)),
         };
-        Self::of(&view.record, hold, here)
+        Self::of(&view.record, hold, here, false)
     }
 
-    /// As whoever holds the plan's lock knows it; `here`: a process on this machine.
-    pub fn held(plan: &PlanRecord, here: &Holder) -> Self {
-        Self::of(plan, Hold::Ours, here)
+    /// As whoever holds the plan's lock knows it; `here`: a process on this machine; `drives`: it has
+    /// come to drive the plan on.
+    pub fn held(plan: &PlanRecord, here: &Holder, drives: bool) -> Self {
+        Self::of(plan, Hold::Ours, here, drives)
     }
 
-    fn of(plan: &PlanRecord, hold: Hold, here: &Holder) -> Self {
+    fn of(plan: &PlanRecord, hold: Hold, here: &Holder, drives: bool) -> Self {
         let attempt = plan.last_attempt.as_ref();
         Self {
             phase: plan.phase(),
@@ -109,6 +115,7 @@ impl Facts {
             landing_is_open: plan.landing_is_open(),
             commanded: attempt.is_some_and(|attempt| attempt.commanded),
             place: attempt.map_or(Place::Here, |attempt| place(&attempt.driver, here)),
+            drives,
         }
     }
 }
@@ -123,6 +130,11 @@ fn place(driver: &Holder, here: &Holder) -> Place {
 pub fn decide(facts: &Facts) -> Action {
     match (facts.state, facts.hold) {
         (State::Processing, Hold::Ours) if facts.landing_is_open => Action::FinishLanding,
+        (State::Processing, Hold::Ours)
+            if facts.drives && facts.phase == Phase::Execute && !facts.commanded =>
+        {
+            Action::Adopt
+        }
         (State::Processing, Hold::Ours) => Action::Interrupt(saving(facts)),
         (State::Processing, Hold::Standing(Liveness::Alive | Liveness::Unknown)) => Action::LeaveAlone,
         (State::Processing, Hold::Nobody | Hold::Stale | Hold::Standing(Liveness::Dead)) => Action::Take,

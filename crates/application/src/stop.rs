@@ -1,5 +1,9 @@
 //! The request to end: made by whoever receives signals, heard by whatever runs.
 
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::Poll;
+
 use agents_domain::runner::StopCause;
 use tokio::sync::watch;
 
@@ -15,26 +19,42 @@ use tokio::sync::watch;
 /// hub.stop();
 /// assert_eq!(hub.requested(), Some(StopCause::Escalated));
 /// ```
+///
+/// Below a hub there may be others, for a part of what runs: they hear what is asked for above, too.
 #[derive(Debug, Clone)]
-pub struct StopHub(watch::Sender<Option<StopCause>>);
+pub struct StopHub {
+    own: watch::Sender<Option<StopCause>>,
+    above: Option<Arc<StopHub>>,
+}
 
 impl Default for StopHub {
     fn default() -> Self {
-        Self(watch::Sender::new(None))
+        Self { own: watch::Sender::new(None), above: None }
     }
 }
 
 impl StopHub {
+    /// A hub for a part of what runs.
+    #[must_use]
+    pub fn below(&self) -> Self {
+        Self { own: watch::Sender::new(None), above: Some(Arc::new(self.clone())) }
+    }
+
     /// Asks everything to end; the second time, at once.
     pub fn stop(&self) {
-        self.0.send_modify(|cause| {
+        self.own.send_modify(|cause| {
             *cause = Some(if cause.is_none() { StopCause::Shutdown } else { StopCause::Escalated });
         });
     }
 
-    /// What was asked for so far.
+    /// Asks what runs below this hub to let go of its plans.
+    pub fn let_go(&self) {
+        self.own.send_modify(|cause| *cause = cause.or(Some(StopCause::Asked)));
+    }
+
+    /// What was asked for so far; what was asked above goes first.
     pub fn requested(&self) -> Option<StopCause> {
-        *self.0.borrow()
+        self.above.as_ref().and_then(|above| above.requested()).or(*self.own.borrow())
     }
 
     /// Resolves when a stop is asked for, or has been.
@@ -47,9 +67,32 @@ impl StopHub {
         self.reached(|cause| cause == StopCause::Escalated).await
     }
 
-    async fn reached(&self, wanted: impl Fn(StopCause) -> bool) -> StopCause {
-        let mut receiver = self.0.subscribe();
-        let found = receiver.wait_for(|cause| cause.is_some_and(&wanted)).await;
-        found.ok().and_then(|cause| *cause).unwrap_or(StopCause::Shutdown)
+    fn reached(
+        &self,
+        wanted: impl Fn(StopCause) -> bool + Copy + Send + Sync,
+    ) -> impl Future<Output = StopCause> + Send {
+        let hear = |hub: &Self| {
+            let mut receiver = hub.own.subscribe();
+            async move {
+                let found = receiver.wait_for(|cause| cause.is_some_and(wanted)).await;
+                found.ok().and_then(|cause| *cause).unwrap_or(StopCause::Shutdown)
+            }
+        };
+        let hubs = std::iter::successors(Some(self), |hub| hub.above.as_deref());
+        let mut ears: Vec<_> = hubs.map(hear).collect();
+        ears.reverse();
+        first(ears)
     }
+}
+
+/// The output of whichever resolves first.
+pub(crate) fn first<T, F: Future<Output = T> + Send>(futures: Vec<F>) -> impl Future<Output = T> + Send {
+    let mut futures: Vec<_> = futures.into_iter().map(Box::pin).collect();
+    poll_fn(move |context| {
+        let ready = futures.iter_mut().find_map(|future| match future.as_mut().poll(context) {
+            Poll::Ready(value) => Some(value),
+            Poll::Pending => None,
+        });
+        ready.map_or(Poll::Pending, Poll::Ready)
+    })
 }

@@ -10,8 +10,9 @@ use std::time::Duration;
 use agents_application::driver::DriverParts;
 use agents_application::housekeeping::{Housekeeper, HousekeeperParts};
 use agents_application::lock_service::LockParts;
+use agents_application::subplan_service::SubplanParts;
 use agents_application::vigil::{Vigil, VigilParts};
-use agents_application::{LockService, PhaseDriver, PlanLifecycleService, StopHub, Wait};
+use agents_application::{LockService, PhaseDriver, PlanLifecycleService, StopHub, SubplanService, Wait};
 use agents_domain::housekeeping::Leftovers;
 use agents_domain::id::{Ids, OwnerId};
 use agents_domain::lock::{HeldLock, Holder, Liveness, Processes};
@@ -190,6 +191,17 @@ impl App {
             .with_observer(self.watch.clone())
     }
 
+    /// The service that makes children of plans.
+    pub fn subplans(&self) -> SubplanService {
+        SubplanService::new(SubplanParts {
+            lifecycle: self.lifecycle(),
+            reads: Arc::new(self.store.reads()),
+            actions: Arc::new(self.store.actions()),
+            ids: self.ids.clone(),
+            max_depth: self.base.settings.subplan_depth,
+        })
+    }
+
     /// The driver of phases.
     pub fn driver(&self) -> PhaseDriver {
         PhaseDriver::new(self.driver_parts())
@@ -204,6 +216,7 @@ impl App {
         let workspace = Arc::new(GitWorkspace::new(self.git.clone(), &self.base.settings.state_dir));
         let parts = DriverParts {
             lifecycle: self.lifecycle(),
+            subplans: self.subplans(),
             worktrees: workspace.clone(),
             landings: workspace,
             runner: Arc::new(self.runner.clone()),

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use agents_domain::action::Automation;
+use agents_domain::subplan::MAX_DEPTH;
 use agents_domain::time::Ttl;
 use clap::ValueEnum;
 
@@ -29,6 +30,9 @@ const DEFAULT_GRACE: Duration = Duration::from_secs(10);
 /// How many commands run at once on this machine, unless told (`execution.md` of the design).
 const DEFAULT_CONCURRENCY: u32 = 4;
 
+/// Deeper nesting of subplans than this is a mistake, whatever is configured.
+const DEEPEST: u32 = 20;
+
 /// What is in force for one command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -44,6 +48,8 @@ pub struct Settings {
     pub grace: Duration,
     /// How many commands run at once on this machine.
     pub concurrency: u32,
+    /// How deep subplans may nest.
+    pub subplan_depth: u32,
     /// The level of new plans that are given none; `None`: their action says.
     pub automation: Option<Automation>,
     /// When colour is used.
@@ -78,9 +84,17 @@ impl Settings {
                 env.concurrency.as_ref(),
                 file.concurrency.as_ref(),
                 &config_file,
-                number_of_places,
+                |text| number(text, 64),
             )?
             .unwrap_or(DEFAULT_CONCURRENCY),
+            subplan_depth: setting(
+                "subplan_depth",
+                env.subplan_depth.as_ref(),
+                file.subplan_depth.as_ref(),
+                &config_file,
+                |text| number(text, DEEPEST),
+            )?
+            .unwrap_or(MAX_DEPTH),
             automation: setting(
                 "automation",
                 env.automation.as_ref(),
@@ -101,9 +115,9 @@ impl Settings {
     }
 }
 
-fn number_of_places(text: &str) -> Result<u32, String> {
-    let number = text.trim().parse().ok().filter(|number| (1..=64).contains(number));
-    number.ok_or_else(|| "use a number from 1 to 64".to_owned())
+fn number(text: &str, most: u32) -> Result<u32, String> {
+    let number = text.trim().parse().ok().filter(|number| (1..=most).contains(number));
+    number.ok_or_else(|| format!("use a number from 1 to {most}"))
 }
 
 fn level(text: &str) -> Result<Automation, String> {

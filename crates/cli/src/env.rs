@@ -27,6 +27,8 @@ pub struct Env {
     pub grace: Option<String>,
     /// `AGENTS_CONCURRENCY`.
     pub concurrency: Option<String>,
+    /// `AGENTS_SUBPLAN_DEPTH`.
+    pub subplan_depth: Option<String>,
     /// `AGENTS_AUTOMATION`.
     pub automation: Option<String>,
     /// `AGENTS_COLOR`.
@@ -95,6 +97,7 @@ impl Env {
             lease_ttl: text("AGENTS_LEASE_TTL"),
             grace: text("AGENTS_GRACE"),
             concurrency: text("AGENTS_CONCURRENCY"),
+            subplan_depth: text("AGENTS_SUBPLAN_DEPTH"),
             automation: text("AGENTS_AUTOMATION"),
             color: text("AGENTS_COLOR"),
             no_color: set("NO_COLOR").is_some(),

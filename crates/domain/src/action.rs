@@ -8,6 +8,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::name::Name;
+use crate::subplan::{Settings, SubplanItem};
 
 /// How far a plan goes by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -249,8 +250,8 @@ pub struct Action {
     pub worktree: WorktreeSpec,
     /// Optional; without it the phase completes at once.
     pub strategize: Option<PhaseSpec>,
-    /// Required in this version.
-    pub execute: PhaseSpec,
+    /// The work; `None` only where subplans do all of it.
+    pub execute: Option<PhaseSpec>,
     /// Checks before landing.
     pub validations: Vec<ValidationSpec>,
     /// How the result lands.
@@ -259,6 +260,29 @@ pub struct Action {
     pub env: BTreeMap<String, String>,
     /// Read from the caller's environment when it runs; only the names are stored.
     pub env_from: Vec<String>,
+    /// How its plans split; `None`: the action says nothing about it.
+    pub subplans: Option<SubplanSpec>,
+}
+
+impl Action {
+    /// How the children of a plan of this action are run.
+    pub fn subplan_settings(&self) -> Settings {
+        self.subplans.as_ref().map_or_else(Settings::default, |subplans| subplans.settings.clone())
+    }
+
+    /// The children that every plan of this action has.
+    pub fn subplan_items(&self) -> &[SubplanItem] {
+        self.subplans.as_ref().map_or(&[], |subplans| subplans.items.as_slice())
+    }
+}
+
+/// How the plans of an action split into subplans.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SubplanSpec {
+    /// How children are run, whatever their source.
+    pub settings: Settings,
+    /// The children that every plan has.
+    pub items: Vec<SubplanItem>,
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use thiserror::Error;
 
 use crate::id::PlanId;
+use crate::subplan::SubplanItem;
 use crate::time::Timestamp;
 
 /// Where the files of one attempt are. They live beside the worktrees, never inside.
@@ -14,6 +15,8 @@ use crate::time::Timestamp;
 pub struct AttemptPaths {
     /// Strategize writes it, execute reads it.
     pub strategy_file: PathBuf,
+    /// Strategize may write the children of the plan here, one JSON object a line.
+    pub subplans_file: PathBuf,
     /// What people added for this attempt.
     pub guidance_file: PathBuf,
     /// Whatever the command wants to keep beside the repository.
@@ -61,6 +64,16 @@ pub struct Said {
     pub ignored: Option<String>,
 }
 
+/// The children that a strategize phase asked for.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct AskedSubplans {
+    /// In the order of their lines.
+    pub items: Vec<SubplanItem>,
+    /// What is wrong with lines of the file, each named by its number. With any, nothing of the file
+    /// counts.
+    pub problems: Vec<String>,
+}
+
 /// A file that could not be made or read.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{path}: {reason}")]
@@ -86,6 +99,10 @@ pub trait AttemptFiles: Send + Sync {
 
     /// What strategize wrote, at most 1 MiB, lossily decoded; empty if it wrote nothing.
     async fn strategy(&self, paths: &AttemptPaths) -> Result<String, FilesError>;
+
+    /// The children that strategize asked for in its file; none if it wrote nothing. Whatever is in
+    /// it, memory and time are bounded: no more is read than a plan may have children.
+    async fn subplans(&self, paths: &AttemptPaths) -> Result<AskedSubplans, FilesError>;
 
     /// What the attempt's commands said in their events file, whatever its size (the last 1 MiB is
     /// looked at) and whatever is in it.

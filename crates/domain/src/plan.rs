@@ -8,9 +8,11 @@ mod stage;
 mod store;
 mod transition;
 
-pub use change::{Change, Event, Exit, Failure, InterruptCause, Origin, Saved, Validation, Verb, Work};
+pub use change::{
+    Change, Event, Exit, Failure, InterruptCause, Origin, Saved, Spawned, Validation, Verb, Work,
+};
 pub use landing::PlanLanding;
-pub use record::{Attempt, InvalidPlan, Parked, Plan, PlanProject, PlanRecord};
+pub use record::{Attempt, InvalidPlan, Parked, Plan, PlanProject, PlanRecord, plan_branch};
 pub use replay::{ReplayError, replay};
 pub use stage::{Phase, Stage, State};
 pub use store::{CommitOutcome, Definition, NewPlan, Opening, PlanStore, PlanWrite, StoreError};

@@ -7,6 +7,7 @@ use crate::lock::HeldLock;
 use crate::name::Name;
 use crate::plan::{Phase, PlanRecord, State, StoreError};
 use crate::request::Request;
+use crate::subplan::Tally;
 
 /// A plan as a reader sees it: its facts, and who holds its lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +18,8 @@ pub struct PlanView {
     pub lock: Option<HeldLock>,
     /// The open request to cancel it.
     pub cancel_requested: Option<Request>,
+    /// Its children, but those of its past.
+    pub subplans: Tally,
 }
 
 /// Which plans are listed, newest first.
@@ -55,6 +58,9 @@ pub trait PlanReads: Send + Sync {
     async fn resolve(&self, prefix: &str, limit: u32) -> Result<Vec<PlanId>, StoreError>;
     /// One plan.
     async fn status(&self, plan: PlanId) -> Result<Option<PlanView>, StoreError>;
+    /// All that are below a plan, at any depth, but those of a past of its or theirs: each after
+    /// its parent, siblings in the order of their places.
+    async fn family(&self, plan: PlanId) -> Result<Vec<PlanView>, StoreError>;
     /// Many plans.
     async fn list(&self, filter: &PlanFilter) -> Result<PlanPage, StoreError>;
 }

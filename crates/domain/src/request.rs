@@ -74,9 +74,10 @@ pub struct Request {
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait Requests: Send + Sync {
-    /// Stores a request, durable, unless the same is open already; the open one, either way. If
-    /// the process dies right after, the request stays open and is served.
-    async fn make(&self, request: &Request) -> Result<Request, StoreError>;
+    /// Stores requests in one transaction, durable, each unless the same is open already; the open
+    /// ones, either way, in that order. If the process dies right after, they stay open and are
+    /// served.
+    async fn make(&self, requests: &[Request]) -> Result<Vec<Request>, StoreError>;
 
     /// The open requests to the holder of that lock, oldest first.
     async fn open(&self, key: &LockKey) -> Result<Vec<Request>, StoreError>;
@@ -113,8 +114,8 @@ pub struct NoRequests;
 
 #[async_trait]
 impl Requests for NoRequests {
-    async fn make(&self, request: &Request) -> Result<Request, StoreError> {
-        Ok(request.clone())
+    async fn make(&self, requests: &[Request]) -> Result<Vec<Request>, StoreError> {
+        Ok(requests.to_vec())
     }
 
     async fn open(&self, _key: &LockKey) -> Result<Vec<Request>, StoreError> {

@@ -14,9 +14,13 @@
 //! elsewhere.
 
 mod graph;
+mod item;
+mod kin;
 mod scheduler;
 mod settings;
 
 pub use graph::{Graph, GraphProblem, Item, NodeId};
+pub use item::SubplanItem;
+pub use kin::{GivenUp, MAX_CHILDREN, MAX_DEPTH, Subplan, Tally};
 pub use scheduler::{Cause, Found, Scheduler, Status, Step, Totals};
 pub use settings::{InvalidSettings, MergePolicy, Mode, Settings};

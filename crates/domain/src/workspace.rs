@@ -77,6 +77,9 @@ pub struct MergeRequest {
     pub strategy: MergeStrategy,
     /// The commit message.
     pub message: String,
+    /// Whether a file that both sides changed since their merge base is a conflict even where it
+    /// would merge.
+    pub exclusive: bool,
 }
 
 /// What came of a merge. Nothing but objects was written.

@@ -1,7 +1,7 @@
 //! The files beside the worktrees: `<state>/attempts/<ULID>/<attempt>/…`.
 //!
 //! ```text
-//! strategy.md  guidance.md  artifacts/  events.jsonl  output.log
+//! strategy.md  subplans.jsonl  guidance.md  artifacts/  events.jsonl  output.log
 //! ```
 //!
 //! Whatever a command puts in their place, nobody waits for it, and nothing is written through it.
@@ -13,7 +13,7 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use agents_domain::files::{AttemptFiles, AttemptPaths, FilesError, Said};
+use agents_domain::files::{AskedSubplans, AttemptFiles, AttemptPaths, FilesError, Said};
 use agents_domain::id::PlanId;
 use async_trait::async_trait;
 
@@ -39,6 +39,7 @@ impl StateFiles {
         let folder = self.root.join(plan.as_str()).join(attempt.to_string());
         AttemptPaths {
             strategy_file: folder.join("strategy.md"),
+            subplans_file: folder.join("subplans.jsonl"),
             guidance_file: folder.join("guidance.md"),
             artifacts_dir: folder.join("artifacts"),
             events_file: folder.join("events.jsonl"),
@@ -59,6 +60,7 @@ impl AttemptFiles for StateFiles {
         let paths = self.paths(plan, attempt);
         at(&paths.artifacts_dir, fs::create_dir_all(&paths.artifacts_dir))?;
         at(&paths.strategy_file, plain::replace(&paths.strategy_file, strategy))?;
+        at(&paths.subplans_file, plain::replace(&paths.subplans_file, ""))?;
         at(&paths.guidance_file, plain::replace(&paths.guidance_file, guidance))?;
         for file in [&paths.events_file, &paths.log] {
             at(file, plain::append(file))?;
@@ -72,6 +74,10 @@ impl AttemptFiles for StateFiles {
         let file = at(path, plain::read(path))?;
         at(path, file.take(STRATEGY_LIMIT).read_to_end(&mut bytes))?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    async fn subplans(&self, _paths: &AttemptPaths) -> Result<AskedSubplans, FilesError> {
+        todo!("the reader is made by `file`")
     }
 
     async fn said(&self, paths: &AttemptPaths) -> Result<Said, FilesError> {

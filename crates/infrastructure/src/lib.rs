@@ -5,6 +5,7 @@ pub mod clock;
 pub mod files;
 pub mod git;
 pub mod ids;
+mod kin;
 pub mod memory;
 pub mod places;
 mod plain;

@@ -31,6 +31,8 @@ mod process;
 mod reads;
 mod renewal;
 mod requests;
+mod subplans;
+mod views;
 
 #[cfg(test)]
 mod tests;

@@ -15,6 +15,7 @@ pub(crate) mod plan_row;
 pub(crate) mod project_row;
 pub(crate) mod request_row;
 pub(crate) mod schema;
+pub(crate) mod subplan_row;
 pub(crate) mod ticket_row;
 
 /// Reads an action back from its text. The second argument says where the text comes from, for

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use agents_domain::action::{PhaseSpec, Program};
-use agents_domain::files::AttemptPaths;
+use agents_domain::files::{AskedSubplans, AttemptPaths, FilesError};
 use agents_domain::name::Name;
 use agents_domain::oid::Oid;
 use agents_domain::places::Place;
@@ -27,14 +27,22 @@ use crate::lock_service::LockGuard;
 /// How the command of an attempt ended.
 #[derive(Debug)]
 pub(super) enum End {
-    /// Well; what strategize wrote.
-    Succeeded(Option<String>),
+    /// Well; what it made beside its work.
+    Succeeded(Made),
     /// Badly, and how its command ended if it did so by itself.
     Failed(Failure, Option<Exit>),
     /// It wants to be run again later.
     Parked(Wish),
     /// By us.
     Stopped(StopCause),
+}
+
+/// What a strategize phase made.
+#[derive(Debug, Default)]
+pub(super) struct Made {
+    pub(super) strategy: Option<String>,
+    /// The children it asked for.
+    pub(super) asked: AskedSubplans,
 }
 
 /// An attempt that is over.
@@ -123,10 +131,12 @@ impl PhaseDriver {
             return Ok(end);
         }
         if plan.phase() != Phase::Strategize {
-            return Ok(End::Succeeded(None));
+            return Ok(End::Succeeded(Made::default()));
         }
-        let strategy = self.parts.files.strategy(&paths).await;
-        Ok(End::Succeeded(Some(strategy.map_err(|error| failures::of_files(plan.id, &error))?)))
+        let unread = |error: FilesError| failures::of_files(plan.id, &error);
+        let strategy = Some(self.parts.files.strategy(&paths).await.map_err(unread)?);
+        let asked = self.parts.files.subplans(&paths).await.map_err(unread)?;
+        Ok(End::Succeeded(Made { strategy, asked }))
     }
 
     async fn open(&self, plan: &Plan, definition: &Definition, slot: Slot) -> Result<Tree, Failure> {

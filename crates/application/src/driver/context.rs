@@ -22,11 +22,12 @@ pub(super) fn context(
         definition.action.env.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
     let mut set = |name: &str, value: String| env.push((name.to_owned(), value));
     set("AGENTS_PLAN_ID", plan.id.to_string());
-    set("AGENTS_PARENT_PLAN_ID", plan.parent.map(|parent| parent.to_string()).unwrap_or_default());
+    set("AGENTS_PARENT_PLAN_ID", plan.parent().map(|parent| parent.to_string()).unwrap_or_default());
     set("AGENTS_ATTEMPT", plan.attempt.to_string());
     set("AGENTS_PHASE", plan.phase().to_string());
     set("AGENTS_PROJECT_DIR", text(directory));
     set("AGENTS_STRATEGY_FILE", text(&paths.strategy_file));
+    set("AGENTS_SUBPLANS_FILE", text(&paths.subplans_file));
     set("AGENTS_GUIDANCE_FILE", text(&paths.guidance_file));
     set("AGENTS_ARTIFACTS_DIR", text(&paths.artifacts_dir));
     set("AGENTS_EVENTS_FILE", text(&paths.events_file));

@@ -28,6 +28,15 @@ use crate::lock_service::LockGuard;
 
 use prepare::{Obstacle, failed};
 
+/// What counts as a result that can land.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Terms {
+    /// Also one that changes nothing.
+    pub(super) allow_empty: bool,
+    /// Not one that changed a file which the target changed, too.
+    pub(super) exclusive: bool,
+}
+
 impl PhaseDriver {
     /// Lands a plan that is at apply/queued, or whose landing a dead driver left open.
     pub(super) async fn land(
@@ -41,7 +50,8 @@ impl PhaseDriver {
         let outcome = if plan.landing_is_open() && plan.state() == State::Processing {
             self.carry_out(plan, definition, hold).await
         } else {
-            self.land_locked(plan, definition, hold, &projects, options).await
+            let terms = Terms { allow_empty: options.allow_empty, exclusive: false };
+            self.land_locked(plan, definition, hold, &projects, terms).await
         };
         self.let_go(projects).await;
         outcome
@@ -66,13 +76,14 @@ impl PhaseDriver {
         }
     }
 
-    async fn land_locked(
+    /// `onto`: the locks of what the work lands on: the projects, or the parent of a child.
+    pub(super) async fn land_locked(
         &self,
         plan: Plan,
         definition: &Definition,
         hold: &LockGuard,
-        projects: &LockGuard,
-        options: ApplyOptions,
+        onto: &LockGuard,
+        terms: Terms,
     ) -> Result<Plan, DriveError> {
         let lifecycle = &self.parts.lifecycle;
         self.heed(plan.id, hold).await?;
@@ -80,11 +91,10 @@ impl PhaseDriver {
         if plan.landing_is_open() {
             return self.carry_out(plan, definition, hold).await;
         }
-        match self.prepare_landing(&plan, definition, Under { hold, projects: Some(projects) }, options).await
-        {
+        match self.prepare_landing(&plan, definition, Under { hold, projects: Some(onto) }, terms).await {
             Ok(prepared) => {
                 let (intents, validations) = (prepared.intents, prepared.validations);
-                let plan = lifecycle.intend(plan.id, intents, validations, projects).await?;
+                let plan = lifecycle.intend(plan.id, intents, validations, onto).await?;
                 self.carry_out(plan, definition, hold).await
             }
             Err(obstacle) => self.stopped_by(plan.id, obstacle, hold).await,
@@ -119,7 +129,7 @@ impl PhaseDriver {
     }
 
     /// Moves each branch once, records it, and ends the plan. Safe to repeat at any point.
-    async fn carry_out(
+    pub(super) async fn carry_out(
         &self,
         mut plan: Plan,
         definition: &Definition,
@@ -136,7 +146,9 @@ impl PhaseDriver {
             plan = self.parts.lifecycle.landed(plan.id, intent.id).await?;
         }
         let plan = self.parts.lifecycle.applied(plan.id).await?;
-        self.after(&plan, definition, hold.into()).await;
+        if plan.subplan.is_none() {
+            self.after(&plan, definition, hold.into()).await;
+        }
         Ok(plan)
     }
 

@@ -5,39 +5,49 @@ use std::collections::BTreeMap;
 use agents_domain::id::PlanId;
 use agents_domain::name::Name;
 use agents_domain::oid::Oid;
+use agents_domain::places::Place;
 use agents_domain::plan::{Definition, InterruptCause, Parked, Phase, Plan, Work};
 use agents_domain::runner::StopCause;
 use agents_domain::workspace::WorkspaceError;
 
-use super::attempt::{End, Finished, facts};
+use super::attempt::{End, Finished, Made, facts};
 use super::parking::{Wish, another_attempt};
+use super::subplans::{ChildrenFirst, limited};
 use super::{DriveError, PhaseDriver};
 use crate::lock_service::LockGuard;
 
 impl PhaseDriver {
-    /// Runs the queued phase of a plan until it is complete, parked, or has failed for good.
+    /// Runs the queued phase of a plan until it is complete, parked, or has failed for good; or the
+    /// rest of one whose children a dead driver ran.
     pub(super) async fn run_phase(
         &self,
         mut plan: Plan,
         definition: &Definition,
         hold: &LockGuard,
     ) -> Result<Plan, DriveError> {
+        let limit = self.limit(&plan).await?;
         let spec = match plan.phase() {
             Phase::Strategize => definition.action.strategize.as_ref(),
-            Phase::Execute | Phase::Apply => Some(&definition.action.execute),
+            Phase::Execute | Phase::Apply => definition.action.execute.as_ref(),
         };
+        let spec = spec.map(|spec| limited(spec, limit));
+        let mut begun = None;
+        if plan.phase() == Phase::Execute {
+            match Box::pin(self.children_first(plan, definition, spec.as_ref(), limit, hold)).await? {
+                ChildrenFirst::None(childless) => plan = childless,
+                ChildrenFirst::Over(over) => return Ok(over),
+                ChildrenFirst::Begun(merged, place) => (plan, begun) = (merged, Some(place)),
+            }
+        }
         let mut tries = 0;
         loop {
             tries += 1;
-            let place = match spec {
-                Some(_) => Some(self.place_for_attempt(&plan, hold).await?),
-                None => None,
+            let place = match begun.take() {
+                Some(place) => Some(place),
+                None => self.begin(&mut plan, definition, spec.is_some(), hold).await?,
             };
-            let bases = self.bases(&plan, definition).await?;
-            plan = self.parts.lifecycle.start(plan.id, bases, spec.is_some()).await?;
-            let (Some(spec), Some(place)) = (spec, place) else {
-                let nothing = (BTreeMap::new(), None, Vec::new());
-                return Ok(self.parts.lifecycle.complete(plan.id, nothing.0, nothing.1, nothing.2).await?);
+            let (Some(spec), Some(place)) = (&spec, place) else {
+                return self.nothing_to_run(&plan, definition).await;
             };
             let mut finished = self.attempt(&plan, definition, spec, hold, place).await;
             let again = another_attempt(spec, &mut finished.end, tries);
@@ -50,13 +60,39 @@ impl PhaseDriver {
             // The policy repeats an attempt: it begins where the one before began.
             let resume =
                 plan.projects.iter().filter_map(|facts| Some((facts.name.clone(), facts.resume.clone()?)));
-            plan = self.parts.lifecycle.retry_from(plan.id, resume.collect()).await?;
+            plan = self.parts.lifecycle.retry_from(plan.id, resume.collect(), false).await?;
             self.back_off(&plan, pause, hold).await?;
         }
     }
 
+    /// Starts an attempt, in a place of its own if a command runs in it.
+    async fn begin(
+        &self,
+        plan: &mut Plan,
+        definition: &Definition,
+        commanded: bool,
+        hold: &LockGuard,
+    ) -> Result<Option<Box<dyn Place>>, DriveError> {
+        let place = if commanded { Some(self.place_for_attempt(plan, hold).await?) } else { None };
+        let bases = self.bases(plan, definition).await?;
+        *plan = self.parts.lifecycle.start(plan.id, bases, commanded).await?;
+        Ok(place)
+    }
+
+    /// A phase without a command is complete at once.
+    async fn nothing_to_run(&self, plan: &Plan, definition: &Definition) -> Result<Plan, DriveError> {
+        if plan.phase() == Phase::Strategize {
+            return self.strategized(plan, definition, Made::default(), Vec::new()).await;
+        }
+        Ok(self.parts.lifecycle.complete(plan.id, BTreeMap::new(), None, Vec::new()).await?)
+    }
+
     /// The base of each project that has none yet: where its branch is now.
-    async fn bases(&self, plan: &Plan, definition: &Definition) -> Result<BTreeMap<Name, Oid>, DriveError> {
+    pub(super) async fn bases(
+        &self,
+        plan: &Plan,
+        definition: &Definition,
+    ) -> Result<BTreeMap<Name, Oid>, DriveError> {
         let mut bases = BTreeMap::new();
         for project in &definition.projects {
             if facts(plan, project).base.is_some() {
@@ -85,10 +121,13 @@ impl PhaseDriver {
     ) -> Result<Plan, DriveError> {
         let (lifecycle, id, work) = (&self.parts.lifecycle, plan.id, finished.work);
         match finished.end {
-            End::Succeeded(strategy) => {
-                let moves = if plan.phase() == Phase::Execute { finished.moves } else { BTreeMap::new() };
+            End::Succeeded(made) if plan.phase() == Phase::Strategize => {
+                self.strategized(&plan, definition, made, work).await
+            }
+            End::Succeeded(_) => {
+                let moves = finished.moves;
                 let tips = moves.iter().map(|(name, (_, new))| (name.clone(), new.clone())).collect();
-                let plan = lifecycle.complete(id, tips, strategy, work).await?;
+                let plan = lifecycle.complete(id, tips, None, work).await?;
                 for project in &definition.projects {
                     let Some((old, new)) = moves.get(&project.name) else { continue };
                     match self.parts.worktrees.advance(project, id, old.clone(), new).await {

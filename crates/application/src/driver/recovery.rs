@@ -20,12 +20,26 @@ use crate::lifecycle::history::Works;
 use crate::lock_service::LockGuard;
 use crate::recovery::{Action, Facts, Saving, decide};
 
+/// What becomes of an attempt in which a dead driver only ran children.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Found {
+    /// It is carried on, by whoever has come to drive the plan.
+    CarriedOn,
+    /// It is recorded as interrupted, by whoever has come for something else.
+    PutAway,
+}
+
 impl PhaseDriver {
     /// The plan, with whatever a dead driver left taken care of.
-    pub(super) async fn recovered(&self, id: PlanId, hold: &LockGuard) -> Result<Plan, DriveError> {
+    pub(super) async fn recovered(
+        &self,
+        id: PlanId,
+        hold: &LockGuard,
+        found: Found,
+    ) -> Result<Plan, DriveError> {
         let plan = self.parts.lifecycle.load(id).await?;
         let here = self.parts.lifecycle.locks().myself("recover");
-        let action = decide(&Facts::held(&plan, &here));
+        let action = decide(&Facts::held(&plan, &here, found == Found::CarriedOn));
         if matches!(action, Action::FinishLanding | Action::Interrupt(_)) {
             // Its driver is dead, its children may still be about to die.
             self.parts.runner.clear(id, plan.attempt).await;
@@ -33,7 +47,15 @@ impl PhaseDriver {
         match action {
             Action::FinishLanding => {
                 let definition = self.parts.lifecycle.definition(id).await?;
+                if plan.subplan.is_some() {
+                    // No new decision is made, so the parent's lock has nothing to guard.
+                    return self.carry_out(plan, &definition, hold).await;
+                }
                 self.land(plan, &definition, hold, ApplyOptions::default()).await
+            }
+            Action::Adopt => {
+                self.warn(&format!("plan {id}: carried on for a driver that is gone"));
+                Ok(self.parts.lifecycle.adopt(id).await?)
             }
             Action::Interrupt(saving) => self.interrupted(plan, saving, hold).await,
             // The lock is ours: what else there is to do concerns a plan that is not under way.

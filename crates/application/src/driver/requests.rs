@@ -9,20 +9,24 @@
 //!
 //! Whoever takes the lock of a plan serves what was asked of its holder before anything else.
 
+use std::pin::Pin;
+
 use agents_domain::id::PlanId;
 use agents_domain::lock::{Conflict, LockError, LockKey};
-use agents_domain::plan::{Plan, State, Work};
+use agents_domain::plan::{Plan, State, Verb, Work, target};
 use agents_domain::request::{Request, Wish};
 use agents_domain::runner::StopCause;
 use agents_domain::time::BootInstant;
 
+use super::recovery::Found;
 use super::{DriveError, PhaseDriver};
 use crate::lifecycle::LifecycleError;
 use crate::lock_service::{LockGuard, Wait};
 
 impl PhaseDriver {
-    /// `plan cancel`: gives up a plan. Held by another: its holder is asked, and waited for. With
-    /// `keep_landed` also a plan of which a part has landed, knowingly.
+    /// `plan cancel`: gives up a plan and all that are below it, leaves first. Held by another: its
+    /// holder is asked, with those of the whole tree, and waited for. With `keep_landed` also a plan
+    /// of which a part has landed, knowingly.
     pub async fn cancel(
         &self,
         plan: PlanId,
@@ -55,9 +59,7 @@ impl PhaseDriver {
                     });
                 }
             } else {
-                let wish = Wish::Cancel { keep_landed };
-                let locks = self.lifecycle().locks();
-                locks.ask(LockKey::Plan(plan), wish, reason.clone()).await.map_err(LifecycleError::from)?;
+                self.ask_to_cancel(plan, keep_landed, reason.clone()).await?;
                 if let Some(held) = &held {
                     self.lifecycle().observer().asked(held);
                 }
@@ -79,7 +81,10 @@ impl PhaseDriver {
         keep_landed: bool,
     ) -> Result<Plan, DriveError> {
         let cancelled = async {
-            let plan = self.recovered(plan, &hold).await?;
+            let plan = self.recovered(plan, &hold, Found::PutAway).await?;
+            if target(Verb::Cancel, plan.stage).is_some() {
+                self.cancel_children(plan.id, reason.as_deref()).await?;
+            }
             Ok(self.lifecycle().cancel(plan.id, reason, keep_landed, Vec::new()).await?)
         };
         let outcome = cancelled.await;
@@ -88,6 +93,42 @@ impl PhaseDriver {
         }
         self.let_go(hold).await;
         outcome
+    }
+
+    /// Asks the holder of a plan, and those of all that are below it that may still run: in one
+    /// transaction, the plan itself first.
+    async fn ask_to_cancel(
+        &self,
+        plan: PlanId,
+        keep_landed: bool,
+        reason: Option<String>,
+    ) -> Result<(), DriveError> {
+        let family = self.parts.subplans.family(plan).await.map_err(LifecycleError::from)?;
+        let below = family.members().iter().filter(|view| !view.record.state().is_terminal());
+        let keys = std::iter::once(plan).chain(below.map(|view| view.record.id)).map(LockKey::Plan).collect();
+        let wish = Wish::Cancel { keep_landed };
+        self.lifecycle().locks().ask_all(keys, wish, reason).await.map_err(LifecycleError::from)?;
+        Ok(())
+    }
+
+    /// Gives up whatever is below a plan and has not settled, leaves first. What is already part of
+    /// the work above stays there.
+    pub(super) async fn cancel_children(&self, plan: PlanId, reason: Option<&str>) -> Result<(), DriveError> {
+        let family = self.parts.subplans.family(plan).await.map_err(LifecycleError::from)?;
+        for view in family.members().iter().rev().filter(|view| !view.record.state().is_terminal()) {
+            let reason = reason.map_or_else(|| "its parent was cancelled".to_owned(), str::to_owned);
+            self.cancel_later(view.record.id, reason).await?;
+        }
+        Ok(())
+    }
+
+    /// A future of a known type, so that cancelling may lead to cancelling.
+    fn cancel_later(
+        &self,
+        plan: PlanId,
+        reason: String,
+    ) -> Pin<Box<dyn Future<Output = Result<Plan, DriveError>> + Send + '_>> {
+        Box::pin(self.cancel(plan, Some(reason), true))
     }
 
     /// What was asked of the holder of a plan before we took its lock.
@@ -123,6 +164,7 @@ impl PhaseDriver {
         work: Vec<Work>,
     ) -> Result<(), DriveError> {
         let keep_landed = matches!(request.wish, Wish::Cancel { keep_landed: true });
+        self.cancel_children(plan, request.reason.as_deref()).await?;
         match self.lifecycle().cancel(plan, request.reason.clone(), keep_landed, work).await {
             Ok(_) => {
                 self.close(request, "cancelled").await;

@@ -13,6 +13,7 @@ use agents_domain::plan::{Phase, Plan, Refusal, Saved, State, Verb, resumption};
 use agents_domain::workspace::{Project, Slot, WorkspaceError};
 
 use super::attempt::facts;
+use super::recovery::Found;
 use super::{DriveError, PhaseDriver, is_at};
 use crate::lifecycle::LifecycleError;
 use crate::lock_service::LockGuard;
@@ -26,10 +27,10 @@ impl PhaseDriver {
                 return Ok(plan);
             }
             let resume = self.unfinished(&plan, hold).await?;
-            let plan = self.parts.lifecycle.retry_from(plan.id, resume).await?;
+            let plan = self.parts.lifecycle.retry_from(plan.id, resume, true).await?;
             self.drive_to_executed(plan, hold, false).await
         };
-        self.under_hold(plan, "plan retry --continue", work).await
+        self.under_hold(plan, "plan retry --continue", Found::PutAway, work).await
     }
 
     /// Where the unfinished work is, all of it in snapshots.

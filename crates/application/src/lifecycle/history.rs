@@ -20,6 +20,11 @@ pub use attempts::{AttemptEnd, AttemptRecord, Outcome, attempts};
 pub type Works = BTreeMap<(u32, Name), Saved>;
 
 impl PlanLifecycleService {
+    /// The plan's log from its beginning. Takes no lock.
+    pub async fn events(&self, plan: PlanId) -> Result<Vec<Event>, LifecycleError> {
+        Ok(self.store.events(plan).await?)
+    }
+
     /// Where the plan's log says that the work of its attempts is. Takes no lock.
     pub async fn works(&self, plan: PlanId) -> Result<Works, LifecycleError> {
         Ok(works(&self.store.events(plan).await?))

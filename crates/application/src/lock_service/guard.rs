@@ -1,8 +1,6 @@
 //! A hold as a value: it cannot be forged, and ends when it is given back.
 
-use std::future::poll_fn;
 use std::sync::Arc;
-use std::task::Poll;
 
 use agents_domain::lock::{Fence, FencingToken, Lease, LockError, LockKey, Release, Term};
 use agents_domain::request::{Request, Wish};
@@ -10,6 +8,7 @@ use agents_domain::runner::StopCause;
 
 use super::Inner;
 use super::holds::Trust;
+use crate::stop::first;
 
 /// Locks that are held. Give them back with [`LockGuard::release`]; a guard that is dropped
 /// instead never blocks, its locks are released by the heartbeat thread.
@@ -121,18 +120,6 @@ fn concerns(request: &Request, token: Option<FencingToken>) -> bool {
         Wish::Cancel { .. } => true,
         Wish::LetGo { token: meant } => token == Some(meant),
     }
-}
-
-/// The output of whichever resolves first.
-fn first<T, F: Future<Output = T> + Send>(futures: Vec<F>) -> impl Future<Output = T> + Send {
-    let mut futures: Vec<_> = futures.into_iter().map(Box::pin).collect();
-    poll_fn(move |context| {
-        let ready = futures.iter_mut().find_map(|future| match future.as_mut().poll(context) {
-            Poll::Ready(value) => Some(value),
-            Poll::Pending => None,
-        });
-        ready.map_or(Poll::Pending, Poll::Ready)
-    })
 }
 
 impl Drop for LockGuard {

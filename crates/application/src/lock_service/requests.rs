@@ -65,18 +65,31 @@ impl LockService {
     /// Asks the holder of a lock for something, whoever it is. If the same is asked already, that
     /// request stands.
     pub async fn ask(&self, key: LockKey, wish: Wish, reason: Option<String>) -> Result<Request, StoreError> {
+        let asked = self.ask_all(vec![key], wish, reason).await?;
+        asked.into_iter().next().ok_or_else(|| StoreError::Unavailable {
+            reason: "a request was stored, and is not there".to_owned(),
+        })
+    }
+
+    /// Asks the holders of several locks for the same, in one transaction and in that order.
+    pub async fn ask_all(
+        &self,
+        keys: Vec<LockKey>,
+        wish: Wish,
+        reason: Option<String>,
+    ) -> Result<Vec<Request>, StoreError> {
         let parts = &self.inner.parts;
         let myself = parts.processes.myself("ask");
-        let request = Request {
+        let request = |key| Request {
             id: RequestId::from(parts.ids.ulid()),
             key,
             wish,
-            by: Asker { host: myself.host, pid: myself.pid, user: myself.user },
-            reason,
+            by: Asker { host: myself.host.clone(), pid: myself.pid, user: myself.user.clone() },
+            reason: reason.clone(),
             at: parts.clock.now(),
             closed: None,
         };
-        parts.requests.make(&request).await
+        parts.requests.make(&keys.into_iter().map(request).collect::<Vec<_>>()).await
     }
 
     /// What is asked of the holder of that lock, oldest first.

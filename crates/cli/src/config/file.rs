@@ -25,6 +25,9 @@ pub const TEMPLATE: &str = r#"# Configuration of agents. A flag and an AGENTS_* 
 # How many commands run at once on this machine, over all plans: 1 to 64.
 #concurrency = "4"
 
+# How deep subplans may nest: 1 to 20.
+#subplan_depth = "5"
+
 # The level of new plans that are given none: manual, review or auto.
 # Without it: what their action says.
 #automation = "review"
@@ -45,6 +48,8 @@ pub struct ConfigFile {
     pub grace: Option<String>,
     /// How many commands run at once.
     pub concurrency: Option<String>,
+    /// How deep subplans may nest.
+    pub subplan_depth: Option<String>,
     /// The level of new plans.
     pub automation: Option<String>,
     /// When colour is used.
@@ -108,7 +113,10 @@ mod tests {
         let on: String = TEMPLATE.split_inclusive('\n').filter_map(|line| line.strip_prefix('#')).collect();
         let keys: String = on.split_inclusive('\n').filter(|line| !line.starts_with(' ')).collect();
         let file = ConfigFile::parse(&keys, path).expect("keys");
-        let (times, rest) = ([file.lease_ttl, file.grace], [file.concurrency, file.automation, file.color]);
+        let (times, rest) = (
+            [file.lease_ttl, file.grace],
+            [file.concurrency, file.subplan_depth, file.automation, file.color],
+        );
         let all = [&[file.database_url][..], &times, &rest].concat();
         assert!(all.iter().all(Option::is_some), "{all:?}");
     }

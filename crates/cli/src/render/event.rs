@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use agents_domain::name::Name;
 use agents_domain::oid::Oid;
-use agents_domain::plan::{Change, Event, Exit, Saved, Work};
+use agents_domain::plan::{Change, Event, Exit, Saved, Spawned, Work};
 use agents_domain::request::{Request, Wish};
 use agents_domain::time::Timestamp;
 use agents_domain::workspace::Intent;
@@ -38,7 +38,7 @@ fn payload(change: &Change) -> Value {
             "action": origin.action.as_str(),
             "automation": origin.automation.as_str(),
             "projects": origin.projects.iter().map(Name::as_str).collect::<Vec<_>>(),
-            "parent_plan_id": origin.parent.map(|parent| parent.to_string()),
+            "parent_plan_id": origin.subplan.as_ref().map(|subplan| subplan.parent.to_string()),
         }),
         Change::PhaseStarted { driver, bases, commanded } => json!({
             "host": driver.host, "pid": driver.pid, "user": driver.user, "operation": driver.operation,
@@ -55,7 +55,7 @@ fn payload(change: &Change) -> Value {
         }),
         Change::PhaseAdvanced { to } => json!({ "to": to.as_str() }),
         Change::Applied => json!({}),
-        Change::Retried { resume } => json!({ "resume": commits(resume) }),
+        Change::Retried { resume, anew } => json!({ "resume": commits(resume), "anew": anew }),
         Change::Constrained { failure, validations } => json!({
             "error": error_view(failure),
             "validations": validations.iter().map(validation_view).collect::<Vec<_>>(),
@@ -65,7 +65,7 @@ fn payload(change: &Change) -> Value {
         Change::Adopted { driver } => json!({
             "host": driver.host, "pid": driver.pid, "user": driver.user, "operation": driver.operation,
         }),
-        Change::Cancelled { reason, keep_landed, work } => {
+        Change::Cancelled { reason, keep_landed, work, .. } => {
             json!({ "reason": reason, "keep_landed": keep_landed, "work": works(work) })
         }
         Change::Prompted { text } => json!({ "text": text }),
@@ -74,6 +74,20 @@ fn payload(change: &Change) -> Value {
             "validations": validations.iter().map(validation_view).collect::<Vec<_>>(),
         }),
         Change::Landed { intent } => json!({ "intent_id": intent.as_str() }),
+        Change::Spawned { children } => {
+            json!({ "children": children.iter().map(spawned).collect::<Vec<_>>() })
+        }
+        Change::SubplanMerged { child, name, tips } => json!({
+            "child_plan_id": child.as_str(),
+            "name": name,
+            "tips": commits(tips),
+        }),
+        Change::SubplanConflicted { child, name, failure } => json!({
+            "child_plan_id": child.as_str(),
+            "name": name,
+            "error": error_view(failure),
+        }),
+        Change::CommandStarted => json!({}),
     }
 }
 
@@ -96,6 +110,15 @@ pub(super) const fn signal(exit: Option<Exit>) -> Option<i32> {
 /// Commits by project.
 pub(super) fn commits(by_project: &BTreeMap<Name, Oid>) -> Map<String, Value> {
     by_project.iter().map(|(project, commit)| (project.to_string(), commit.as_str().into())).collect()
+}
+
+fn spawned(child: &Spawned) -> Value {
+    json!({
+        "plan_id": child.plan.as_str(),
+        "name": child.name,
+        "action": child.action.as_str(),
+        "replaces": child.replaces.map(|old| old.to_string()),
+    })
 }
 
 fn intent_view(intent: &Intent) -> Value {
@@ -137,8 +160,8 @@ pub fn event_line(change: &Change) -> String {
         Change::Parked { cause, .. } => cause.clone(),
         Change::PhaseAdvanced { to } => to.to_string(),
         Change::Applied => String::new(),
-        Change::Retried { resume } if resume.is_empty() => String::new(),
-        Change::Retried { resume } => format!("going on from {}", places(resume)),
+        Change::Retried { resume, .. } if resume.is_empty() => String::new(),
+        Change::Retried { resume, .. } => format!("going on from {}", places(resume)),
         Change::Reverted { reason } | Change::Cancelled { reason, .. } => reason.clone().unwrap_or_default(),
         Change::Interrupted { cause, .. } => cause.message().to_owned(),
         Change::Prompted { text } => text.clone(),
@@ -146,6 +169,12 @@ pub fn event_line(change: &Change) -> String {
             names(&intents.iter().map(|intent| intent.project.clone()).collect::<Vec<_>>())
         }
         Change::Landed { intent } => intent.to_string(),
+        Change::Spawned { children } => {
+            children.iter().map(|child| child.name.as_str()).collect::<Vec<_>>().join(", ")
+        }
+        Change::SubplanMerged { name, .. } => name.clone(),
+        Change::SubplanConflicted { name, failure, .. } => format!("{name}: {}", failure.message),
+        Change::CommandStarted => "its subplans are merged".to_owned(),
     }
 }
 
@@ -300,8 +329,12 @@ mod tests {
                 "exit_code: the command ended with 1",
                 "error validations",
             ),
-            (Change::retried(), "", "resume"),
-            (Change::Retried { resume: commits.clone() }, "going on from local/api at aaaaaaaaaa", "resume"),
+            (Change::retried(), "", "anew resume"),
+            (
+                Change::Retried { resume: commits.clone(), anew: false },
+                "going on from local/api at aaaaaaaaaa",
+                "anew resume",
+            ),
             (Change::Reverted { reason: reason.clone() }, "why", "reason"),
             (
                 Change::Interrupted { cause: InterruptCause::LeaseLost, work: work.clone() },
@@ -309,7 +342,11 @@ mod tests {
                 "cause work",
             ),
             (Change::Adopted { driver }, "ada (pid 4711 on box)", "host operation pid user"),
-            (Change::Cancelled { reason, keep_landed: false, work }, "why", "keep_landed reason work"),
+            (
+                Change::Cancelled { reason, keep_landed: false, work, given_up: None },
+                "why",
+                "keep_landed reason work",
+            ),
             (Change::Prompted { text }, "why", "text"),
             (
                 Change::LandingIntended { intents: vec![intent.clone()], validations },

@@ -3,6 +3,7 @@
 use agents_application::lifecycle::history::AttemptRecord;
 use agents_domain::plan::{Failure, Parked, PlanRecord, State, Validation};
 use agents_domain::reads::{PlanPage, PlanView};
+use agents_domain::subplan::{GivenUp, Subplan, Tally};
 use agents_domain::time::Timestamp;
 use serde_json::{Map, Value, json};
 
@@ -25,7 +26,8 @@ pub fn plan_view(view: &PlanView, liveness: LivenessOf<'_>) -> Value {
         "attempt": plan.attempt,
         "version": plan.version,
         "reversion_count": plan.reversion_count,
-        "parent_plan_id": plan.parent.map(|parent| parent.to_string()),
+        "parent_plan_id": plan.parent().map(|parent| parent.to_string()),
+        "subplan": plan.subplan.as_ref().map(subplan_view),
         "base": bases(plan),
         "branch": plan.branch(),
         "created_at": rfc3339(plan.created_at),
@@ -35,9 +37,29 @@ pub fn plan_view(view: &PlanView, liveness: LivenessOf<'_>) -> Value {
         "parked": plan.parked.as_ref().map(parked_view),
         "cancel_requested": view.cancel_requested.is_some(),
         "cancel_reason": plan.cancel_reason.as_ref().or(asked),
-        "subplans": { "total": 0, "by_state": {} },
+        "subplans": tally_view(&view.subplans),
         "landed": landed(plan),
     })
+}
+
+/// What a child is to its parent.
+fn subplan_view(subplan: &Subplan) -> Value {
+    json!({
+        "name": subplan.name,
+        "root_plan_id": subplan.root.as_str(),
+        "depth": subplan.depth,
+        "position": subplan.position,
+        "depends_on": subplan.depends_on,
+        "failures": subplan.failures,
+        "given_up": subplan.given_up.as_ref().map(GivenUp::reason),
+    })
+}
+
+/// How many children are in which state.
+pub(super) fn tally_view(tally: &Tally) -> Value {
+    let by_state: Map<String, Value> =
+        tally.by_state.iter().map(|(state, count)| (state.to_string(), (*count).into())).collect();
+    json!({ "total": tally.total(), "by_state": by_state })
 }
 
 /// What a plan waits for by its own wish.
@@ -122,7 +144,7 @@ fn facts(
         ("automation", Some(plan.automation.to_string())),
         ("attempt", Some(plan.attempt.to_string())),
         ("reversions", (plan.reversion_count > 0).then(|| plan.reversion_count.to_string())),
-        ("parent", plan.parent.map(|parent| parent.to_string())),
+        ("parent", plan.parent().map(|parent| parent.to_string())),
         ("branch", Some(plan.branch())),
         ("created", Some(when(plan.created_at))),
         ("updated", Some(when(plan.updated_at))),

@@ -14,6 +14,7 @@ use agents_domain::plan::{
     Attempt, Change, Event, Failure, Origin, Parked, Plan, PlanLanding, PlanRecord, Stage, State, Validation,
 };
 use agents_domain::reads::PlanView;
+use agents_domain::subplan::{Subplan, Tally};
 use agents_domain::time::{BootInstant, Timestamp};
 use agents_domain::workspace::Intent;
 
@@ -96,7 +97,7 @@ pub fn origin() -> Origin {
         action: name("fix-lint"),
         automation: Automation::Review,
         projects: vec![name("api"), name("web")],
-        parent: None,
+        subplan: None,
     }
 }
 
@@ -138,6 +139,7 @@ pub fn view() -> PlanView {
         record: Plan::create(plan_id(), &origin(), THEN).into_record(),
         lock: None,
         cancel_requested: None,
+        subplans: Tally::default(),
     }
 }
 
@@ -145,7 +147,7 @@ pub fn view() -> PlanView {
 pub fn full_view() -> PlanView {
     let mut record = view().record;
     fill(&mut record);
-    PlanView { record, lock: Some(held()), cancel_requested: None }
+    PlanView { record, lock: Some(held()), cancel_requested: None, subplans: Tally::default() }
 }
 
 /// One place of four is taken.
@@ -160,7 +162,17 @@ fn fill(record: &mut PlanRecord) {
     record.attempt = 2;
     record.version = 9;
     record.reversion_count = 1;
-    record.parent = Some(PlanId::parse("01ARZ3NDEKTSV4RRFFQ69G5FA0").expect(VALID));
+    let above = PlanId::parse("01ARZ3NDEKTSV4RRFFQ69G5FA0").expect(VALID);
+    record.subplan = Some(Subplan {
+        parent: above,
+        root: above,
+        depth: 1,
+        position: 0,
+        name: "client".to_owned(),
+        depends_on: vec!["api".to_owned()],
+        failures: 1,
+        given_up: None,
+    });
     record.projects[0].base = Some(oid('a'));
     record.projects[0].landing = Some(PlanLanding { intent: intent(), landed: true });
     record.projects[1].landing =

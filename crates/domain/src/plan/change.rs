@@ -11,6 +11,7 @@ use crate::lock::{FencingToken, Holder};
 use crate::name::Name;
 use crate::oid::Oid;
 use crate::plan::Phase;
+use crate::subplan::{GivenUp, Subplan};
 use crate::time::Timestamp;
 use crate::workspace::Intent;
 
@@ -25,8 +26,21 @@ pub struct Origin {
     pub automation: Automation,
     /// The projects it works on, in the order of their names.
     pub projects: Vec<Name>,
-    /// The plan it is a part of.
-    pub parent: Option<PlanId>,
+    /// Whose part it is, and which; `None`: it is a plan of its own.
+    pub subplan: Option<Subplan>,
+}
+
+/// One child that a plan got.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spawned {
+    /// The child.
+    pub plan: PlanId,
+    /// Its name among its siblings.
+    pub name: String,
+    /// The action it uses.
+    pub action: Name,
+    /// The child whose place it takes: one that was given up.
+    pub replaces: Option<PlanId>,
 }
 
 /// Why a plan is errored or constrained.
@@ -209,6 +223,8 @@ pub enum Change {
         /// The commit at which it begins in each project where it goes on with unfinished work;
         /// elsewhere it begins at the plan branch, or at the base.
         resume: BTreeMap<Name, Oid>,
+        /// Whether a child gets all its attempts anew: a person ordered it, not its scheduler.
+        anew: bool,
     },
     /// Back to the start.
     Reverted {
@@ -235,6 +251,8 @@ pub enum Change {
         keep_landed: bool,
         /// Where the work of a stopped attempt is.
         work: Vec<Work>,
+        /// Why the scheduler of a child gave it up; `None`: somebody asked for it.
+        given_up: Option<GivenUp>,
     },
     /// Guidance for the next attempt.
     Prompted {
@@ -253,6 +271,32 @@ pub enum Change {
         /// By which decision.
         intent: IntentId,
     },
+    /// It got children, stored in the same transaction.
+    Spawned {
+        /// At least one, in the order of their places.
+        children: Vec<Spawned>,
+    },
+    /// The work of a child is part of its own.
+    SubplanMerged {
+        /// The child.
+        child: PlanId,
+        /// Its name.
+        name: String,
+        /// Where the plan branch now is, of each project in which it moved.
+        tips: BTreeMap<Name, Oid>,
+    },
+    /// The work of a child could not be merged; a person resolves that.
+    SubplanConflicted {
+        /// The child.
+        child: PlanId,
+        /// Its name.
+        name: String,
+        /// Why not.
+        failure: Failure,
+    },
+    /// Its children are merged, and a command of its own begins: from here on the attempt is not
+    /// carried on by another driver, only repeated.
+    CommandStarted,
 }
 
 /// The commands of the lifecycle table.
@@ -275,11 +319,15 @@ pub enum Verb {
     Prompt,
     Intend,
     Land,
+    Spawn,
+    Merge,
+    Conflict,
+    Command,
 }
 
 impl Verb {
     /// All commands, in the order of the table.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 20] = [
         Self::Use,
         Self::Start,
         Self::Complete,
@@ -296,6 +344,10 @@ impl Verb {
         Self::Prompt,
         Self::Intend,
         Self::Land,
+        Self::Spawn,
+        Self::Merge,
+        Self::Conflict,
+        Self::Command,
     ];
 
     /// The word in the table and in messages.
@@ -317,14 +369,18 @@ impl Verb {
             Self::Prompt => "prompt",
             Self::Intend => "intend",
             Self::Land => "land",
+            Self::Spawn => "spawn",
+            Self::Merge => "merge",
+            Self::Conflict => "conflict",
+            Self::Command => "command",
         }
     }
 }
 
 impl Change {
-    /// Another attempt that goes on with nothing.
+    /// Another attempt that goes on with nothing, ordered by a person.
     pub const fn retried() -> Self {
-        Self::Retried { resume: BTreeMap::new() }
+        Self::Retried { resume: BTreeMap::new(), anew: true }
     }
 
     /// Which command of the table this is.
@@ -346,6 +402,10 @@ impl Change {
             Self::Prompted { .. } => Verb::Prompt,
             Self::LandingIntended { .. } => Verb::Intend,
             Self::Landed { .. } => Verb::Land,
+            Self::Spawned { .. } => Verb::Spawn,
+            Self::SubplanMerged { .. } => Verb::Merge,
+            Self::SubplanConflicted { .. } => Verb::Conflict,
+            Self::CommandStarted => Verb::Command,
         }
     }
 
@@ -368,6 +428,10 @@ impl Change {
             Self::Prompted { .. } => "plan.prompted",
             Self::LandingIntended { .. } => "plan.landing_intended",
             Self::Landed { .. } => "plan.landed",
+            Self::Spawned { .. } => "subplan.spawned",
+            Self::SubplanMerged { .. } => "subplan.merged",
+            Self::SubplanConflicted { .. } => "subplan.conflicted",
+            Self::CommandStarted => "plan.command_started",
         }
     }
 }

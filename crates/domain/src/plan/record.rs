@@ -10,6 +10,7 @@ use crate::lock::Holder;
 use crate::name::Name;
 use crate::oid::Oid;
 use crate::plan::{Failure, Origin, Phase, PlanLanding, Stage, State, Validation};
+use crate::subplan::{GivenUp, Subplan};
 use crate::time::Timestamp;
 
 /// Who began the current or last attempt, and when.
@@ -75,8 +76,8 @@ pub struct PlanRecord {
     pub action: Name,
     /// How far it goes by itself.
     pub automation: Automation,
-    /// The plan it is a part of.
-    pub parent: Option<PlanId>,
+    /// Whose part it is, and which; `None`: it is a plan of its own.
+    pub subplan: Option<Subplan>,
     /// Phase and state.
     pub stage: Stage,
     /// How often a phase was started; each start has its own directory and refs.
@@ -129,7 +130,7 @@ impl Plan {
             name: origin.name.clone(),
             action: origin.action.clone(),
             automation: origin.automation,
-            parent: origin.parent,
+            subplan: origin.subplan.clone(),
             stage: Stage::FIRST,
             attempt: 0,
             version: 1,
@@ -200,9 +201,19 @@ impl PlanRecord {
         self.stage.state()
     }
 
+    /// The plan it is a part of.
+    pub fn parent(&self) -> Option<PlanId> {
+        self.subplan.as_ref().map(|subplan| subplan.parent)
+    }
+
+    /// Why its scheduler gave it up, if it did.
+    pub fn given_up(&self) -> Option<&GivenUp> {
+        self.subplan.as_ref()?.given_up.as_ref()
+    }
+
     /// The branch that collects the results of successful phases, without `refs/heads/`.
     pub fn branch(&self) -> String {
-        format!("agents/plan-{}", self.id)
+        plan_branch(self.id)
     }
 
     /// Whether its current or next attempt goes on with unfinished work.
@@ -224,4 +235,10 @@ impl PlanRecord {
     pub fn landings(&self) -> impl Iterator<Item = &PlanLanding> {
         self.projects.iter().filter_map(|project| project.landing.as_ref())
     }
+}
+
+/// The branch that collects the results of a plan, without `refs/heads/`. The children of a plan
+/// land on it.
+pub fn plan_branch(plan: PlanId) -> String {
+    format!("agents/plan-{plan}")
 }

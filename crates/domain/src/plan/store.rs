@@ -43,17 +43,26 @@ pub enum Opening {
     Unfenced,
 }
 
-/// One transition, ready to be written.
+/// One transition, or several that are one to everybody else, ready to be written.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PlanWrite {
     /// The plan afterwards.
     pub plan: Plan,
     /// The version it was decided on.
     pub expected_version: u64,
-    /// The event; its id makes a repeated commit harmless.
-    pub event: Event,
+    /// The events, one for each version; the id of the last makes a repeated commit harmless.
+    pub events: Vec<Event>,
+    /// The children that come to be with it, their locks free.
+    pub spawn: Vec<NewPlan>,
     /// Further locks that must still be held: those of the projects, when branches move.
     pub also: Vec<(LockKey, Fence)>,
+}
+
+impl PlanWrite {
+    /// The event that tells whether this was written before: the last.
+    pub fn last_event(&self) -> &Event {
+        self.events.last().expect("a write has an event")
+    }
 }
 
 /// What a commit came to.
@@ -118,8 +127,9 @@ pub trait PlanStore: Send + Sync {
     /// What the plan was ordered to do. `None`: there is none.
     async fn definition(&self, plan: PlanId) -> Result<Option<Definition>, StoreError>;
 
-    /// Writes one transition and its event in one transaction that also checks the fence, every
-    /// lock in `also`, and the version. Durable when it returns [`CommitOutcome::Applied`]. If
+    /// Writes the plan, its events and its new children in one transaction that also checks the
+    /// fence, every lock in `also`, and the version. A child that an event replaces, and all
+    /// children of a plan that goes back to its start, belong to its past from then on. Durable when it returns [`CommitOutcome::Applied`]. If
     /// the process dies before, nothing or everything was written; repeating it tells.
     async fn commit(&self, write: &PlanWrite, fence: &Fence) -> Result<CommitOutcome, StoreError>;
 

@@ -73,8 +73,10 @@ pub fn target(verb: Verb, from: Stage) -> Option<Stage> {
             (Phase::Strategize, State::Queued)
         }
         (Verb::Cancel, _, _) if !state.is_terminal() => (phase, State::Cancelled),
-        (Verb::Prompt, _, _) if !state.is_terminal() => (phase, state),
-        (Verb::Intend | Verb::Land, Phase::Apply, State::Processing) => (phase, state),
+        (Verb::Prompt, _, _) | (Verb::Spawn, Phase::Strategize, _) if !state.is_terminal() => (phase, state),
+        (Verb::Intend | Verb::Land, Phase::Apply, State::Processing)
+        | (Verb::Merge | Verb::Conflict | Verb::Command, Phase::Execute, State::Processing)
+        | (Verb::Spawn, Phase::Execute, State::Queued | State::Errored) => (phase, state),
         _ => return None,
     };
     Stage::new(phase, state)

@@ -43,6 +43,8 @@ pub enum Status {
     Stopping(Cause),
     /// Its work is done and is to be merged into the parent's.
     Merging,
+    /// It waits for a person's answer.
+    Parked,
     /// Its work and that of another one, or of a person, do not go together. A person resolves it.
     Conflicted,
     /// Done: its work is part of the parent's.
@@ -97,6 +99,8 @@ pub struct Totals {
     pub queued: u32,
     /// Running, stopping or being merged.
     pub running: u32,
+    /// Waiting for a person's answer.
+    pub parked: u32,
     /// In conflict.
     pub conflicted: u32,
     /// Merged.
@@ -110,12 +114,13 @@ pub struct Totals {
 impl Totals {
     /// Whether nothing more will come of any of them.
     pub const fn is_settled(&self) -> bool {
-        self.queued + self.running + self.conflicted == 0
+        self.queued + self.running + self.parked + self.conflicted == 0
     }
 
-    /// Whether all have settled or wait, directly or not, for a conflict that a person resolves.
+    /// Whether all have settled or wait, directly or not, for a person: to answer, or to resolve a
+    /// conflict.
     pub const fn is_stalled(&self) -> bool {
-        self.running == 0 && self.conflicted > 0
+        self.running == 0 && self.parked + self.conflicted > 0
     }
 }
 
@@ -126,8 +131,8 @@ pub struct Scheduler {
     statuses: Vec<Status>,
     /// How many of those it depends on are not merged.
     unmet: Vec<u32>,
-    /// How many attempts have begun.
-    attempts: Vec<u32>,
+    /// How many attempts have failed.
+    failures: Vec<u32>,
     ready: VecDeque<NodeId>,
     /// What is to be done before anything else begins.
     due: VecDeque<Step>,
@@ -146,14 +151,14 @@ impl Scheduler {
     }
 
     /// A scheduler that carries on: of each node, in order, what is found and how many attempts of
-    /// it have begun. One that failed and has attempts left is tried again.
+    /// it have failed. One that failed and has attempts left is tried again.
     pub fn resume(graph: Graph, settings: &Settings, found: impl IntoIterator<Item = (Found, u32)>) -> Self {
-        let (found, attempts): (Vec<Found>, Vec<u32>) = found.into_iter().take(graph.len()).unzip();
+        let (found, failures): (Vec<Found>, Vec<u32>) = found.into_iter().take(graph.len()).unzip();
         assert_eq!(found.len(), graph.len(), "something is found of every node");
         let mut scheduler = Self {
             statuses: vec![Status::Waiting; graph.len()],
             unmet: graph.nodes().map(|node| graph.needs(node)).collect(),
-            attempts,
+            failures,
             ready: VecDeque::new(),
             due: VecDeque::new(),
             running: 0,
@@ -199,7 +204,6 @@ impl Scheduler {
         while self.running < self.slots {
             let node = self.ready.pop_front()?;
             if self.status(node) == Status::Ready {
-                self.attempts[node.index()] += 1;
                 self.occupy(node);
                 return Some(Step::Start(node));
             }
@@ -228,8 +232,10 @@ impl Scheduler {
         }
     }
 
-    /// An attempt of it failed. Tried again as long as it has attempts. Nothing, unless it runs.
-    pub fn failed(&mut self, node: NodeId) {
+    /// It failed, so often since it was given attempts; its own action may have tried more than once.
+    /// Tried again as long as it has attempts. Nothing, unless it runs.
+    pub fn failed(&mut self, node: NodeId, failures: u32) {
+        self.failures[node.index()] = failures;
         match self.status(node) {
             Status::Running if self.may_try_again(node) => {
                 self.running -= 1;
@@ -238,6 +244,19 @@ impl Scheduler {
             Status::Running => {
                 self.running -= 1;
                 self.fail(node);
+            }
+            Status::Stopping(_) => self.cancelled(node),
+            _ => {}
+        }
+    }
+
+    /// It asks a person, and runs no more until there is an answer; what depends on it waits.
+    /// Nothing, unless it runs.
+    pub fn parked(&mut self, node: NodeId) {
+        match self.status(node) {
+            Status::Running => {
+                self.running -= 1;
+                self.set(node, Status::Parked);
             }
             Status::Stopping(_) => self.cancelled(node),
             _ => {}
@@ -282,19 +301,19 @@ impl Scheduler {
         self.give_up(node, Status::Cancelled(cause));
     }
 
-    /// The parent is given up: what runs is to be stopped, the rest is cancelled.
-    pub fn cancel_all(&mut self) {
-        self.end_all(Cause::Asked);
-    }
-
     /// Where a child is.
     pub fn status(&self, node: NodeId) -> Status {
         self.statuses[node.index()]
     }
 
-    /// How many attempts of it have begun.
-    pub fn attempts(&self, node: NodeId) -> u32 {
-        self.attempts[node.index()]
+    /// All nodes, in the order of their items.
+    pub fn nodes(&self) -> impl Iterator<Item = NodeId> + use<> {
+        self.graph.nodes()
+    }
+
+    /// How many attempts of it have failed.
+    pub fn failures(&self, node: NodeId) -> u32 {
+        self.failures[node.index()]
     }
 
     /// How many children are where. One pass.
@@ -303,6 +322,7 @@ impl Scheduler {
             let count = match status {
                 Status::Waiting | Status::Ready => &mut totals.queued,
                 Status::Running | Status::Stopping(_) | Status::Merging => &mut totals.running,
+                Status::Parked => &mut totals.parked,
                 Status::Conflicted => &mut totals.conflicted,
                 Status::Merged => &mut totals.merged,
                 Status::Failed => &mut totals.failed,
@@ -338,7 +358,7 @@ impl Scheduler {
     }
 
     fn may_try_again(&self, node: NodeId) -> bool {
-        self.attempts(node) < self.most_attempts
+        self.failures(node) < self.most_attempts
     }
 
     fn fail(&mut self, node: NodeId) {
@@ -373,7 +393,7 @@ impl Scheduler {
     fn end_all(&mut self, cause: Cause) {
         for node in self.graph.nodes() {
             match self.status(node) {
-                Status::Waiting | Status::Ready => {
+                Status::Waiting | Status::Ready | Status::Parked => {
                     self.set(node, Status::Cancelled(cause));
                     self.due.push_back(Step::Cancel(node, cause));
                 }

@@ -38,12 +38,13 @@ pub(super) fn action(document: Document) -> Result<Action, Fault> {
         automation: automation(document.automation),
         worktree: worktree(document.worktree, &mut rehearsal)?,
         strategize: document.strategize.map(|phase| programs::phase(phase, &mut rehearsal)).transpose()?,
-        execute: programs::phase(document.execute, &mut rehearsal)?,
+        execute: Some(programs::phase(document.execute, &mut rehearsal)?),
         validations: validations(document.validations, &mut rehearsal)?,
         apply: apply(document.apply, &mut rehearsal)?,
         env: environment(document.env)?,
         env_from: imported(document.env_from)?,
         arguments,
+        subplans: None,
     })
 }
 

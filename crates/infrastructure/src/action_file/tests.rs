@@ -95,7 +95,7 @@ fn whole() -> Action {
             timeout: Some(Duration::from_mins(10)),
             retry: None,
         }),
-        execute: PhaseSpec {
+        execute: Some(PhaseSpec {
             program: Program::Shell("echo \"$AGENTS_ARG_TARGET\"".into()),
             timeout: Some(Duration::from_mins(90)),
             retry: Some(RetryPolicy {
@@ -103,7 +103,7 @@ fn whole() -> Action {
                 on_exit: vec![75, 1],
                 backoff: Some(Duration::from_secs(10)),
             }),
-        },
+        }),
         validations: vec![
             ValidationSpec {
                 name: "clippy".into(),
@@ -126,6 +126,7 @@ fn whole() -> Action {
         },
         env: [("RUST_LOG".to_owned(), "info".to_owned()), ("PORT".to_owned(), "8080".to_owned())].into(),
         env_from: vec!["API_KEY".into()],
+        subplans: None,
     }
 }
 
@@ -146,11 +147,12 @@ fn a_name_and_a_command_are_enough() {
         arguments: Vec::new(),
         worktree: WorktreeSpec::default(),
         strategize: None,
-        execute,
+        execute: Some(execute),
         validations: Vec::new(),
         apply: ApplySpec::default(),
         env: [].into(),
         env_from: Vec::new(),
+        subplans: None,
     };
     assert_eq!(action, expected);
 }
@@ -159,7 +161,7 @@ fn a_name_and_a_command_are_enough() {
 fn anchors_and_merge_keys_work() {
     let text = "name: x\nexecute: &run { run: [a], timeout: 5m }\nstrategize: { <<: *run, timeout: 1m }\n";
     let action = parse(text, "x.yaml").expect("valid");
-    assert_eq!(action.execute.timeout, Some(Duration::from_mins(5)));
+    assert_eq!(action.execute.expect("given").timeout, Some(Duration::from_mins(5)));
     let strategize = action.strategize.expect("given");
     assert_eq!((strategize.program, strategize.timeout), (run(&["a"]), Some(Duration::from_mins(1))));
 }

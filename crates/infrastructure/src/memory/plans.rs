@@ -1,9 +1,11 @@
 //! Plans and their logs.
 //!
 //! A commit is checked in this order: is there such a plan, was this very event written before,
-//! does the fence hold, do the further locks hold, is the version the one decided on, and does
-//! the transition function lead from what is stored to what is to be written. Only then is
-//! anything written, all of it in the same critical section.
+//! does the fence hold, do the further locks hold, is the version the one decided on, does the
+//! transition function lead from what is stored to what is to be written, and may its children be.
+//! Only then is anything written, all of it in the same critical section.
+
+mod spawn;
 
 use std::sync::Arc;
 
@@ -28,6 +30,8 @@ pub(super) struct PlanRow {
     events: Vec<Event>,
     /// The highest token that wrote it.
     token: Option<FencingToken>,
+    /// A child of the past of its parent has no place among its siblings any more.
+    pub(super) past: bool,
 }
 
 impl State {
@@ -39,13 +43,14 @@ impl State {
         let again = self.written.get(&new.event.id) == Some(&id);
         if !again {
             self.may_be_made(new)?;
+            self.may_be_a_child(new)?;
             self.locks.add(LockKey::Plan(id));
         }
         let lease = self.open(id, opening, now)?;
         if !again {
-            let (plan, definition) = (new.plan.clone(), new.definition.clone());
-            self.plans.insert(id, PlanRow { plan, definition, events: Vec::new(), token: None });
+            self.insert(new);
             self.log(&new.plan, &new.event, &lease.fence);
+            self.wrote(id, &lease.fence);
         }
         Ok(lease)
     }
@@ -55,13 +60,17 @@ impl State {
         if self.plans.contains_key(&id) {
             return Err(taken(&format!("the id {id}"), "another plan"));
         }
-        if new.plan.parent.is_some_and(|parent| !self.plans.contains_key(&parent)) {
-            return Err(nonsense(id, "it is a part of a plan that does not exist"));
-        }
         if replay(std::slice::from_ref(&new.event)).ok().as_ref() != Some(&new.plan) {
             return Err(nonsense(id, "it is not what its first event makes"));
         }
         self.is_new(&new.event)
+    }
+
+    /// A plan that has no log yet.
+    fn insert(&mut self, new: &NewPlan) {
+        let (plan, definition) = (new.plan.clone(), new.definition.clone());
+        let row = PlanRow { plan, definition, events: Vec::new(), token: None, past: false };
+        self.plans.insert(new.plan.id, row);
     }
 
     /// The first hold of a new plan: of its own key, whatever else the request names.
@@ -90,7 +99,7 @@ impl State {
     fn commit(&mut self, write: &PlanWrite, fence: &Fence) -> Result<CommitOutcome, StoreError> {
         let id = write.plan.id;
         let Some(row) = self.plans.get(&id) else { return Ok(CommitOutcome::Missing) };
-        if self.written.get(&write.event.id) == Some(&id) {
+        if self.written.get(&write.last_event().id) == Some(&id) {
             return Ok(CommitOutcome::Applied);
         }
         if matches!(fence, Fence::Unfenced) && row.token.is_some() {
@@ -106,8 +115,20 @@ impl State {
             return Ok(CommitOutcome::Stale);
         }
         follows(&row.plan, write)?;
-        self.is_new(&write.event)?;
-        self.log(&write.plan, &write.event, fence);
+        for event in &write.events {
+            self.is_new(event)?;
+        }
+        self.may_spawn(write)?;
+        for event in &write.events {
+            self.log(&write.plan, event, fence);
+            self.retire(event);
+        }
+        self.wrote(id, fence);
+        for child in &write.spawn {
+            self.locks.add(LockKey::Plan(child.plan.id));
+            self.insert(child);
+            self.log(&child.plan, &child.event, fence);
+        }
         Ok(CommitOutcome::Applied)
     }
 
@@ -115,10 +136,17 @@ impl State {
     fn log(&mut self, plan: &Plan, event: &Event, fence: &Fence) {
         let Some(row) = self.plans.get_mut(&plan.id) else { return };
         row.plan = plan.clone();
-        row.token = row.token.max(fence.token());
         let (owner, token) = (event.owner.or(fence.owner()), event.token.or(fence.token()));
         row.events.push(Event { owner, token, ..event.clone() });
         self.written.insert(event.id, plan.id);
+    }
+
+    /// Under which fence a plan was written. A child is written for the first time under that of its
+    /// parent, which says nothing about its own lock.
+    fn wrote(&mut self, plan: PlanId, fence: &Fence) {
+        if let Some(row) = self.plans.get_mut(&plan) {
+            row.token = row.token.max(fence.token());
+        }
     }
 
     fn is_new(&self, event: &Event) -> Result<(), StoreError> {
@@ -137,13 +165,19 @@ impl State {
     }
 }
 
-/// Whether the write is one step from what is stored.
+/// Whether the write is what its events make of what is stored, one step each.
 fn follows(stored: &Plan, write: &PlanWrite) -> Result<(), StoreError> {
-    let event = &write.event;
-    let in_line = event.plan == stored.id && event.seq == write.plan.version;
-    match next(stored, &event.change, event.at) {
-        Ok(Step::Moved(plan)) if in_line && plan == write.plan => Ok(()),
-        _ => Err(nonsense(stored.id, "the write is not what its event makes of the plan")),
+    let mut plan = stored.clone();
+    for event in &write.events {
+        plan = match next(&plan, &event.change, event.at) {
+            Ok(Step::Moved(plan)) if event.plan == stored.id && event.seq == plan.version => plan,
+            _ => return Err(nonsense(stored.id, "an event does not follow the one before")),
+        };
+    }
+    if plan == write.plan {
+        Ok(())
+    } else {
+        Err(nonsense(stored.id, "the write is not what its events make of the plan"))
     }
 }
 

@@ -8,6 +8,7 @@ use agents_domain::lock::LockKey;
 use agents_domain::plan::{PlanRecord, StoreError};
 use agents_domain::reads::{PlanFilter, PlanPage, PlanReads, PlanView};
 use agents_domain::request::Wish;
+use agents_domain::subplan::Tally;
 use async_trait::async_trait;
 
 use super::{Moment, Shared, State};
@@ -20,7 +21,18 @@ impl State {
         let key = LockKey::Plan(record.id);
         let mut asked = self.open_requests(&key);
         let cancel_requested = asked.find(|asked| matches!(asked.wish, Wish::Cancel { .. })).cloned();
-        PlanView { record: record.clone(), lock: self.locks.held(&key, now), cancel_requested }
+        let subplans = Tally::of(self.children(record.id));
+        PlanView { record: record.clone(), lock: self.locks.held(&key, now), cancel_requested, subplans }
+    }
+
+    /// All below a plan: each before what is below itself.
+    fn family(&self, plan: PlanId, now: Moment) -> Vec<PlanView> {
+        let mut children: Vec<&PlanRecord> = self.children(plan).collect();
+        children.sort_by_key(|child| child.subplan.as_ref().map(|subplan| (subplan.position, child.id)));
+        let with_its_own = |child: &PlanRecord| {
+            std::iter::once(self.view(child, now)).chain(self.family(child.id, now)).collect::<Vec<_>>()
+        };
+        children.into_iter().flat_map(with_its_own).collect()
     }
 
     fn page(&self, filter: &PlanFilter, now: Moment) -> PlanPage {
@@ -40,8 +52,8 @@ fn passes(record: &PlanRecord, filter: &PlanFilter) -> bool {
         && filter.project.as_ref().is_none_or(|name| record.projects.iter().any(|p| p.name == *name))
         && filter.action.as_ref().is_none_or(|name| record.action == *name)
         && match filter.parent {
-            Some(parent) => record.parent == Some(parent),
-            None => filter.all || record.parent.is_none(),
+            Some(parent) => record.parent() == Some(parent),
+            None => filter.all || record.subplan.is_none(),
         }
 }
 
@@ -61,6 +73,10 @@ impl PlanReads for Reads {
 
     async fn status(&self, plan: PlanId) -> Result<Option<PlanView>, StoreError> {
         self.0.critical(|state, now| Ok(state.plans.get(&plan).map(|row| state.view(&row.plan, now))))
+    }
+
+    async fn family(&self, plan: PlanId) -> Result<Vec<PlanView>, StoreError> {
+        self.0.critical(|state, now| Ok(state.family(plan, now)))
     }
 
     async fn list(&self, filter: &PlanFilter) -> Result<PlanPage, StoreError> {

@@ -44,8 +44,8 @@ fn same_kind(one: &Request, other: &Request) -> bool {
 
 #[async_trait]
 impl RequestPort for Requests {
-    async fn make(&self, request: &Request) -> Result<Request, StoreError> {
-        self.0.critical(|state, _| Ok(state.make(request)))
+    async fn make(&self, requests: &[Request]) -> Result<Vec<Request>, StoreError> {
+        self.0.critical(|state, _| Ok(requests.iter().map(|request| state.make(request)).collect()))
     }
 
     async fn open(&self, key: &LockKey) -> Result<Vec<Request>, StoreError> {

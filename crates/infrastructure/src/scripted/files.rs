@@ -1,10 +1,12 @@
 //! The files of attempts, without files.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use agents_domain::files::{AttemptFiles, AttemptPaths, FilesError, Later, Said};
+use agents_domain::files::{AskedSubplans, AttemptFiles, AttemptPaths, FilesError, Later, Said};
 use agents_domain::id::PlanId;
+use agents_domain::subplan::SubplanItem;
 use async_trait::async_trait;
 
 use super::locked;
@@ -19,12 +21,28 @@ struct State {
     prepared: Vec<(String, String)>,
     broken: Option<&'static str>,
     said: Said,
+    asked: BTreeMap<PathBuf, AskedSubplans>,
 }
 
 impl ScriptedFiles {
     /// What strategize will have written.
     pub fn strategize_writes(&self, strategy: &str) {
         strategy.clone_into(&mut locked(&self.0).strategy);
+    }
+
+    /// The children that every strategize phase of this plan will have asked for.
+    pub fn says_subplans(&self, plan: PlanId, items: Vec<SubplanItem>) {
+        self.asks(plan, AskedSubplans { items, problems: Vec::new() });
+    }
+
+    /// What will be wrong with the file in which this plan asks for children.
+    pub fn mumbles_subplans(&self, plan: PlanId, problems: &[&str]) {
+        let problems = problems.iter().map(ToString::to_string).collect();
+        self.asks(plan, AskedSubplans { items: Vec::new(), problems });
+    }
+
+    fn asks(&self, plan: PlanId, asked: AskedSubplans) {
+        locked(&self.0).asked.insert(folder(plan), asked);
     }
 
     /// What every command will have said about being run again.
@@ -37,7 +55,7 @@ impl ScriptedFiles {
         locked(&self.0).said.ignored = Some(ignored.to_owned());
     }
 
-    /// From now on this method (`prepare`, `strategy` or `said`) fails; `None`: none does.
+    /// From now on this method (`prepare`, `strategy`, `subplans` or `said`) fails; `None`: none does.
     pub fn breaks(&self, method: Option<&'static str>) {
         locked(&self.0).broken = method;
     }
@@ -54,6 +72,10 @@ impl ScriptedFiles {
     }
 }
 
+fn folder(plan: PlanId) -> PathBuf {
+    Path::new("/attempts").join(plan.as_str())
+}
+
 #[async_trait]
 impl AttemptFiles for ScriptedFiles {
     async fn prepare(
@@ -63,11 +85,12 @@ impl AttemptFiles for ScriptedFiles {
         strategy: &str,
         guidance: &str,
     ) -> Result<AttemptPaths, FilesError> {
-        let folder = Path::new("/attempts").join(plan.as_str()).join(attempt.to_string());
+        let folder = folder(plan).join(attempt.to_string());
         self.check("prepare", &folder)?;
         locked(&self.0).prepared.push((strategy.to_owned(), guidance.to_owned()));
         Ok(AttemptPaths {
             strategy_file: folder.join("strategy.md"),
+            subplans_file: folder.join("subplans.jsonl"),
             guidance_file: folder.join("guidance.md"),
             artifacts_dir: folder.join("artifacts"),
             events_file: folder.join("events.jsonl"),
@@ -78,6 +101,12 @@ impl AttemptFiles for ScriptedFiles {
     async fn strategy(&self, paths: &AttemptPaths) -> Result<String, FilesError> {
         self.check("strategy", &paths.strategy_file)?;
         Ok(locked(&self.0).strategy.clone())
+    }
+
+    async fn subplans(&self, paths: &AttemptPaths) -> Result<AskedSubplans, FilesError> {
+        self.check("subplans", &paths.subplans_file)?;
+        let plan = paths.subplans_file.ancestors().nth(2);
+        Ok(plan.and_then(|plan| locked(&self.0).asked.get(plan).cloned()).unwrap_or_default())
     }
 
     async fn said(&self, paths: &AttemptPaths) -> Result<Said, FilesError> {

@@ -6,11 +6,14 @@
 //!   no such plan                          → Missing
 //!   a lock row with another owner, token  → Stale
 //!   another version                       → Stale
-//!   UPDATE plan, its projects; INSERT event
+//!   UPDATE plan, its projects; INSERT events
+//!   children of its past out of the way; INSERT new children, their locks free
 //! COMMIT (waits for the disk)             → Applied
 //! ```
 //!
 //! Fence and write are one transaction, so nobody can take the lock over between the two.
+
+mod insert;
 
 use std::sync::Arc;
 
@@ -23,9 +26,11 @@ use async_trait::async_trait;
 use diesel::dsl::exists;
 use diesel::prelude::*;
 
+use crate::kin;
 use crate::sqlite::failure::WORDS;
 use crate::sqlite::lane::Lane;
 use crate::sqlite::locks::{self, LeaseClock};
+use crate::sqlite::subplans;
 use crate::store::ParseAction;
 use crate::store::arguments;
 use crate::store::column::RowName;
@@ -99,25 +104,7 @@ fn create(
         Opening::Held(request) => locks::grant(LockRow::free(&key), &key, clock, request)?,
         Opening::Unfenced => (LockRow::free(&key), unfenced(&key, clock)),
     };
-    let id = new.plan.id.as_str();
-    diesel::insert_into(plans::table).values(PlanRow::new(&new.plan, &lease.fence)).execute(connection)?;
-    diesel::insert_into(plan_definitions::table)
-        .values(DefinitionRow {
-            plan_id: id.to_owned(),
-            action_source: new.definition.action_source.clone(),
-            arguments: arguments::to_json(&new.definition.arguments),
-        })
-        .execute(connection)?;
-    for (index, facts) in new.plan.projects.iter().enumerate() {
-        let ordered = new.definition.projects.iter().find(|project| project.name == facts.name);
-        let missing = || RowName::new("plan_projects", id).corrupt("a project is not in the definition");
-        let row = PlanProjectRow::new(id, index, ordered.ok_or_else(missing)?, facts);
-        diesel::insert_into(plan_projects::table).values(row).execute(connection)?;
-    }
-    for row in GuidanceRow::of(&new.plan, 0) {
-        diesel::insert_into(plan_guidance::table).values(row).execute(connection)?;
-    }
-    diesel::insert_into(lock_table::table).values(lock).execute(connection)?;
+    insert::plan(connection, new, lock, &lease.fence)?;
     append(connection, &new.event, &lease.fence)?;
     Ok(lease)
 }
@@ -132,8 +119,7 @@ fn created_before(
     found: LockRow,
 ) -> Result<Lease, Fault> {
     if !is_written(connection, &new.event)? {
-        let what = format!("the plan id {}", new.plan.id);
-        return Err(StoreError::Taken { what, by: "another plan".to_owned() }.into());
+        return Err(id_taken(new).into());
     }
     let key = LockKey::Plan(new.plan.id);
     let Opening::Held(request) = opening else { return Ok(unfenced(&key, clock)) };
@@ -155,7 +141,7 @@ fn commit(
     fence: &Fence,
 ) -> Result<CommitOutcome, Fault> {
     let id = write.plan.id.as_str();
-    if is_written(connection, &write.event)? {
+    if is_written(connection, write.last_event())? {
         return Ok(CommitOutcome::Applied);
     }
     let found = plans::table.find(id).select((plans::version, plans::token));
@@ -177,8 +163,38 @@ fn commit(
     diesel::update(plans::table.find(id)).set(FactColumns::new(&write.plan, fence)).execute(connection)?;
     update_projects(connection, &write.plan)?;
     add_guidance(connection, &write.plan)?;
-    append(connection, &write.event, fence)?;
+    subplans::update(connection, &write.plan)?;
+    for event in &write.events {
+        append(connection, event, fence)?;
+        subplans::retire(connection, event)?;
+    }
+    for child in &write.spawn {
+        spawn(connection, &write.plan, child, fence)?;
+    }
     Ok(CommitOutcome::Applied)
+}
+
+/// A child comes to be, nobody's yet: of the fence of its parent only its event knows.
+fn spawn(
+    connection: &mut SqliteConnection,
+    parent: &PlanRecord,
+    child: &NewPlan,
+    fence: &Fence,
+) -> Result<(), Fault> {
+    if let Some(reason) = kin::misfit(&child.plan, parent) {
+        return Err(RowName::new("plans", child.plan.id.as_str()).corrupt(reason).into());
+    }
+    let key = LockKey::Plan(child.plan.id);
+    if locks::find(connection, &key)?.is_some() {
+        return Err(id_taken(child).into());
+    }
+    insert::plan(connection, child, LockRow::free(&key), &Fence::Unfenced)?;
+    append(connection, &child.event, fence)?;
+    Ok(())
+}
+
+fn id_taken(new: &NewPlan) -> StoreError {
+    StoreError::Taken { what: format!("the plan id {}", new.plan.id), by: "another plan".to_owned() }
 }
 
 fn is_written(connection: &mut SqliteConnection, event: &Event) -> QueryResult<bool> {
@@ -255,7 +271,8 @@ pub(crate) fn load_record(
         .select(plan_guidance::text)
         .load(connection)?;
     let token = row.facts.token.map(FencingToken::from_storage);
-    Ok(Some((row.into_record(projects, guidance)?, token)))
+    let subplan = subplans::find(connection, plan)?;
+    Ok(Some((row.into_record(projects, guidance, subplan)?, token)))
 }
 
 /// A plan, if its row can exist.
@@ -275,10 +292,14 @@ fn definition(
     let Some(row) = row.optional()? else { return Ok(None) };
     let name = RowName::new("plan_definitions", &row.plan_id);
     let action = parse(&row.action_source, &format!("the action of plan {plan}"));
+    let mut action = name.parsed("action_source", action)?;
+    if let Some(inherited) = row.definition_of_done {
+        action.definition_of_done = inherited;
+    }
     let projects =
         project_rows(connection, plan)?.iter().map(PlanProjectRow::ordered).collect::<Result<_, _>>()?;
     Ok(Some(Definition {
-        action: name.parsed("action_source", action)?,
+        action,
         arguments: name.parsed("arguments", arguments::from_json(&row.arguments))?,
         projects,
         action_source: row.action_source,

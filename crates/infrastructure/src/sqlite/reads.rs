@@ -1,4 +1,4 @@
-//! Plans for readers: six queries for a page, however many plans are on it.
+//! Plans for readers.
 //!
 //! A page costs what is on it, not what is in the store: each filter has an index in the order of
 //! the list, and how many plans pass is kept in `plan_counts` by triggers. Only the totals for one
@@ -11,23 +11,21 @@ use agents_domain::id::PlanId;
 use agents_domain::plan::StoreError;
 use agents_domain::reads::{PlanFilter, PlanPage, PlanReads, PlanView};
 use async_trait::async_trait;
-use diesel::dsl::{AsExprOf, sql};
-use diesel::expression::{SqlLiteral, UncheckedBind};
+use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Bool, Nullable, Text};
+use diesel::sql_types::{BigInt, Nullable};
 use diesel::sqlite::Sqlite;
 
 use crate::sqlite::failure::WORDS;
 use crate::sqlite::lane::Lane;
 use crate::sqlite::locks::{self, LeaseClock};
 use crate::sqlite::plans::load_record;
+use crate::sqlite::{subplans, views};
 use crate::store::column::RowName;
 use crate::store::fault::Fault;
-use crate::store::lock_row::LockRow;
-use crate::store::plan_row::{GuidanceRow, PlanRow};
-use crate::store::project_row::PlanProjectRow;
+use crate::store::plan_row::PlanRow;
 use crate::store::request_row::RequestRow;
-use crate::store::schema::{locks as lock_table, plan_counts, plan_guidance, plan_projects, plans, requests};
+use crate::store::schema::{plan_counts, plan_projects, plans};
 
 /// Reads of the plans of one database file.
 pub struct SqliteReads {
@@ -45,6 +43,11 @@ impl PlanReads for SqliteReads {
     async fn status(&self, plan: PlanId) -> Result<Option<PlanView>, StoreError> {
         let clock = self.clock.clone();
         self.reads.run(move |connection| status(connection, &clock, plan)).await.map_err(store_error)
+    }
+
+    async fn family(&self, plan: PlanId) -> Result<Vec<PlanView>, StoreError> {
+        let clock = self.clock.clone();
+        self.reads.run(move |connection| family(connection, &clock, plan)).await.map_err(store_error)
     }
 
     async fn list(&self, filter: &PlanFilter) -> Result<PlanPage, StoreError> {
@@ -79,9 +82,27 @@ fn status(
     let lock = locks::find(connection, &agents_domain::lock::LockKey::Plan(plan))?;
     let now = clock.clock.boottime();
     let lock = lock.map(|row| row.held(&clock.boot_id, now)).transpose()?.flatten();
-    let mut asked = cancellations_of(connection, &serde_json::json!([plan.as_str()]).to_string())?;
-    let cancel_requested = asked.remove(plan.as_str()).map(RequestRow::request).transpose()?;
-    Ok(Some(PlanView { record, lock, cancel_requested }))
+    let id = views::parameter([plan.as_str()]);
+    let asked = views::cancellations_of(connection, &id)?.remove(plan.as_str());
+    let subplans = subplans::tallies(connection, &id)?.remove(plan.as_str()).unwrap_or_default();
+    let cancel_requested = asked.map(RequestRow::request).transpose()?;
+    Ok(Some(PlanView { record, lock, cancel_requested, subplans }))
+}
+
+/// In the order in which they are found below the plan.
+fn family(
+    connection: &mut SqliteConnection,
+    clock: &LeaseClock,
+    plan: PlanId,
+) -> Result<Vec<PlanView>, Fault> {
+    let ids = subplans::family(connection, plan)?;
+    let among = views::among("id", &views::parameter(&ids));
+    let rows: Vec<PlanRow> = plans::table.filter(among).select(PlanRow::as_select()).load(connection)?;
+    let places: HashMap<&str, usize> =
+        ids.iter().enumerate().map(|(place, id)| (id.as_str(), place)).collect();
+    let mut views = views::of(connection, clock, rows)?;
+    views.sort_by_key(|view| places.get(view.record.id.as_str()).copied());
+    Ok(views)
 }
 
 type Filtered<'a> = plans::BoxedQuery<'a, Sqlite>;
@@ -118,87 +139,8 @@ fn list(
         query = query.limit(i64::from(limit));
     }
     let rows: Vec<PlanRow> = query.select(PlanRow::as_select()).load(connection)?;
-    let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
-    let ids = serde_json::json!(ids).to_string();
-    let mut projects = projects_of(connection, &ids)?;
-    let mut guidance = guidance_of(connection, &ids)?;
-    let mut locks = locks_of(connection, &ids)?;
-    let mut asked = cancellations_of(connection, &ids)?;
-    let now = clock.clock.boottime();
-    let view = |row: PlanRow| -> Result<PlanView, Fault> {
-        let id = row.id.clone();
-        let projects = projects.remove(&id).unwrap_or_default();
-        let projects = projects.iter().map(PlanProjectRow::facts).collect::<Result<_, _>>()?;
-        let record = row.into_record(projects, guidance.remove(&id).unwrap_or_default())?;
-        let lock = locks.remove(&id).map(|lock| lock.held(&clock.boot_id, now)).transpose()?.flatten();
-        let cancel_requested = asked.remove(&id).map(RequestRow::request).transpose()?;
-        Ok(PlanView { record, lock, cancel_requested })
-    };
-    let views = rows.into_iter().map(view).collect::<Result<Vec<_>, _>>()?;
-    Ok(PlanPage { total: total(connection, filter)?, plans: views })
-}
-
-/// `<column> IN (…)` for ids given as one JSON parameter: one statement for any number of them.
-fn among(
-    column: &str,
-    ids: &str,
-) -> SqlLiteral<Bool, UncheckedBind<SqlLiteral<Bool>, AsExprOf<String, Text>>> {
-    sql::<Bool>(&format!("{column} IN (SELECT value FROM json_each("))
-        .bind::<Text, _>(ids.to_owned())
-        .sql("))")
-}
-
-fn projects_of(
-    connection: &mut SqliteConnection,
-    ids: &str,
-) -> QueryResult<HashMap<String, Vec<PlanProjectRow>>> {
-    let rows: Vec<PlanProjectRow> = plan_projects::table
-        .filter(among("plan_id", ids))
-        .order((plan_projects::plan_id, plan_projects::position))
-        .select(PlanProjectRow::as_select())
-        .load(connection)?;
-    let mut found: HashMap<_, Vec<_>> = HashMap::new();
-    for row in rows {
-        found.entry(row.plan_id.clone()).or_default().push(row);
-    }
-    Ok(found)
-}
-
-fn guidance_of(connection: &mut SqliteConnection, ids: &str) -> QueryResult<HashMap<String, Vec<String>>> {
-    let rows: Vec<GuidanceRow> = plan_guidance::table
-        .filter(among("plan_id", ids))
-        .order((plan_guidance::plan_id, plan_guidance::position))
-        .select(GuidanceRow::as_select())
-        .load(connection)?;
-    let mut found: HashMap<_, Vec<_>> = HashMap::new();
-    for row in rows {
-        found.entry(row.plan_id).or_default().push(row.text);
-    }
-    Ok(found)
-}
-
-fn locks_of(connection: &mut SqliteConnection, ids: &str) -> QueryResult<HashMap<String, LockRow>> {
-    let rows = lock_table::table
-        .filter(lock_table::resource_type.eq("plan"))
-        .filter(among("resource_id", ids))
-        .select(LockRow::as_select())
-        .load::<LockRow>(connection)?;
-    Ok(rows.into_iter().map(|row| (row.resource_id.clone(), row)).collect())
-}
-
-/// The open requests to cancel, by plan: one each at most.
-fn cancellations_of(
-    connection: &mut SqliteConnection,
-    ids: &str,
-) -> QueryResult<HashMap<String, RequestRow>> {
-    let rows = requests::table
-        .filter(requests::resource_type.eq("plan"))
-        .filter(requests::kind.eq("cancel"))
-        .filter(requests::closed_at.is_null())
-        .filter(among("resource_id", ids))
-        .select(RequestRow::as_select())
-        .load::<RequestRow>(connection)?;
-    Ok(rows.into_iter().map(|row| (row.resource_id.clone(), row)).collect())
+    let plans = views::of(connection, clock, rows)?;
+    Ok(PlanPage { total: total(connection, filter)?, plans })
 }
 
 /// How many plans pass, whatever the limit.

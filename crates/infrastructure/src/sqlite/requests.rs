@@ -39,9 +39,12 @@ fn store_error(fault: Fault) -> StoreError {
 
 #[async_trait]
 impl Requests for SqliteRequests {
-    async fn make(&self, request: &Request) -> Result<Request, StoreError> {
-        let row = RequestRow::from(request);
-        self.writes.run(move |connection| make(connection, &row)).await.map_err(store_error)
+    async fn make(&self, requests: &[Request]) -> Result<Vec<Request>, StoreError> {
+        let rows: Vec<RequestRow> = requests.iter().map(RequestRow::from).collect();
+        let making = move |connection: &mut SqliteConnection| {
+            rows.iter().map(|row| make(connection, row)).collect::<Result<_, _>>()
+        };
+        self.writes.run(making).await.map_err(store_error)
     }
 
     async fn open(&self, key: &LockKey) -> Result<Vec<Request>, StoreError> {

@@ -11,4 +11,5 @@ mod locks;
 mod power;
 mod reads;
 mod rows;
+mod subplans;
 mod world;

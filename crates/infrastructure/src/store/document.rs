@@ -6,6 +6,9 @@
 //! meaning of their own, such as ids and names, go through their parsers. Unknown fields are
 //! refused: a payload of a later program is an error that names its row, not half an event.
 
+mod change;
+mod subplan;
+
 use std::collections::BTreeMap;
 
 use agents_domain::action::Automation;
@@ -13,11 +16,17 @@ use agents_domain::id::{IntentId, PlanId};
 use agents_domain::lock::Holder;
 use agents_domain::name::Name;
 use agents_domain::oid::Oid;
-use agents_domain::plan::{Change, Exit, Failure, InterruptCause, Origin, Phase, Saved, Validation, Work};
+use agents_domain::plan::{
+    Change, Exit, Failure, InterruptCause, Origin, Phase, Saved, Spawned, Validation, Work,
+};
+use agents_domain::subplan::{GivenUp, Subplan};
 use agents_domain::time::Timestamp;
 use agents_domain::workspace::Intent;
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use self::change::ChangeDefinition;
+use self::subplan::{GivenUpDefinition, SpawnedDefinition, SubplanDefinition};
 
 /// The version of the payloads that [`change_to_json`] writes.
 pub(crate) const SCHEMA_VERSION: i64 = 1;
@@ -172,6 +181,9 @@ defined!(
     Validation: ValidationForm by "ValidationDefinition",
     Intent: IntentForm by "IntentDefinition",
     Origin: OriginForm by "OriginDefinition",
+    Spawned: SpawnedForm by "SpawnedDefinition",
+    Subplan: SubplanForm by "SubplanDefinition",
+    GivenUp: GivenUpForm by "GivenUpDefinition",
 );
 
 #[derive(Serialize, Deserialize)]
@@ -260,106 +272,9 @@ struct OriginDefinition {
     automation: Automation,
     #[serde(with = "form")]
     projects: Vec<Name>,
-    #[serde(with = "form")]
-    parent: Option<PlanId>,
-}
-
-/// One payload; its `kind` is the name of the event.
-#[derive(Serialize, Deserialize)]
-#[serde(remote = "Change", tag = "kind", deny_unknown_fields)]
-enum ChangeDefinition {
-    #[serde(rename = "plan.created")]
-    Created(#[serde(with = "form")] Origin),
-    #[serde(rename = "plan.phase_started")]
-    PhaseStarted {
-        #[serde(with = "form")]
-        driver: Holder,
-        #[serde(with = "form")]
-        bases: BTreeMap<Name, Oid>,
-        commanded: bool,
-    },
-    #[serde(rename = "plan.phase_completed")]
-    PhaseCompleted {
-        #[serde(with = "form")]
-        tips: BTreeMap<Name, Oid>,
-        strategy: Option<String>,
-        #[serde(with = "form")]
-        work: Vec<Work>,
-    },
-    #[serde(rename = "plan.phase_failed")]
-    PhaseFailed {
-        #[serde(with = "form")]
-        failure: Failure,
-        // Not in the payloads of the first release.
-        #[serde(with = "form", default, skip_serializing_if = "Option::is_none")]
-        exit: Option<Exit>,
-        #[serde(with = "form")]
-        work: Vec<Work>,
-    },
-    #[serde(rename = "plan.parked")]
-    Parked {
-        #[serde(with = "form")]
-        until: Option<Timestamp>,
-        input: Option<String>,
-        cause: String,
-        #[serde(with = "form")]
-        work: Vec<Work>,
-    },
-    #[serde(rename = "plan.phase_advanced")]
-    PhaseAdvanced {
-        #[serde(with = "form")]
-        to: Phase,
-    },
-    #[serde(rename = "plan.applied")]
-    Applied,
-    #[serde(rename = "plan.constrained")]
-    Constrained {
-        #[serde(with = "form")]
-        failure: Failure,
-        #[serde(with = "form")]
-        validations: Vec<Validation>,
-    },
-    #[serde(rename = "plan.retried")]
-    Retried {
-        // Not in the payloads of the first release.
-        #[serde(with = "form", default, skip_serializing_if = "BTreeMap::is_empty")]
-        resume: BTreeMap<Name, Oid>,
-    },
-    #[serde(rename = "plan.reverted")]
-    Reverted { reason: Option<String> },
-    #[serde(rename = "plan.interrupted")]
-    Interrupted {
-        #[serde(with = "form")]
-        cause: InterruptCause,
-        #[serde(with = "form")]
-        work: Vec<Work>,
-    },
-    #[serde(rename = "plan.adopted")]
-    Adopted {
-        #[serde(with = "form")]
-        driver: Holder,
-    },
-    #[serde(rename = "plan.cancelled")]
-    Cancelled {
-        reason: Option<String>,
-        keep_landed: bool,
-        #[serde(with = "form")]
-        work: Vec<Work>,
-    },
-    #[serde(rename = "plan.prompted")]
-    Prompted { text: String },
-    #[serde(rename = "plan.landing_intended")]
-    LandingIntended {
-        #[serde(with = "form")]
-        intents: Vec<Intent>,
-        #[serde(with = "form")]
-        validations: Vec<Validation>,
-    },
-    #[serde(rename = "plan.landed")]
-    Landed {
-        #[serde(with = "form")]
-        intent: IntentId,
-    },
+    // Under the key of the first release, when no plan had a parent.
+    #[serde(with = "form", rename = "parent")]
+    subplan: Option<Subplan>,
 }
 
 #[cfg(test)]

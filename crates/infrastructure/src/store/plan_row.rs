@@ -13,6 +13,7 @@ use diesel::prelude::*;
 use crate::store::column::{RowName, position, to_i64};
 use crate::store::document;
 use crate::store::schema::{plan_definitions, plan_guidance, plans};
+use crate::store::subplan_row::SubplanRow;
 
 /// One plan.
 #[derive(Debug, Clone, Queryable, Selectable, Insertable)]
@@ -67,6 +68,7 @@ pub(crate) struct DefinitionRow {
     pub(crate) plan_id: String,
     pub(crate) action_source: String,
     pub(crate) arguments: String,
+    pub(crate) definition_of_done: Option<String>,
 }
 
 /// One piece of guidance.
@@ -86,19 +88,25 @@ impl PlanRow {
             name: record.name.clone(),
             action: record.action.to_string(),
             automation: record.automation.as_str().to_owned(),
-            parent: record.parent.map(|parent| parent.to_string()),
+            parent: record.parent().map(|parent| parent.to_string()),
             created_at: record.created_at.as_millis(),
             facts: FactColumns::new(record, fence),
         }
     }
 
-    /// The plan's facts; `projects` and `guidance` are in order.
+    /// The plan's facts; `projects` and `guidance` are in order, `subplan` is its row, if it has one.
     pub(crate) fn into_record(
         self,
         projects: Vec<PlanProject>,
         guidance: Vec<String>,
+        subplan: Option<SubplanRow>,
     ) -> Result<PlanRecord, StoreError> {
         let row = RowName::new("plans", &self.id);
+        let parent = row.parsed("parent", self.parent.as_deref().map(PlanId::parse).transpose())?;
+        let subplan = subplan.map(SubplanRow::subplan).transpose()?;
+        if parent != subplan.as_ref().map(|subplan| subplan.parent) {
+            return Err(row.corrupt("parent is not that of its row of subplans"));
+        }
         let facts = &self.facts;
         let stage = facts.stage(row)?;
         Ok(PlanRecord {
@@ -106,7 +114,7 @@ impl PlanRow {
             name: self.name.clone(),
             action: row.parsed("action", Name::parse(&self.action))?,
             automation: row.word("automation", &self.automation, Automation::parse)?,
-            parent: row.parsed("parent", self.parent.as_deref().map(PlanId::parse).transpose())?,
+            subplan,
             stage,
             attempt: row.number("attempt", facts.attempt)?,
             version: row.number("version", facts.version)?,

@@ -83,6 +83,24 @@ diesel::table! {
         plan_id -> Text,
         action_source -> Text,
         arguments -> Text,
+        definition_of_done -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    /// What plans that are parts of others are besides.
+    subplans (plan_id) {
+        plan_id -> Text,
+        parent -> Text,
+        root -> Text,
+        depth -> BigInt,
+        position -> BigInt,
+        name -> Text,
+        depends_on -> Text,
+        failures -> BigInt,
+        given_up_kind -> Nullable<Text>,
+        given_up_by -> Nullable<Text>,
+        current -> Bool,
     }
 }
 

@@ -10,7 +10,9 @@ use agents_domain::runner::StopCause;
 use agents_domain::workspace::{Intent, MergeRequest, Merged, Mover, Project, WorkspaceError};
 
 use crate::driver::attempt::facts;
-use crate::driver::{ApplyOptions, PhaseDriver, Under, context, failures, stop_cause};
+use crate::driver::{PhaseDriver, Under, context, failures, stop_cause};
+
+use super::Terms;
 
 /// Why apply does not go on.
 pub(super) enum Obstacle {
@@ -42,27 +44,28 @@ impl PhaseDriver {
         plan: &Plan,
         definition: &Definition,
         under: Under<'_>,
-        options: ApplyOptions,
+        terms: Terms,
     ) -> Result<Prepared, Obstacle> {
         let mut ready = Vec::new();
         for project in &definition.projects {
             let landed = plan.landings().any(|l| l.landed && l.intent.project == project.name);
             if !landed {
-                let merge = self.merge(plan, definition, project).await?;
+                let merge = self.merge(plan, definition, project, terms).await?;
                 if merge.is_none() && definition.projects.len() > 1 {
                     self.warn(&format!("{}: the plan changed nothing there", project.name));
                 }
                 ready.extend(merge);
             }
         }
-        if ready.is_empty() && !options.allow_empty && !plan.has_landed() {
+        if ready.is_empty() && !terms.allow_empty && !plan.has_landed() {
             return Err(empty(plan));
         }
         let mut validations = Vec::new();
         for merge in &ready {
             self.validate(plan, definition, merge, under, &mut validations).await?;
         }
-        if definition.action.apply.land == LandOn::Branch {
+        // The work of a child is its parent's, wherever that lands.
+        if definition.action.apply.land == LandOn::Branch && plan.subplan.is_none() {
             ready.clear();
         }
         for merge in &ready {
@@ -83,6 +86,7 @@ impl PhaseDriver {
         plan: &Plan,
         definition: &Definition,
         project: &Project,
+        terms: Terms,
     ) -> Result<Option<Ready>, Obstacle> {
         let recorded = facts(plan, project).tip.clone();
         if recorded.is_none() {
@@ -96,6 +100,7 @@ impl PhaseDriver {
             tip,
             strategy: definition.action.apply.strategy,
             message: self.message(plan, definition)?,
+            exclusive: terms.exclusive,
         };
         match self.parts.landings.merge(&request).await.map_err(|error| failed(plan, &error))? {
             Merged::Empty { .. } => Ok(None),

@@ -4,13 +4,16 @@
 //! stage or the version.
 
 use crate::plan::change::{Change, Saved, Work};
-use crate::plan::{Attempt, Parked, PlanLanding, PlanRecord};
+use crate::plan::{Attempt, Parked, Phase, PlanLanding, PlanRecord};
 use crate::time::Timestamp;
 
 /// Moves the facts along; the stage is set by the caller.
 pub(super) fn amend(record: &mut PlanRecord, change: &Change, at: Timestamp) {
     match change {
-        Change::Created(_) | Change::PhaseAdvanced { .. } => {}
+        Change::Created(_)
+        | Change::PhaseAdvanced { .. }
+        | Change::Spawned { .. }
+        | Change::SubplanConflicted { .. } => {}
         Change::PhaseStarted { driver, bases, commanded } => {
             record.attempt = record.attempt.saturating_add(1);
             record.failure = None;
@@ -19,6 +22,10 @@ pub(super) fn amend(record: &mut PlanRecord, change: &Change, at: Timestamp) {
                 Some(Attempt { driver: driver.clone(), started_at: at, commanded: *commanded });
             for project in &mut record.projects {
                 project.base = project.base.take().or_else(|| bases.get(&project.name).cloned());
+                if record.stage.phase() == Phase::Execute && !commanded {
+                    // Children land on the plan branch, so it has to be somewhere first.
+                    project.tip = project.tip.take().or_else(|| project.base.clone());
+                }
             }
         }
         Change::PhaseCompleted { tips, strategy, .. } => {
@@ -30,6 +37,9 @@ pub(super) fn amend(record: &mut PlanRecord, change: &Change, at: Timestamp) {
         }
         Change::PhaseFailed { failure, work, .. } => {
             record.failure = Some(failure.clone());
+            if let Some(subplan) = record.subplan.as_mut().filter(|_| record.stage.phase() != Phase::Apply) {
+                subplan.failures = subplan.failures.saturating_add(1);
+            }
             unfinished(record, work);
         }
         Change::Parked { until, input, cause, work } => {
@@ -38,8 +48,11 @@ pub(super) fn amend(record: &mut PlanRecord, change: &Change, at: Timestamp) {
             go_on(record, work);
         }
         Change::Applied => record.failure = None,
-        Change::Retried { resume } => {
+        Change::Retried { resume, anew } => {
             record.failure = None;
+            if let Some(subplan) = record.subplan.as_mut().filter(|_| *anew) {
+                subplan.failures = 0;
+            }
             for project in &mut record.projects {
                 project.resume = resume.get(&project.name).cloned();
             }
@@ -59,8 +72,11 @@ pub(super) fn amend(record: &mut PlanRecord, change: &Change, at: Timestamp) {
                 attempt.driver = driver.clone();
             }
         }
-        Change::Cancelled { reason, work, .. } => {
+        Change::Cancelled { reason, work, given_up, .. } => {
             record.cancel_reason.clone_from(reason);
+            if let Some(subplan) = &mut record.subplan {
+                subplan.given_up.clone_from(given_up);
+            }
             record.parked = None;
             unfinished(record, work);
         }
@@ -76,6 +92,16 @@ pub(super) fn amend(record: &mut PlanRecord, change: &Change, at: Timestamp) {
                 if let Some(intent) = intents.iter().find(|intent| intent.project == project.name) {
                     project.landing = Some(PlanLanding { intent: intent.clone(), landed: false });
                 }
+            }
+        }
+        Change::SubplanMerged { tips, .. } => {
+            for project in &mut record.projects {
+                project.tip = tips.get(&project.name).cloned().or(project.tip.take());
+            }
+        }
+        Change::CommandStarted => {
+            if let Some(attempt) = &mut record.last_attempt {
+                attempt.commanded = true;
             }
         }
         Change::Landed { intent } => {
@@ -122,6 +148,9 @@ fn go_back(record: &mut PlanRecord, reason: Option<&str>) {
     record.guidance.extend(finding);
     record.guidance.extend(reason.map(str::to_owned));
     record.reversion_count += 1;
+    if let Some(subplan) = &mut record.subplan {
+        subplan.failures = 0;
+    }
     record.strategy = None;
     record.parked = None;
     record.validations.clear();

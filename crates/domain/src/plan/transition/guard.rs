@@ -57,7 +57,9 @@ pub(super) fn hindrance(plan: &Plan, change: &Change) -> Option<Hindrance> {
         Change::PhaseCompleted { .. } if plan.phase() == Phase::Apply => {
             Some(because("apply ends by landing, not by a completed phase"))
         }
-        Change::PhaseCompleted { tips, .. } => stranger(plan, tips.keys()),
+        Change::PhaseCompleted { tips, .. } | Change::SubplanMerged { tips, .. } => {
+            stranger(plan, tips.keys())
+        }
         Change::PhaseAdvanced { to: Phase::Strategize } => Some(because("nothing leads on to strategize")),
         Change::Applied if plan.phase() != Phase::Apply => {
             Some(because("only apply ends with everything landed"))
@@ -71,7 +73,11 @@ pub(super) fn hindrance(plan: &Plan, change: &Change) -> Option<Hindrance> {
         Change::Landed { intent } if !plan.landings().any(|landing| landing.intent.id == *intent) => {
             Some(because(&format!("there is no intent {intent}")))
         }
-        Change::Retried { resume } if !resume.is_empty() => {
+        Change::Spawned { children } if children.is_empty() => Some(because("there is no child to spawn")),
+        Change::CommandStarted if plan.last_attempt.as_ref().is_some_and(|a| a.commanded) => {
+            Some(because("a command of its own runs in this attempt already"))
+        }
+        Change::Retried { resume, .. } if !resume.is_empty() => {
             resume::hindrance(plan).or_else(|| stranger(plan, resume.keys()))
         }
         Change::LandingIntended { .. } if plan.landing_is_open() => {
@@ -157,7 +163,14 @@ pub(super) fn not_legal(plan: &Plan, verb: Verb) -> Refusal {
 const fn person_commands(verb: Verb) -> bool {
     matches!(
         verb,
-        Verb::Start | Verb::Execute | Verb::Apply | Verb::Retry | Verb::Revert | Verb::Cancel | Verb::Prompt
+        Verb::Start
+            | Verb::Execute
+            | Verb::Apply
+            | Verb::Retry
+            | Verb::Revert
+            | Verb::Cancel
+            | Verb::Prompt
+            | Verb::Spawn
     )
 }
 

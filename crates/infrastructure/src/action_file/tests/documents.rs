@@ -43,7 +43,7 @@ fn the_example_without_a_key_does_what_it_says() {
         command.output().expect("started").status.success()
     };
     assert!(!succeeds(&action.validations[0].program), "the old text is still there");
-    assert!(succeeds(&action.execute.program));
+    assert!(succeeds(&action.execute.expect("there").program));
     assert!(succeeds(&action.validations[0].program));
     let text = |name: &str| std::fs::read_to_string(directory.path().join(name)).expect("there");
     assert_eq!((text("a b.md"), text("c.md")), ("the cat, the dog\n".into(), "the end\n".into()));

@@ -48,7 +48,7 @@ async fn a_project_that_is_needed_stays() {
     let (plan, fence) = world.held_plan(&store).await;
     let in_use = projects.remove(&api).await.expect("answers");
     assert_eq!(in_use, Removal::InUse { by: format!("the plan {}, which is not at its end", plan.id) });
-    let cancel = Change::Cancelled { reason: None, keep_landed: false, work: vec![] };
+    let cancel = Change::Cancelled { reason: None, keep_landed: false, work: vec![], given_up: None };
     let plan = world.commit(&store, &plan, cancel, &fence).await;
     assert_eq!(projects.remove(&api).await, Ok(Removal::Removed));
     let request = world.request(std::slice::from_ref(&key), world.owner());

@@ -57,8 +57,8 @@ fn changes(round: usize) -> Vec<Change> {
         Change::PhaseAdvanced { to: Phase::Apply },
         Change::Applied,
         Change::Constrained { failure: failure(), validations: vec![validation.clone()] },
-        Change::retried(),
-        Change::Retried { resume: [(name("api"), oid("3"))].into() },
+        Change::Retried { resume: BTreeMap::new(), anew: true },
+        Change::Retried { resume: [(name("api"), oid("3"))].into(), anew: false },
         Change::Reverted { reason: Some("wrong way".into()) },
         Change::Interrupted { cause: InterruptCause::OwnerDied, work: vec![] },
         Change::Adopted { driver: holder("plan execute") },
@@ -66,7 +66,7 @@ fn changes(round: usize) -> Vec<Change> {
         Change::LandingIntended { intents: vec![intent], validations: vec![validation] },
         Change::Landed { intent: id },
         Change::PhaseStarted { driver: holder("parent"), bases: BTreeMap::new(), commanded: false },
-        Change::Cancelled { reason: Some("enough".into()), keep_landed: true, work: vec![] },
+        Change::Cancelled { reason: Some("enough".into()), keep_landed: true, work: vec![], given_up: None },
     ]
 }
 

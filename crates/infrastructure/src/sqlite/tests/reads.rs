@@ -8,7 +8,7 @@ use agents_domain::reads::{PlanFilter, PlanReads as _};
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 
-use super::world::{World, done, name, owner_of, sound, start, start_on};
+use super::world::{World, child_of, done, name, owner_of, sound, start, start_on};
 use crate::sqlite::SqliteStore;
 
 /// Four plans: one at work, one done with its phase, one cancelled of another action, one child.
@@ -22,11 +22,12 @@ async fn four(world: &World, store: &SqliteStore) -> [Plan; 4] {
     let second = world.commit(store, &second, done(), &fence).await;
     tick();
     let (third, fence) = world.held_plan_of(store, |origin| origin.action = name("fix")).await;
-    let cancel = Change::Cancelled { reason: Some("no".into()), keep_landed: false, work: vec![] };
+    let cancel =
+        Change::Cancelled { reason: Some("no".into()), keep_landed: false, work: vec![], given_up: None };
     let third = world.commit(store, &third, cancel, &fence).await;
     tick();
-    let parent = first.id;
-    let (child, fence) = world.held_plan_of(store, |origin| origin.parent = Some(parent)).await;
+    let (child, fence) =
+        world.held_plan_of(store, |origin| origin.subplan = Some(child_of(&first, 0, "part"))).await;
     let child = world.commit(store, &child, Change::Prompted { text: "one".into() }, &fence).await;
     let child = world.commit(store, &child, Change::Prompted { text: "two".into() }, &fence).await;
     [first, second, third, child]

@@ -14,6 +14,7 @@ use agents_domain::plan::{
     Change, CommitOutcome, Definition, Event, NewPlan, Opening, Origin, Plan, PlanStore as _, PlanWrite,
     Step, next,
 };
+use agents_domain::subplan::Subplan;
 use agents_domain::time::{BootInstant, Clock, Timestamp, Ttl};
 use agents_domain::workspace::Project;
 use diesel::connection::SimpleConnection as _;
@@ -112,7 +113,7 @@ impl World {
             action: name("port"),
             automation: Automation::Review,
             projects: vec![name("api"), name("web")],
-            parent: None,
+            subplan: None,
         };
         edit(&mut origin);
         let id = PlanId::parse(&self.ulid()).expect("valid");
@@ -162,7 +163,13 @@ impl World {
         let Step::Moved(after) = next(plan, &event.change, event.at).expect("legal") else {
             panic!("{} changes nothing", event.change.event_name())
         };
-        PlanWrite { plan: after, expected_version: plan.version, event, also: vec![] }
+        PlanWrite {
+            plan: after,
+            expected_version: plan.version,
+            events: vec![event],
+            spawn: vec![],
+            also: vec![],
+        }
     }
 
     /// Writes one change; the plan afterwards.
@@ -197,12 +204,28 @@ pub(super) fn parse_action(source: &str, origin: &str) -> Result<Action, String>
         arguments: vec![],
         worktree: agents_domain::action::WorktreeSpec::default(),
         strategize: None,
-        execute: PhaseSpec { program, timeout: None, retry: None },
+        execute: Some(PhaseSpec { program, timeout: None, retry: None }),
         validations: vec![],
         apply: agents_domain::action::ApplySpec::default(),
         env: BTreeMap::new(),
         env_from: vec![],
+        subplans: None,
     })
+}
+
+/// What makes a plan a child of that one.
+pub(super) fn child_of(parent: &Plan, position: u32, name: &str) -> Subplan {
+    let above = parent.subplan.as_ref();
+    Subplan {
+        parent: parent.id,
+        root: above.map_or(parent.id, |above| above.root),
+        depth: above.map_or(1, |above| above.depth + 1),
+        position,
+        name: name.into(),
+        depends_on: vec![],
+        failures: 0,
+        given_up: None,
+    }
 }
 
 pub(super) fn name(text: &str) -> Name {

@@ -1,0 +1,96 @@
+//! A child's work becomes its parent's: the child's apply phase, under both locks.
+//!
+//! The parent's lock is held by the scheduler, the child's is taken second, as everywhere. The target
+//! is the parent's plan branch, so merge, intent and marker are those of any plan: it moves once,
+//! whoever does it.
+
+use std::collections::BTreeMap;
+
+use agents_domain::name::Name;
+use agents_domain::oid::Oid;
+use agents_domain::plan::{Failure, Phase, Plan, State};
+use agents_domain::runner::StopCause;
+use agents_domain::subplan::{MergePolicy, NodeId};
+
+use super::scheduling::Scheduling;
+use crate::driver::landing::Terms;
+use crate::driver::recovery::Found;
+use crate::driver::{DriveError, PhaseDriver};
+use crate::lock_service::LockGuard;
+
+impl Scheduling<'_> {
+    /// Merges a child that has done its work, and tells what came of it.
+    pub(super) async fn merge(&mut self, node: NodeId) -> Result<(), DriveError> {
+        let driver = self.driver.for_child(self.driver.parts.stop.clone());
+        let id = self.child(node).id;
+        let hold = driver.hold(id, "merge into its parent").await?;
+        let outcome = Box::pin(self.merge_held(&driver, node, &hold)).await;
+        match driver.end(id, hold, outcome).await {
+            Ok(child) if child.state() == State::Applied => {
+                self.tell_merged(&child).await?;
+                self.scheduler.merged(node);
+            }
+            Ok(child) if child.state() == State::Cancelled => self.scheduler.cancelled(node),
+            Ok(child) => {
+                self.tell_conflicted(&child).await?;
+                self.scheduler.conflicted(node);
+            }
+            Err(DriveError::Stopped { cause: StopCause::Cancelled, plan }) if plan == id => {
+                // It, or the plan: in the second case the loop hears of it next.
+                self.scheduler.cancelled(node);
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    async fn merge_held(
+        &self,
+        driver: &PhaseDriver,
+        node: NodeId,
+        hold: &LockGuard,
+    ) -> Result<Plan, DriveError> {
+        let id = self.child(node).id;
+        let lifecycle = &driver.parts.lifecycle;
+        let child = driver.recovered(id, hold, Found::PutAway).await?;
+        driver.heed_earlier(&child).await?;
+        let child = match (child.phase(), child.state()) {
+            (Phase::Execute, State::Complete) => lifecycle.apply(id).await?,
+            (Phase::Apply, State::Errored | State::Constrained) => {
+                lifecycle.retry_from(id, BTreeMap::new(), false).await?
+            }
+            (Phase::Apply, State::Queued) => child,
+            _ => return Ok(child),
+        };
+        let definition = lifecycle.definition(id).await?;
+        let settings = self.definition.action.subplan_settings();
+        let terms = Terms { allow_empty: true, exclusive: settings.merge == MergePolicy::FailOnConflict };
+        driver.land_locked(child, &definition, hold, self.hold, terms).await
+    }
+
+    /// The parent's log says that the work is its own by now.
+    pub(super) async fn tell_merged(&mut self, child: &Plan) -> Result<(), DriveError> {
+        let landed = child.landings().map(|landing| &landing.intent);
+        let tips: BTreeMap<Name, Oid> =
+            landed.map(|intent| (intent.project.clone(), intent.new.clone())).collect();
+        let lifecycle = &self.driver.parts.lifecycle;
+        self.plan = lifecycle.merged(self.plan.id, child.id, name(child), tips).await?;
+        Ok(())
+    }
+
+    async fn tell_conflicted(&mut self, child: &Plan) -> Result<(), DriveError> {
+        let failure = child.failure.clone().unwrap_or_else(|| Failure {
+            code: "not_merged".to_owned(),
+            message: format!("it is in {}", child.stage),
+            hint: None,
+            retryable: true,
+        });
+        let lifecycle = &self.driver.parts.lifecycle;
+        self.plan = lifecycle.conflicted(self.plan.id, child.id, name(child), failure).await?;
+        Ok(())
+    }
+}
+
+fn name(child: &Plan) -> String {
+    child.subplan.as_ref().map(|subplan| subplan.name.clone()).unwrap_or_default()
+}

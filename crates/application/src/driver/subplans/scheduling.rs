@@ -1,0 +1,267 @@
+//! The loop of a scheduler: what the pure state machine wants is done, and what comes of it is told
+//! to it, until there is nothing more to do.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use agents_domain::id::PlanId;
+use agents_domain::plan::{Change, Definition, Phase, Plan, State};
+use agents_domain::runner::StopCause;
+use agents_domain::subplan::{Cause, GivenUp, NodeId, Scheduler, Status, Step};
+use tokio::task::JoinSet;
+
+use super::running::{Errand, asks};
+use crate::driver::{DriveError, PhaseDriver, failures};
+use crate::lifecycle::LifecycleError;
+use crate::lock_service::LockGuard;
+use crate::stop::StopHub;
+use crate::subplan_service::{Child, failures_of};
+
+/// What came of the children.
+pub(super) enum Outcome {
+    /// Their work is part of the plan's.
+    Merged(Plan),
+    /// The attempt is over: it failed, or waits for a person.
+    Over(Plan),
+}
+
+/// A scheduler at work.
+pub(super) struct Scheduling<'a> {
+    pub(super) driver: &'a PhaseDriver,
+    pub(super) plan: Plan,
+    pub(super) definition: &'a Definition,
+    pub(super) hold: &'a LockGuard,
+    pub(super) scheduler: Scheduler,
+    /// The child of each node.
+    pub(super) children: Vec<Child>,
+    running: JoinSet<(NodeId, Result<Plan, DriveError>)>,
+    /// By which each running child is stopped.
+    hubs: BTreeMap<NodeId, StopHub>,
+}
+
+/// Why a scheduler ends before its children have.
+enum End {
+    /// Something is asked of it, or its lock is lost.
+    Stopped(StopCause),
+    /// Its own time is up.
+    TimedOut,
+}
+
+impl PhaseDriver {
+    /// Runs and merges the children of a plan that is processing, until all have settled or wait
+    /// for a person.
+    pub(super) async fn schedule(
+        &self,
+        plan: Plan,
+        definition: &Definition,
+        limit: Option<Duration>,
+        hold: &LockGuard,
+    ) -> Result<Outcome, DriveError> {
+        let settings = definition.action.subplan_settings();
+        let family = self.family(plan.id).await?;
+        let (scheduler, children) = match family.scheduler(&settings) {
+            Ok(made) => made,
+            Err(problems) => return self.unschedulable(&plan, &problems).await,
+        };
+        let (running, hubs) = (JoinSet::new(), BTreeMap::new());
+        let mut work =
+            Scheduling { driver: self, plan, definition, hold, scheduler, children, running, hubs };
+        work.catch_up().await?;
+        Box::pin(work.keep_on(limit)).await
+    }
+
+    /// Only a store that was changed by hand holds such children.
+    async fn unschedulable(
+        &self,
+        plan: &Plan,
+        problems: &[agents_domain::subplan::GraphProblem],
+    ) -> Result<Outcome, DriveError> {
+        let message = problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+        let failure = failures::failure("subplans", message, failures::retry_hint(plan.id), false);
+        Ok(Outcome::Over(self.parts.lifecycle.fail(plan.id, failure, None, Vec::new()).await?))
+    }
+}
+
+impl Scheduling<'_> {
+    pub(super) fn child(&self, node: NodeId) -> &Child {
+        &self.children[node.index()]
+    }
+
+    /// What an earlier scheduler left half done: merges that its log does not tell of, and children
+    /// that were running.
+    async fn catch_up(&mut self) -> Result<(), DriveError> {
+        let events = self.driver.parts.lifecycle.events(self.plan.id).await?;
+        let told = |id: PlanId| {
+            events
+                .iter()
+                .any(|event| matches!(event.change, Change::SubplanMerged { child, .. } if child == id))
+        };
+        for node in self.nodes() {
+            match self.scheduler.status(node) {
+                Status::Merged if !told(self.child(node).id) => {
+                    let child = self.driver.parts.lifecycle.load(self.child(node).id).await?;
+                    self.tell_merged(&child).await?;
+                }
+                Status::Running => self.run(node),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn nodes(&self) -> Vec<NodeId> {
+        self.scheduler.nodes().collect()
+    }
+
+    async fn keep_on(mut self, limit: Option<Duration>) -> Result<Outcome, DriveError> {
+        let until = limit.map(|limit| self.driver.parts.clock.boottime().plus(limit));
+        loop {
+            let end = match self.act().await {
+                Ok(()) if self.running.is_empty() => return self.settle().await,
+                Ok(()) => self.wait(until).await,
+                Err(error) => Err(error),
+            };
+            match end {
+                Ok(None) => {}
+                Ok(Some(end)) => return self.stop(end).await,
+                Err(error) => return self.give_way(error).await,
+            }
+        }
+    }
+
+    /// Does what is to be done now.
+    async fn act(&mut self) -> Result<(), DriveError> {
+        while let Some(step) = self.scheduler.step() {
+            match step {
+                Step::Start(node) => self.run(node),
+                Step::Merge(node) => Box::pin(self.merge(node)).await?,
+                Step::Stop(node, _) => self.hubs.get(&node).into_iter().for_each(StopHub::let_go),
+                Step::Cancel(node, cause) => self.give_up(node, cause).await?,
+            }
+        }
+        Ok(())
+    }
+
+    fn run(&mut self, node: NodeId) {
+        let hub = self.driver.parts.stop.below();
+        self.hubs.insert(node, hub.clone());
+        let failures = self.scheduler.failures(node);
+        let errand = Errand { node, child: self.child(node).id, failures };
+        self.running.spawn(self.driver.for_child(hub).run_child(errand));
+    }
+
+    /// Waits until something happens: to a child, or to the plan.
+    async fn wait(
+        &mut self,
+        until: Option<agents_domain::time::BootInstant>,
+    ) -> Result<Option<End>, DriveError> {
+        let stop = self.driver.stop_signal(self.hold.into());
+        let clock = self.driver.parts.clock.clone();
+        let over = async {
+            let Some(until) = until else { return std::future::pending().await };
+            while clock.boottime() < until {
+                self.driver.parts.lifecycle.locks().pause().await;
+            }
+        };
+        tokio::select! {
+            biased;
+            cause = stop => Ok(Some(End::Stopped(cause))),
+            Some(ended) = self.running.join_next() => {
+                // Only a panic, or the end of the runtime, makes a task end without an outcome.
+                let (node, outcome) = ended.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+                self.hubs.remove(&node);
+                Box::pin(self.take_in(node, outcome)).await.map(|()| None)
+            }
+            () = over => Ok(Some(End::TimedOut)),
+        }
+    }
+
+    /// What came of a child that ran.
+    async fn take_in(&mut self, node: NodeId, outcome: Result<Plan, DriveError>) -> Result<(), DriveError> {
+        let stopping = match self.scheduler.status(node) {
+            Status::Stopping(cause) => Some(cause),
+            _ => None,
+        };
+        let child = match outcome {
+            Ok(child) => child,
+            Err(DriveError::Stopped { .. }) => self.driver.parts.lifecycle.load(self.child(node).id).await?,
+            Err(error) => return Err(error),
+        };
+        if let Some(cause) = stopping {
+            // Whatever it came to in its last moment does not count.
+            self.scheduler.cancelled(node);
+            return self.give_up(node, cause).await;
+        }
+        match (child.phase(), child.state()) {
+            (_, State::Cancelled) => self.scheduler.cancelled(node),
+            (Phase::Execute, State::Complete) | (Phase::Apply, _) => self.scheduler.executed(node),
+            _ if asks(&child) => self.scheduler.parked(node),
+            _ => self.scheduler.failed(node, failures_of(&child)),
+        }
+        Ok(())
+    }
+
+    /// Records that a child is given up, with all that is below it.
+    async fn give_up(&self, node: NodeId, cause: Cause) -> Result<(), DriveError> {
+        let name = |node: NodeId| self.child(node).name.clone();
+        let given_up = match cause {
+            Cause::Skipped { by } => GivenUp::Skipped { by: name(by) },
+            Cause::FailFast { by } => GivenUp::FailFast { by: name(by) },
+            // Whoever asked has recorded it.
+            Cause::Asked => return Ok(()),
+        };
+        self.driver.give_up_child(self.child(node).id, given_up).await
+    }
+
+    /// Lets the running children go and waits until they have: none is left behind, and each has
+    /// saved its work.
+    async fn drain(&mut self) {
+        self.hubs.values().for_each(StopHub::let_go);
+        while let Some(ended) = self.running.join_next().await {
+            if let Ok((node, Err(error))) = ended
+                && !matches!(error, DriveError::Stopped { .. })
+            {
+                self.driver.warn(&format!("subplan `{}`: {error}", self.child(node).name));
+            }
+        }
+    }
+
+    async fn stop(mut self, end: End) -> Result<Outcome, DriveError> {
+        self.drain().await;
+        let (driver, id) = (self.driver, self.plan.id);
+        match end {
+            End::Stopped(cause) => {
+                driver.record_stop(id, cause, Vec::new(), self.hold).await?;
+                Err(DriveError::Stopped { plan: id, cause })
+            }
+            End::TimedOut => {
+                let message = "its subplans ran out of time and were stopped".to_owned();
+                let failure = failures::failure("timeout", message, failures::retry_hint(id), true);
+                Ok(Outcome::Over(driver.parts.lifecycle.fail(id, failure, None, Vec::new()).await?))
+            }
+        }
+    }
+
+    /// Something failed that is nobody's work: the rest is let go of. The plan stays as it is if the
+    /// store or the lock failed, and whoever drives it next carries on; else it says why.
+    async fn give_way(mut self, error: DriveError) -> Result<Outcome, DriveError> {
+        self.drain().await;
+        let (driver, id) = (self.driver, self.plan.id);
+        match error {
+            DriveError::Lifecycle(LifecycleError::Refused(_))
+            | DriveError::Workspace(_)
+            | DriveError::NoPlace { .. }
+            | DriveError::Places(_) => {
+                let hint = failures::retry_hint(id);
+                let failure = failures::failure("subplan_not_run", error.to_string(), hint, true);
+                driver.parts.lifecycle.fail(id, failure, None, Vec::new()).await?;
+                Err(error)
+            }
+            DriveError::Stopped { cause, .. } => {
+                driver.record_stop(id, cause, Vec::new(), self.hold).await?;
+                Err(DriveError::Stopped { plan: id, cause })
+            }
+            error => Err(error),
+        }
+    }
+}

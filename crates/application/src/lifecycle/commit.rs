@@ -1,0 +1,166 @@
+//! The one way into the store: acquire, read again, decide, commit under the fence, release.
+
+use std::sync::Arc;
+
+use agents_domain::id::{EventId, PlanId};
+use agents_domain::lock::{Fence, Lease, LockError, LockKey};
+use agents_domain::plan::{
+    Change, CommitOutcome, Event, NewPlan, Opening, Plan, PlanStore, PlanWrite, Step, StoreError, next,
+};
+use agents_domain::time::Timestamp;
+
+use super::error::not_held;
+use super::{LifecycleError, NewChild, PlanLifecycleService};
+use crate::lock_service::Wait;
+
+/// How often a commit whose outcome is unknown is asked about again.
+const COMMIT_TRIES: u32 = 3;
+
+/// What is written together: all of it or nothing.
+pub(super) struct Moves {
+    /// One after the other; at least one.
+    pub(super) changes: Vec<Change>,
+    /// Further locks that must still be held.
+    pub(super) also: Vec<(LockKey, Fence)>,
+    /// The children that come to be.
+    pub(super) spawn: Vec<NewChild>,
+}
+
+impl Moves {
+    pub(super) fn of(change: Change) -> Self {
+        Self { changes: vec![change], also: Vec::new(), spawn: Vec::new() }
+    }
+
+    /// What the lock says that is done; the last change is what it is for.
+    fn operation(&self) -> String {
+        let verb = self.changes.last().expect("something is written").verb();
+        format!("plan {}", verb.as_str())
+    }
+}
+
+/// The plan after each change that moves it.
+fn decided(
+    before: &Plan,
+    changes: Vec<Change>,
+    now: Timestamp,
+) -> Result<Vec<(Plan, Change)>, LifecycleError> {
+    let (mut plan, mut steps) = (before.clone(), Vec::with_capacity(changes.len()));
+    for change in changes {
+        match next(&plan, &change, now).map_err(|refusal| LifecycleError::Refused(Box::new(refusal)))? {
+            Step::AlreadySo => {}
+            Step::Moved(moved) => {
+                plan = moved;
+                steps.push((plan.clone(), change));
+            }
+        }
+    }
+    Ok(steps)
+}
+
+impl PlanLifecycleService {
+    pub(super) async fn change(&self, plan: PlanId, change: Change) -> Result<Plan, LifecycleError> {
+        self.transition(plan, Moves::of(change)).await
+    }
+
+    pub(super) async fn transition(&self, plan: PlanId, moves: Moves) -> Result<Plan, LifecycleError> {
+        let outer = self.locks.term(&LockKey::Plan(plan));
+        let (keys, operation) = (vec![LockKey::Plan(plan)], moves.operation());
+        let guard = match self.locks.acquire(keys, &operation, Wait::No, &*self.observer).await {
+            // A rival inside our hold: it is ours no longer.
+            Err(LockError::Conflict(_) | LockError::Queued(_)) if outer.is_some() => {
+                return Err(LifecycleError::LeaseLost { plan });
+            }
+            guard => guard.map_err(|source| not_held(plan, source))?,
+        };
+        let outcome = if outer.is_some_and(|token| Some(token) != guard.fence().token()) {
+            // Inside a hold a transition re-enters. A new term says that the hold had ended, and
+            // somebody else may have been here since: what is to be written is out of date.
+            Err(LifecycleError::LeaseLost { plan })
+        } else {
+            self.decide_and_commit(plan, moves, guard.fence()).await
+        };
+        if let Err(error) = guard.release().await {
+            // What was written is written; the lease's length ends the hold.
+            tracing::warn!(%plan, %error, "the lock could not be released");
+            self.observer.warning(&format!("the lock of plan {plan} could not be released: {error}"));
+        }
+        outcome
+    }
+
+    async fn decide_and_commit(
+        &self,
+        id: PlanId,
+        moves: Moves,
+        fence: Fence,
+    ) -> Result<Plan, LifecycleError> {
+        let before = self.load(id).await?;
+        let steps = decided(&before, moves.changes, self.clock.now())?;
+        let Some((plan, _)) = steps.last().cloned() else { return Ok(before) };
+        let events = steps.iter().map(|(plan, change)| self.event(plan, change.clone(), fence)).collect();
+        let spawn = moves.spawn.into_iter().map(|child| self.born(child, fence)).collect();
+        let write = PlanWrite { expected_version: before.version, plan, events, spawn, also: moves.also };
+        match self.commit(&write, fence).await? {
+            CommitOutcome::Applied => {
+                for (plan, change) in &steps {
+                    self.observer.transition(plan, change);
+                }
+                Ok(write.plan)
+            }
+            CommitOutcome::Stale => Err(LifecycleError::LeaseLost { plan: id }),
+            CommitOutcome::Missing => Err(LifecycleError::NoSuchPlan { plan: id }),
+        }
+    }
+
+    /// A child as it is stored first.
+    fn born(&self, child: NewChild, fence: Fence) -> NewPlan {
+        let NewChild { id, origin, definition } = child;
+        let plan = Plan::create(id, &origin, self.clock.now());
+        let event = self.event(&plan, Change::Created(origin), fence);
+        NewPlan { plan, definition, event }
+    }
+
+    /// A commit whose outcome is unknown is repeated: its event's id makes that harmless.
+    async fn commit(&self, write: &PlanWrite, fence: Fence) -> Result<CommitOutcome, StoreError> {
+        let mut tries = 1;
+        loop {
+            match self.store.commit(write, &fence).await {
+                Err(StoreError::Unknown { reason }) if tries < COMMIT_TRIES => {
+                    tracing::warn!(%reason, tries, "the outcome of a commit is unknown; asking again");
+                    tries += 1;
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    pub(super) fn event(&self, plan: &Plan, change: Change, fence: Fence) -> Event {
+        Event {
+            id: EventId::from(self.ids.ulid()),
+            plan: plan.id,
+            seq: plan.version,
+            at: plan.updated_at,
+            owner: fence.owner(),
+            token: fence.token(),
+            change,
+        }
+    }
+}
+
+/// Stores a plan. An outcome that is unknown is asked about again: its event's id makes that
+/// harmless, and the lock that it may have taken is not left behind.
+pub(super) async fn make(
+    store: Arc<dyn PlanStore>,
+    new: NewPlan,
+    opening: Opening,
+) -> Result<Lease, StoreError> {
+    let mut tries = 1;
+    loop {
+        match store.create(&new, &opening).await {
+            Err(StoreError::Unknown { reason }) if tries < COMMIT_TRIES => {
+                tracing::warn!(%reason, tries, "whether a plan was made is unknown; asking again");
+                tries += 1;
+            }
+            outcome => return outcome,
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! Whether what is asked for can be: everything that is wrong at once.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use agents_domain::action::Arguments;
+use agents_domain::catalogue::StoredAction;
+use agents_domain::id::PlanId;
+use agents_domain::name::Name;
+use agents_domain::plan::{Definition, Origin, Plan, StoreError, plan_branch};
+use agents_domain::subplan::{Graph, GraphProblem, Item, MAX_CHILDREN, Subplan, SubplanItem};
+use agents_domain::workspace::Project;
+use thiserror::Error;
+
+use super::family::subplan;
+use super::{Family, SpawnError, SubplanService};
+use crate::arguments::{self, InvalidArguments};
+use crate::lifecycle::NewChild;
+
+/// As many problems as a person reads.
+const SHOWN: usize = 20;
+
+/// One thing that is wrong with the children that a plan is to have.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum SubplanProblem {
+    /// More than a plan may have.
+    #[error("{count} subplans are more than the {most} that a plan may have")]
+    TooMany {
+        /// How many there would be.
+        count: usize,
+        /// How many may be.
+        most: usize,
+    },
+    /// Subplans of subplans of …, beyond the limit.
+    #[error("subplans at depth {depth} are deeper than the {most} levels that may be")]
+    TooDeep {
+        /// How deep they would be.
+        depth: u32,
+        /// How deep they may be.
+        most: u32,
+    },
+    /// Names or dependencies.
+    #[error(transparent)]
+    Graph(GraphProblem),
+    /// A child uses an action that is not there.
+    #[error("`{item}`: there is no action {action}")]
+    NoSuchAction {
+        /// The child.
+        item: String,
+        /// The action.
+        action: Name,
+    },
+    /// Arguments that do not fit the action of a child.
+    #[error("`{item}`: {problems}")]
+    Arguments {
+        /// The child.
+        item: String,
+        /// All that is wrong with them.
+        problems: InvalidArguments,
+    },
+    /// A child works on a project that is not its parent's.
+    #[error("`{item}`: {project} is not a project of the plan")]
+    NotAProject {
+        /// The child.
+        item: String,
+        /// The project.
+        project: Name,
+    },
+    /// A line of a file that cannot be read.
+    #[error("{0}")]
+    Unreadable(String),
+}
+
+/// All that is wrong with the children that a plan is to have.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub struct InvalidSubplans {
+    /// At least one.
+    pub problems: Vec<SubplanProblem>,
+}
+
+impl fmt::Display for InvalidSubplans {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let [only] = self.problems.as_slice() {
+            return write!(f, "the subplans cannot be made: {only}");
+        }
+        write!(f, "the subplans cannot be made; {} things are wrong:", self.problems.len())?;
+        self.problems.iter().take(SHOWN).try_for_each(|problem| write!(f, "\n  - {problem}"))?;
+        match self.problems.len().saturating_sub(SHOWN) {
+            0 => Ok(()),
+            more => write!(f, "\n  … and {more} more"),
+        }
+    }
+}
+
+/// The parent, for one round of checks.
+struct Parent<'a> {
+    plan: &'a Plan,
+    definition: &'a Definition,
+    depth: u32,
+    root: PlanId,
+    /// The place of the first new child.
+    first: usize,
+}
+
+impl SubplanService {
+    pub(super) async fn check(
+        &self,
+        plan: &Plan,
+        definition: &Definition,
+        family: &Family,
+        items: &[SubplanItem],
+    ) -> Result<Vec<NewChild>, SpawnError> {
+        let there: Vec<&Subplan> = family.children().map(|view| subplan(&view.record)).collect();
+        let parent = Parent {
+            plan,
+            definition,
+            depth: plan.subplan.as_ref().map_or(0, |subplan| subplan.depth) + 1,
+            root: plan.subplan.as_ref().map_or(plan.id, |subplan| subplan.root),
+            first: there.iter().map(|one| one.position as usize + 1).max().unwrap_or(0),
+        };
+        let count = there.len() + items.len();
+        if count > MAX_CHILDREN {
+            // Whatever else is wrong with a hundred thousand of them would tell nobody anything.
+            let problems = vec![SubplanProblem::TooMany { count, most: MAX_CHILDREN }];
+            return Err(InvalidSubplans { problems }.into());
+        }
+        let mut problems = Vec::new();
+        if parent.depth > self.parts.max_depth {
+            problems.push(SubplanProblem::TooDeep { depth: parent.depth, most: self.parts.max_depth });
+        }
+        let siblings = there.iter().map(|one| Item { name: &one.name, depends_on: &one.depends_on });
+        let asked = items.iter().map(|item| Item { name: &item.name, depends_on: &item.depends_on });
+        let mode = definition.action.subplan_settings().mode;
+        if let Err(wrong) = Graph::new(&siblings.chain(asked).collect::<Vec<_>>(), mode) {
+            problems.extend(wrong.into_iter().map(SubplanProblem::Graph));
+        }
+        let mut known = BTreeMap::new();
+        let mut children = Vec::with_capacity(items.len());
+        for (index, item) in items.iter().enumerate() {
+            let Some(stored) = self.action(&item.action, &mut known).await? else {
+                let (item, action) = (item.name.clone(), item.action.clone());
+                problems.push(SubplanProblem::NoSuchAction { item, action });
+                continue;
+            };
+            match parent.child(index, item, stored) {
+                Ok((origin, definition)) => {
+                    let id = PlanId::from(self.parts.ids.ulid());
+                    children.push(NewChild { id, origin, definition });
+                }
+                Err(wrong) => problems.extend(wrong),
+            }
+        }
+        if problems.is_empty() { Ok(children) } else { Err(InvalidSubplans { problems }.into()) }
+    }
+
+    /// The action of that name; each is looked up once.
+    async fn action<'a>(
+        &self,
+        name: &Name,
+        known: &'a mut BTreeMap<Name, Option<StoredAction>>,
+    ) -> Result<Option<&'a StoredAction>, StoreError> {
+        if !known.contains_key(name) {
+            known.insert(name.clone(), self.parts.actions.get(name).await?);
+        }
+        Ok(known[name].as_ref())
+    }
+}
+
+impl Parent<'_> {
+    fn child(
+        &self,
+        index: usize,
+        item: &SubplanItem,
+        stored: &StoredAction,
+    ) -> Result<(Origin, Definition), Vec<SubplanProblem>> {
+        let mut problems = Vec::new();
+        let arguments = self.arguments(item, stored).unwrap_or_else(|problem| {
+            problems.push(problem);
+            Arguments::new()
+        });
+        let projects = self.projects(item).unwrap_or_else(|wrong| {
+            problems.extend(wrong);
+            Vec::new()
+        });
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let mut action = stored.action.clone();
+        if action.definition_of_done.is_empty() {
+            action.definition_of_done.clone_from(&self.definition.action.definition_of_done);
+        }
+        let origin = Origin {
+            name: Some(item.name.clone()),
+            action: action.name.clone(),
+            automation: self.plan.automation,
+            projects: projects.iter().map(|project| project.name.clone()).collect(),
+            subplan: Some(Subplan {
+                parent: self.plan.id,
+                root: self.root,
+                depth: self.depth,
+                position: u32::try_from(self.first + index).expect("the number of children is bounded"),
+                name: item.name.clone(),
+                depends_on: item.depends_on.clone(),
+                failures: 0,
+                given_up: None,
+            }),
+        };
+        Ok((origin, Definition { action, action_source: stored.source.clone(), arguments, projects }))
+    }
+
+    /// What the item gives, and what it does not name from the parent, where that has it.
+    fn arguments(&self, item: &SubplanItem, stored: &StoredAction) -> Result<Arguments, SubplanProblem> {
+        let specs = &stored.action.arguments;
+        let inherited = self.definition.arguments.iter();
+        let wanted = inherited.filter(|(name, _)| specs.iter().any(|spec| spec.name == **name));
+        let mut given: Arguments = wanted.map(|(name, value)| (name.clone(), value.clone())).collect();
+        given.extend(item.args.clone());
+        arguments::check(specs, &given)
+            .map_err(|problems| SubplanProblem::Arguments { item: item.name.clone(), problems })
+    }
+
+    /// The projects of the child: those of the parent, with the parent's own branch to land on.
+    fn projects(&self, item: &SubplanItem) -> Result<Vec<Project>, Vec<SubplanProblem>> {
+        let ours = &self.definition.projects;
+        let strangers: Vec<_> = item
+            .projects
+            .iter()
+            .filter(|name| ours.iter().all(|project| project.name != **name))
+            .map(|project| SubplanProblem::NotAProject { item: item.name.clone(), project: project.clone() })
+            .collect();
+        if !strangers.is_empty() {
+            return Err(strangers);
+        }
+        let wanted = |project: &&Project| item.projects.is_empty() || item.projects.contains(&project.name);
+        let branch = plan_branch(self.plan.id);
+        Ok(ours.iter().filter(wanted).map(|one| Project { branch: branch.clone(), ..one.clone() }).collect())
+    }
+}
