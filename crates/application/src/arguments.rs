@@ -128,6 +128,16 @@ pub fn parse<T: AsRef<str>>(specs: &[ArgumentSpec], pairs: &[T]) -> Result<Argum
     collect(specs, given, value::read, problems)
 }
 
+/// Reads `name=value` texts for an action whose other arguments come from elsewhere: what is missing
+/// is no problem, and nothing is filled in.
+pub fn read<T: AsRef<str>>(specs: &[ArgumentSpec], pairs: &[T]) -> Result<Arguments, InvalidArguments> {
+    let named = |spec: &&ArgumentSpec| {
+        pairs.iter().any(|pair| pair.as_ref().split_once('=').is_some_and(|(name, _)| name == spec.name))
+    };
+    let specs: Vec<ArgumentSpec> = specs.iter().filter(named).cloned().collect();
+    parse(&specs, pairs)
+}
+
 /// Checks values that already have a type, as they come from a file or an embedder.
 ///
 /// An integer is taken where a float is asked for; nothing else is converted.

@@ -72,8 +72,8 @@ pub enum SpawnError {
 ///     depends_on: vec![],
 ///     projects: vec![],
 /// };
-/// let parent = subplans.spawn(parent, &[item], Wait::No).await?;
-/// assert_eq!(subplans.family(parent.id).await?.children().count(), 1);
+/// let children = subplans.spawn(parent, &[item], Wait::No).await?;
+/// assert_eq!(subplans.family(parent).await?.children().count(), children.len());
 /// # Ok(())
 /// # }
 /// ```
@@ -88,15 +88,23 @@ impl SubplanService {
         Self { parts }
     }
 
-    /// `plan spawn`: children for a plan that has not begun to run any, under its lock. They are
-    /// stored in one transaction with the parent's event; if the process dies before, there is none.
-    pub async fn spawn(&self, parent: PlanId, items: &[SubplanItem], wait: Wait) -> Result<Plan, SpawnError> {
+    /// `plan spawn`: children for a plan that is not running any, under its lock; their ids, in the
+    /// order of the items. They are stored in one transaction with the parent's event; if the process
+    /// dies before, there is none.
+    pub async fn spawn(
+        &self,
+        parent: PlanId,
+        items: &[SubplanItem],
+        wait: Wait,
+    ) -> Result<Vec<PlanId>, SpawnError> {
         let hold = self.parts.lifecycle.hold(parent, "plan spawn", wait).await?;
         let outcome = async {
             let plan = self.parts.lifecycle.load(parent).await?;
             let definition = self.parts.lifecycle.definition(parent).await?;
             let children = self.prepare(&plan, &definition, items).await?;
-            Ok(self.parts.lifecycle.spawn(parent, children, &BTreeMap::new()).await?)
+            let ids = children.iter().map(|child| child.id).collect();
+            self.parts.lifecycle.spawn(parent, children, &BTreeMap::new()).await?;
+            Ok(ids)
         };
         let outcome = outcome.await;
         if let Err(error) = hold.release().await {

@@ -228,7 +228,7 @@ impl App {
             stop: self.stop.clone(),
             grace: self.base.settings.grace,
             patience: self.patience(),
-            wait_for_plan: self.wait(Wait::No),
+            wait_for_plan: self.wait_for_plan(),
             wait_for_projects: self.wait(Wait::Forever),
             wait_for_places: self.wait(Wait::Forever),
         };
@@ -286,6 +286,11 @@ impl App {
             leftovers: workspace,
             clock: self.clock.clone(),
         })
+    }
+
+    /// What to do about a plan that another holds: it is a rival, unless told otherwise.
+    pub fn wait_for_plan(&self) -> Wait {
+        self.wait(Wait::No)
     }
 
     /// `--wait` and `--no-wait` say it for every lock.

@@ -16,5 +16,6 @@ pub mod run;
 mod drive;
 mod resolve;
 mod results;
+mod spawn;
 mod wait;
 mod why;

@@ -98,6 +98,29 @@ pub struct WaitArgs {
     pub timeout: Option<Duration>,
 }
 
+/// A child that a plan is to have.
+#[derive(Debug, Clone, Args)]
+pub struct SpawnArgs {
+    /// The plan that gets it: its id, or at least the first 4 characters
+    #[arg(value_name = "PARENT", value_parser = PlanRef::parse)]
+    pub parent: PlanRef,
+    /// The action it uses
+    #[arg(long, value_name = "NAME", value_parser = Name::parse)]
+    pub action: Name,
+    /// Its name among its siblings; without it that of the action
+    #[arg(long, value_name = "NAME", value_parser = value::subplan_name)]
+    pub name: Option<String>,
+    /// A sibling that must be merged before it begins; may be repeated
+    #[arg(long, value_name = "NAME", value_parser = value::subplan_name)]
+    pub depends_on: Vec<String>,
+    /// An argument of the action; what is not given is taken from the parent; may be repeated
+    #[arg(long = "arg", value_name = "KEY=VALUE", value_parser = ArgumentInput::parse)]
+    pub args: Vec<ArgumentInput>,
+    /// A project of the parent that it works on, not all of them; may be repeated
+    #[arg(long = "project", value_name = "NAME", value_parser = Name::parse)]
+    pub projects: Vec<Name>,
+}
+
 /// `agents plan …`.
 #[derive(Debug, Clone, Subcommand)]
 pub enum PlanCommand {
@@ -137,7 +160,9 @@ pub enum PlanCommand {
         keep_landed: bool,
     },
     /// Try again what failed, was interrupted, or could not land
-    #[command(after_help = "Examples:\n  agents plan retry 01JV8Q\n  agents plan retry 01JV8Q --continue")]
+    #[command(
+        after_help = "Examples:\n  agents plan retry 01JV8Q\n  agents plan retry 01JV8Q --continue\n  agents plan retry 01JV8Q --only-failed"
+    )]
     Retry {
         /// The plan: its id, or at least the first 4 characters
         #[arg(value_name = "PLAN", value_parser = PlanRef::parse)]
@@ -145,10 +170,18 @@ pub enum PlanCommand {
         /// Begin with what the last attempt left unfinished, not anew (execute only)
         #[arg(long = "continue", conflicts_with = "allow_empty")]
         go_on: bool,
+        /// Give failed subplans new attempts, and those that were given up because of them
+        #[arg(long, conflicts_with_all = ["go_on", "allow_empty"])]
+        only_failed: bool,
         /// Land even if nothing has changed
         #[arg(long)]
         allow_empty: bool,
     },
+    /// Give a plan another subplan; it runs when the plan is executed next
+    #[command(
+        after_help = "Examples:\n  agents plan spawn 01JV8Q --action fix-lint --arg target=src\n  agents plan spawn 01JV8Q --action rename --name docs --depends-on api"
+    )]
+    Spawn(SpawnArgs),
     /// Go back to the start; earlier work stays in its refs
     #[command(after_help = "Examples:\n  agents plan revert 01JV8Q --reason \"use the new API\"")]
     Revert(ReasonedArgs),
@@ -254,6 +287,7 @@ impl PlanCommand {
             Self::Apply { .. } => "plan.apply",
             Self::Cancel { .. } => "plan.cancel",
             Self::Retry { .. } => "plan.retry",
+            Self::Spawn(_) => "plan.spawn",
             Self::Revert(_) => "plan.revert",
             Self::Prompt { .. } => "plan.prompt",
             Self::List(_) => "plan.list",

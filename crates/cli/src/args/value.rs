@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use agents_domain::action::Automation;
 use agents_domain::id::PlanId;
+use agents_domain::name::{InvalidName, Name};
 use agents_domain::plan::{Phase, State};
 use agents_domain::time::Ttl;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -158,6 +159,12 @@ impl Words {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// Reads the name of a subplan: one part of a name, without a namespace.
+pub fn subplan_name(text: &str) -> Result<String, InvalidName> {
+    let name = Name::parse(&format!("{}/{text}", Name::DEFAULT_NAMESPACE))?;
+    Ok(name.short().to_owned())
 }
 
 /// A length of time: `90s`, `5m`, `1h30m`. A bare number is refused: its unit would be a guess.

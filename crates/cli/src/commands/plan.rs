@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::app::App;
 use crate::args::plan::{ListArgs, PlanCommand};
 use crate::args::value::PlanRef;
-use crate::commands::{drive, resolve, results, run, wait, why};
+use crate::commands::{drive, resolve, results, run, spawn, wait, why};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::render::{Body, Report, ask, errors_report, events_report, plans_report};
@@ -34,6 +34,10 @@ pub fn plan(app: &App, command: &PlanCommand) -> Result<Report, Failure> {
             let id = at_work(app, plan)?;
             drive::drive(app, |driver| async move { driver.go_on(id).await })
         }
+        PlanCommand::Retry { plan, only_failed: true, .. } => {
+            let id = at_work(app, plan)?;
+            drive::drive(app, |driver| async move { driver.retry_failed(id).await })
+        }
         PlanCommand::Retry { plan, allow_empty, .. } => {
             let (id, options) = (at_work(app, plan)?, ApplyOptions { allow_empty: *allow_empty });
             drive::drive(app, |driver| async move { driver.retry(id, options).await })
@@ -46,6 +50,7 @@ pub fn plan(app: &App, command: &PlanCommand) -> Result<Report, Failure> {
             let (id, reason) = (resolve::plan(app, &args.plan)?, text(args.reason.as_ref()));
             drive::drive(app, |driver| async move { driver.revert(id, reason).await })
         }
+        PlanCommand::Spawn(args) => spawn::spawn(app, args),
         PlanCommand::Prompt { plan, text } => {
             let (id, text) = (resolve::plan(app, plan)?, text.as_str().to_owned());
             drive::note(app, |driver| async move { Ok(driver.lifecycle().prompt(id, text).await?) })

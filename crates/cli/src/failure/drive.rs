@@ -1,5 +1,6 @@
 //! Failures of the services: each to the exit code of what lies behind it.
 
+use agents_application::subplan_service::{InvalidSubplans, SpawnError};
 use agents_application::{DriveError, LifecycleError, OrderError};
 use agents_domain::id::PlanId;
 use agents_domain::lock::{Conflict, HeldLock, LockError};
@@ -49,6 +50,20 @@ impl Failure {
             LifecycleError::Lock { source, .. } => Self::of_lock(source, locked),
             LifecycleError::LeaseLost { plan } => lease_lost(&plan.to_string()),
             LifecycleError::Store(error) => error.into(),
+        }
+    }
+
+    /// Why a plan got no children: all that is wrong with them.
+    pub fn of_spawn(error: SpawnError, locked: Locked<'_>) -> Self {
+        match error {
+            SpawnError::Lifecycle(error) => Self::of_lifecycle(error, locked),
+            SpawnError::Store(error) => error.into(),
+            SpawnError::Invalid(InvalidSubplans { problems }) => {
+                let failure = Self::new(Exit::Usage, "invalid_subplans", "the subplans cannot be made");
+                let failure =
+                    problems.iter().fold(failure, |failure, problem| failure.cause(problem.to_string()));
+                failure.hint("agents action list")
+            }
         }
     }
 
