@@ -13,7 +13,7 @@ use super::ready::is_settled;
 use super::refused;
 use crate::driver::recovery::Found;
 use crate::driver::{DriveError, PhaseDriver};
-use crate::lock_service::{LockGuard, Wait};
+use crate::lock_service::LockGuard;
 use crate::subplan_service::Family;
 
 impl PhaseDriver {
@@ -46,7 +46,7 @@ impl PhaseDriver {
         let failed = |view: &&PlanView| is_settled(view) && view.record.state() == State::Errored;
         for view in family.members().iter().filter(failed) {
             let id = view.record.id;
-            let hold = self.parts.lifecycle.hold(id, "plan retry", Wait::Forever).await?;
+            let hold = self.for_child(self.parts.stop.clone()).hold(id, "plan retry").await?;
             let again = async {
                 self.replace_given_up(id, &family).await?;
                 self.parts.lifecycle.retry(id).await?;

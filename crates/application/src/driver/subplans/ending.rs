@@ -6,8 +6,8 @@ use agents_domain::subplan::{Cause, GivenUp, NodeId, Status};
 
 use super::ready::FAILED;
 use super::scheduling::{Outcome, Scheduling};
+use crate::driver::recovery::Found;
 use crate::driver::{DriveError, PhaseDriver, failures};
-use crate::lock_service::Wait;
 
 impl Scheduling<'_> {
     /// Nothing runs, and nothing is to be done.
@@ -107,11 +107,10 @@ impl Scheduling<'_> {
 impl PhaseDriver {
     /// Records why a child is given up, with all that is below it; one that has settled stays so.
     pub(super) async fn give_up_child(&self, child: PlanId, given_up: GivenUp) -> Result<(), DriveError> {
-        let driver =
-            Self::new(crate::driver::DriverParts { wait_for_plan: Wait::Forever, ..self.parts.clone() });
+        let driver = self.for_child(self.parts.stop.clone());
         let hold = driver.hold(child, "give up").await?;
         let work = async {
-            let plan = driver.recovered(child, &hold, crate::driver::recovery::Found::PutAway).await?;
+            let plan = driver.recovered(child, &hold, Found::PutAway).await?;
             if plan.state().is_terminal() {
                 return Ok(plan);
             }
