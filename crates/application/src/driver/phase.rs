@@ -8,7 +8,7 @@ use agents_domain::oid::Oid;
 use agents_domain::places::Place;
 use agents_domain::plan::{Definition, InterruptCause, Parked, Phase, Plan, Work};
 use agents_domain::runner::StopCause;
-use agents_domain::workspace::WorkspaceError;
+use agents_domain::workspace::{Project, WorkspaceError};
 
 use super::attempt::{End, Finished, Made, facts};
 use super::parking::{Wish, another_attempt};
@@ -94,20 +94,30 @@ impl PhaseDriver {
         definition: &Definition,
     ) -> Result<BTreeMap<Name, Oid>, DriveError> {
         let mut bases = BTreeMap::new();
-        for project in &definition.projects {
-            if facts(plan, project).base.is_some() {
-                continue;
-            }
-            let head = self.parts.worktrees.head(project).await?;
-            if head.dirty {
-                let (name, commit) = (&project.name, head.commit.short());
-                self.warn(&format!(
-                    "{name} has uncommitted changes; the plan starts from {commit} without them"
-                ));
-            }
-            bases.insert(project.name.clone(), head.commit);
+        for project in definition.projects.iter().filter(|project| facts(plan, project).base.is_none()) {
+            let base = match plan.parent() {
+                Some(parent) => self.ground(parent, project).await?,
+                None => self.head(project).await?,
+            };
+            bases.insert(project.name.clone(), base);
         }
         Ok(bases)
+    }
+
+    async fn head(&self, project: &Project) -> Result<Oid, DriveError> {
+        let head = self.parts.worktrees.head(project).await?;
+        if head.dirty {
+            let (name, commit) = (&project.name, head.commit.short());
+            self.warn(&format!("{name} has uncommitted changes; the plan starts from {commit} without them"));
+        }
+        Ok(head.commit)
+    }
+
+    /// A child begins at its parent's branch, of which no checkout says anything.
+    async fn ground(&self, parent: PlanId, project: &Project) -> Result<Oid, DriveError> {
+        let found = self.parts.worktrees.settle(project, parent, None).await?;
+        let (name, branch) = (project.name.clone(), project.branch.clone());
+        Ok(found.ok_or(WorkspaceError::NoBranch { project: name, branch })?)
     }
 
     /// The transition that an attempt comes to. The plan branch follows what is recorded: behind

@@ -1,13 +1,17 @@
 //! What a parent comes to when its children have settled, or wait for a person.
 
 use agents_domain::id::PlanId;
+use agents_domain::lock::{Conflict, LockError, LockKey};
 use agents_domain::plan::{Failure, Parked, Plan, State};
+use agents_domain::request::Wish;
 use agents_domain::subplan::{Cause, GivenUp, NodeId, Status};
 
 use super::ready::FAILED;
 use super::scheduling::{Outcome, Scheduling};
 use crate::driver::recovery::Found;
 use crate::driver::{DriveError, PhaseDriver, failures};
+use crate::lifecycle::LifecycleError;
+use crate::lock_service::{LockGuard, Wait};
 
 impl Scheduling<'_> {
     /// Nothing runs, and nothing is to be done.
@@ -76,9 +80,14 @@ impl Scheduling<'_> {
         let mut lines = Vec::new();
         for node in self.those(|status| status == Status::Parked) {
             let child = self.driver.parts.lifecycle.load(self.child(node).id).await?;
-            let question = child.parked.as_ref().and_then(|parked| parked.input.clone()).unwrap_or_default();
-            let name = &self.child(node).name;
-            lines.push(format!("subplan `{name}` asks: {question} (agents plan prompt {} \"…\")", child.id));
+            let (name, parked) = (&self.child(node).name, child.parked.as_ref());
+            lines.push(match parked.and_then(|parked| parked.input.as_ref()) {
+                Some(question) => {
+                    format!("subplan `{name}` asks: {question} (agents plan prompt {} \"…\")", child.id)
+                }
+                // A child of its own asks.
+                None => parked.map(|parked| format!("`{name}`: {}", parked.cause)).unwrap_or_default(),
+            });
         }
         Ok(lines.join("\n"))
     }
@@ -108,7 +117,7 @@ impl PhaseDriver {
     /// Records why a child is given up, with all that is below it; one that has settled stays so.
     pub(super) async fn give_up_child(&self, child: PlanId, given_up: GivenUp) -> Result<(), DriveError> {
         let driver = self.for_child(self.parts.stop.clone());
-        let hold = driver.hold(child, "give up").await?;
+        let hold = driver.hold_soon(child).await?;
         let work = async {
             let plan = driver.recovered(child, &hold, Found::PutAway).await?;
             if plan.state().is_terminal() {
@@ -122,5 +131,21 @@ impl PhaseDriver {
         let plan = outcome?;
         debug_assert!(plan.state() == State::Cancelled || plan.state() == State::Applied);
         Ok(())
+    }
+
+    /// The lock of a child that is to end: whoever runs it is asked to let go of it first.
+    async fn hold_soon(&self, child: PlanId) -> Result<LockGuard, DriveError> {
+        let lifecycle = self.lifecycle();
+        match lifecycle.hold(child, "give up", Wait::No).await {
+            Err(LifecycleError::Lock { source: LockError::Conflict(Conflict(held)), .. }) => {
+                let wish = Wish::LetGo { token: held.token };
+                let asked = lifecycle.locks().ask(LockKey::Plan(child), wish, None).await;
+                asked.map_err(LifecycleError::from)?;
+                lifecycle.observer().asked(&held);
+            }
+            Err(LifecycleError::Lock { source: LockError::Queued(_), .. }) => {}
+            outcome => return Ok(outcome?),
+        }
+        self.hold(child, "give up").await
     }
 }

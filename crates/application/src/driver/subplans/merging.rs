@@ -35,8 +35,12 @@ impl Scheduling<'_> {
                 self.tell_conflicted(&child).await?;
                 self.scheduler.conflicted(node);
             }
-            Err(DriveError::Stopped { cause: StopCause::Cancelled, plan }) if plan == id => {
-                // It, or the plan: in the second case the loop hears of it next.
+            Err(DriveError::Stopped { cause, .. }) => {
+                // It was cancelled, or it is the plan that is to stop.
+                let child = self.driver.parts.lifecycle.load(id).await?;
+                if cause != StopCause::Cancelled || child.state() != State::Cancelled {
+                    return Err(DriveError::Stopped { plan: self.plan.id, cause });
+                }
                 self.scheduler.cancelled(node);
             }
             Err(error) => return Err(error),
