@@ -7,16 +7,16 @@ mod replay;
 mod stage;
 mod store;
 mod transition;
+mod verb;
 
-pub use change::{
-    Change, Event, Exit, Failure, InterruptCause, Origin, Saved, Spawned, Validation, Verb, Work,
-};
+pub use change::{Change, Event, Exit, Failure, InterruptCause, Origin, Saved, Spawned, Validation, Work};
 pub use landing::PlanLanding;
 pub use record::{Attempt, InvalidPlan, Parked, Plan, PlanProject, PlanRecord, plan_branch};
 pub use replay::{ReplayError, replay};
 pub use stage::{Phase, Stage, State};
 pub use store::{CommitOutcome, Definition, NewPlan, Opening, PlanStore, PlanWrite, StoreError};
 pub use transition::{MAX_REVERSIONS, Refusal, Step, next, resumption, target};
+pub use verb::Verb;
 
 #[cfg(feature = "mock")]
 pub use store::MockPlanStore;

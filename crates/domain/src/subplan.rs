@@ -4,9 +4,9 @@
 //! known of the children to what is to be done, one [`Step`] after the other:
 //!
 //! ```text
-//! waiting ── all it depends on merged ──► ready ── a slot is free ──► running ─┬─► merging ─► merged
-//!    │                                      ▲                                  ├─► conflicted
-//!    │                                      └──────── attempts left ───────────┤
+//! waiting ── all it depends on merged ──► ready ── a slot is free ──► running ─┬─► merging ─┬─► merged
+//!    │                                      ▲                                  │            └─► conflicted
+//!    │                                      └──────── attempts left ───────────┼─► parked
 //!    └── what it depends on failed ──► cancelled ◄── fail_fast ── stopping ◄───┴─► failed
 //! ```
 //!
@@ -18,9 +18,11 @@ mod item;
 mod kin;
 mod scheduler;
 mod settings;
+mod status;
 
 pub use graph::{Graph, GraphProblem, Item, NodeId};
 pub use item::SubplanItem;
 pub use kin::{GivenUp, MAX_CHILDREN, MAX_DEPTH, Subplan, Tally};
-pub use scheduler::{Cause, Found, Scheduler, Status, Step, Totals};
+pub use scheduler::Scheduler;
 pub use settings::{InvalidSettings, MergePolicy, Mode, Settings};
+pub use status::{Cause, Found, Status, Step, Totals};

@@ -14,8 +14,8 @@ mod resume;
 use thiserror::Error;
 
 use crate::id::PlanId;
-use crate::plan::change::{Change, Verb};
-use crate::plan::{Phase, Plan, Stage, State};
+use crate::plan::change::Change;
+use crate::plan::{Phase, Plan, Stage, State, Verb};
 use crate::time::Timestamp;
 
 pub use resume::resumption;

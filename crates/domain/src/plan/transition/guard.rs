@@ -6,8 +6,8 @@
 use std::collections::BTreeSet;
 
 use crate::name::Name;
-use crate::plan::change::{Change, Verb};
-use crate::plan::{Phase, Plan, Refusal, State};
+use crate::plan::change::Change;
+use crate::plan::{Phase, Plan, Refusal, State, Verb};
 use crate::workspace::Intent;
 
 use super::{MAX_REVERSIONS, resume, target};
