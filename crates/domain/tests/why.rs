@@ -81,7 +81,7 @@ fn facts(stage: Stage) -> Facts {
         action: name("fix"),
         automation: Automation::Review,
         projects: vec![name("api")],
-        parent: None,
+        subplan: None,
     };
     let mut plan = Plan::create(plan_id(), &origin, Timestamp::default()).into_record();
     plan.stage = stage;

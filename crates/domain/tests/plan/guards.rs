@@ -155,10 +155,10 @@ fn a_command_whose_effect_is_there_is_acknowledged() {
 }
 
 #[rstest]
-#[case(Story::new(), advance(Phase::Apply), "start, revert, cancel, prompt", "execute")]
-#[case(Story::of([start()]), Change::retried(), "cancel, prompt", "status")]
-#[case(Story::of([start(), complete()]), start(), "execute, revert, cancel, prompt", "execute")]
-#[case(Story::of([start(), fail("x")]), advance(Phase::Execute), "retry, revert, cancel, prompt", "retry")]
+#[case(Story::new(), advance(Phase::Apply), "start, revert, cancel, prompt, spawn", "execute")]
+#[case(Story::of([start()]), Change::retried(), "cancel, prompt, spawn", "status")]
+#[case(Story::of([start(), complete()]), start(), "execute, revert, cancel, prompt, spawn", "execute")]
+#[case(Story::of([start(), fail("x")]), advance(Phase::Execute), "retry, revert, cancel, prompt, spawn", "retry")]
 #[case(Story::applying([constrain()]), advance(Phase::Apply), "retry, revert, cancel, prompt", "retry")]
 fn a_refusal_names_the_stage_what_is_legal_and_the_way_on(
     #[case] story: Story,

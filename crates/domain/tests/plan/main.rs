@@ -7,5 +7,6 @@ mod properties;
 mod replay;
 mod resuming;
 mod storage;
+mod subplans;
 mod support;
 mod table;

@@ -45,14 +45,32 @@ fn check(before: &Plan, change: &Change, after: &Plan) -> Result<(), TestCaseErr
     prop_assert!(after.state() != State::Applied || !after.landing_is_open());
     let landed = |plan: &Plan| plan.landings().filter(|landing| landing.landed).count();
     prop_assert!(landed(after) >= landed(before), "a landing was forgotten");
+    check_subplans(before, change, after)?;
     prop_assert_eq!(Plan::from_storage(after.clone().into_record()), Ok(after.clone()));
+    Ok(())
+}
+
+/// What must hold of a child, and of a plan that has children.
+fn check_subplans(before: &Plan, change: &Change, after: &Plan) -> Result<(), TestCaseError> {
+    prop_assert_eq!(after.parent(), before.parent());
+    let failures = |plan: &Plan| plan.subplan.as_ref().map(|subplan| subplan.failures);
+    let failed = matches!(change, Change::PhaseFailed { .. }) && before.phase() != Phase::Apply;
+    let anew = matches!(change, Change::Retried { anew: true, .. } | Change::Reverted { .. });
+    let expected = |before: u32| if anew { 0 } else { before + u32::from(failed) };
+    prop_assert_eq!(failures(after), failures(before).map(expected), "after {:?}", change);
+    let given_up = matches!(change, Change::Cancelled { given_up: Some(_), .. });
+    prop_assert_eq!(after.given_up().is_some(), given_up && after.parent().is_some());
+    let scheduling = after.last_attempt.as_ref().is_some_and(|attempt| !attempt.commanded);
+    if scheduling && (after.phase(), after.state()) == (Phase::Execute, State::Processing) {
+        prop_assert!(after.projects.iter().all(|project| project.tip.is_some()), "children land nowhere");
+    }
     Ok(())
 }
 
 proptest! {
     #[test]
-    fn every_history_keeps_the_promises(picks in picks()) {
-        let mut story = Story::new();
+    fn every_history_keeps_the_promises(picks in picks(), is_child in any::<bool>()) {
+        let mut story = if is_child { Story::child() } else { Story::new() };
         for pick in picks {
             let change = choose(pick, &story.plan);
             match story.try_change(&change) {

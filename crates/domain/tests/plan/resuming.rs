@@ -19,7 +19,7 @@ fn interrupted(work: Vec<Work>) -> Change {
 }
 
 fn cancelled(work: Vec<Work>) -> Change {
-    Change::Cancelled { reason: None, keep_landed: false, work }
+    Change::Cancelled { reason: None, keep_landed: false, work, given_up: None }
 }
 
 /// Where the next attempt begins in `api` and in `web`.

@@ -8,8 +8,10 @@ use agents_domain::lock::Holder;
 use agents_domain::name::Name;
 use agents_domain::oid::Oid;
 use agents_domain::plan::{
-    Change, Event, Failure, InterruptCause, Origin, Phase, Plan, Refusal, Saved, Step, Validation, Work, next,
+    Change, Event, Failure, InterruptCause, Origin, Phase, Plan, Refusal, Saved, Spawned, Step, Validation,
+    Work, next,
 };
+use agents_domain::subplan::{GivenUp, Subplan};
 use agents_domain::time::Timestamp;
 use agents_domain::workspace::Intent;
 
@@ -76,7 +78,17 @@ pub(crate) fn fail_with(work: Vec<Work>) -> Change {
 
 /// The order of another attempt, which goes on from commits that are all made of these digits.
 pub(crate) fn go_on(from: &[(&str, char)]) -> Change {
-    Change::Retried { resume: from.iter().map(|(project, digit)| (name(project), oid(*digit))).collect() }
+    Change::Retried { resume: commits(from), anew: true }
+}
+
+/// The order of another attempt by a policy or a scheduler.
+pub(crate) fn try_again() -> Change {
+    Change::Retried { resume: BTreeMap::new(), anew: false }
+}
+
+/// Commits that are all made of these digits.
+fn commits(of: &[(&str, char)]) -> BTreeMap<Name, Oid> {
+    of.iter().map(|(project, digit)| (name(project), oid(*digit))).collect()
 }
 
 /// The order of a plan with two projects, `api` and `web`.
@@ -86,12 +98,23 @@ pub(crate) fn origin() -> Origin {
         action: name("fix-lint"),
         automation: Automation::Review,
         projects: vec![name("api"), name("web")],
-        parent: None,
+        subplan: None,
     }
 }
 
-pub(crate) fn new_plan() -> Plan {
-    Plan::create(plan_id(1), &origin(), at(0))
+/// The same order as the third part of plan 2, itself a part of plan 3.
+pub(crate) fn origin_of_child() -> Origin {
+    let subplan = Subplan {
+        parent: plan_id(2),
+        root: plan_id(3),
+        depth: 2,
+        position: 2,
+        name: "docs".to_owned(),
+        depends_on: vec!["api".to_owned()],
+        failures: 0,
+        given_up: None,
+    };
+    Origin { subplan: Some(subplan), ..origin() }
 }
 
 pub(crate) fn start() -> Change {
@@ -138,7 +161,35 @@ pub(crate) fn adopt(pid: u32) -> Change {
 }
 
 pub(crate) fn cancel(keep_landed: bool) -> Change {
-    Change::Cancelled { reason: Some("enough".to_owned()), keep_landed, work: Vec::new() }
+    let reason = Some("enough".to_owned());
+    Change::Cancelled { reason, keep_landed, work: Vec::new(), given_up: None }
+}
+
+/// What a scheduler records of a child that it gives up.
+pub(crate) fn give_up(given_up: GivenUp) -> Change {
+    let reason = Some(given_up.reason());
+    Change::Cancelled { reason, keep_landed: false, work: Vec::new(), given_up: Some(given_up) }
+}
+
+/// So many children.
+pub(crate) fn spawn(children: u32) -> Change {
+    let child = |n| Spawned {
+        plan: plan_id(100 + n),
+        name: format!("part-{n}"),
+        action: name("fix-lint"),
+        replaces: (n == 2).then(|| plan_id(99)),
+    };
+    Change::Spawned { children: (0..children).map(child).collect() }
+}
+
+/// The work of a child, merged into these commits.
+pub(crate) fn merge(tips: &[(&str, char)]) -> Change {
+    Change::SubplanMerged { child: plan_id(100), name: "part-0".to_owned(), tips: commits(tips) }
+}
+
+pub(crate) fn conflict() -> Change {
+    let failure = failure("both changed README");
+    Change::SubplanConflicted { child: plan_id(100), name: "part-0".to_owned(), failure }
 }
 
 pub(crate) fn prompt(text: &str) -> Change {
@@ -180,6 +231,9 @@ pub(crate) fn samples() -> Vec<Change> {
         intend(&[("api", 3), ("web", 4)]),
     ]);
     samples.extend([intend(&[("elsewhere", 5)]), land(1), land(2), land(3), land(4), land(9)]);
+    samples.extend([start_from('5', false), try_again(), give_up(GivenUp::Skipped { by: "api".to_owned() })]);
+    samples.extend([spawn(0), spawn(3), merge(&[]), merge(&[("api", '8')]), merge(&[("elsewhere", '8')])]);
+    samples.extend([conflict(), Change::CommandStarted]);
     samples
 }
 
@@ -192,14 +246,29 @@ pub(crate) struct Story {
 
 impl Story {
     pub(crate) fn new() -> Self {
-        let mut story = Self { plan: new_plan(), events: Vec::new() };
-        story.record(Change::Created(origin()), at(0));
+        Self::ordered(origin())
+    }
+
+    /// The story of a plan that is a part of another one.
+    pub(crate) fn child() -> Self {
+        Self::ordered(origin_of_child())
+    }
+
+    fn ordered(origin: Origin) -> Self {
+        let plan = Plan::create(plan_id(1), &origin, at(0));
+        let mut story = Self { plan, events: Vec::new() };
+        story.record(Change::Created(origin), at(0));
         story
     }
 
     /// A plan to which these changes happened, one a millisecond.
     pub(crate) fn of(changes: impl IntoIterator<Item = Change>) -> Self {
-        changes.into_iter().fold(Self::new(), |mut story, change| {
+        Self::new().and(changes)
+    }
+
+    /// The same plan after these changes, one a millisecond.
+    pub(crate) fn and(self, changes: impl IntoIterator<Item = Change>) -> Self {
+        changes.into_iter().fold(self, |mut story, change| {
             story.go(change);
             story
         })

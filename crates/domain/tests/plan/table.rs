@@ -73,6 +73,18 @@ fn every_verb_at_every_stage_does_what_the_documentation_says() {
 #[case(Verb::Apply, "strategize/complete", None)]
 #[case(Verb::Use, "strategize/queued", None)]
 #[case(Verb::Prompt, "apply/applied", None)]
+#[case(Verb::Spawn, "strategize/queued", Some("strategize/queued"))]
+#[case(Verb::Spawn, "strategize/processing", Some("strategize/processing"))]
+#[case(Verb::Spawn, "strategize/cancelled", None)]
+#[case(Verb::Spawn, "execute/queued", Some("execute/queued"))]
+#[case(Verb::Spawn, "execute/errored", Some("execute/errored"))]
+#[case(Verb::Spawn, "execute/processing", None)]
+#[case(Verb::Spawn, "execute/complete", None)]
+#[case(Verb::Spawn, "apply/queued", None)]
+#[case(Verb::Merge, "execute/processing", Some("execute/processing"))]
+#[case(Verb::Merge, "strategize/processing", None)]
+#[case(Verb::Conflict, "execute/queued", None)]
+#[case(Verb::Command, "apply/processing", None)]
 fn single_rows(#[case] verb: Verb, #[case] from: &str, #[case] to: Option<&str>) {
     assert_eq!(target(verb, stage(from)), to.map(stage));
 }
@@ -91,8 +103,10 @@ fn every_verb_has_a_change_and_every_event_a_name_of_its_own() {
         assert!(changes.iter().any(|change| change.verb() == verb), "{}", verb.as_str());
     }
     let names: BTreeMap<&str, Verb> = changes.iter().map(|c| (c.event_name(), c.verb())).collect();
-    assert_eq!(names.len(), 16, "{names:?}");
-    assert!(names.keys().all(|name| name.starts_with("plan.")));
+    assert_eq!(names.len(), 20, "{names:?}");
+    let of_subplans = |verb: &Verb| matches!(verb, Verb::Spawn | Verb::Merge | Verb::Conflict);
+    let area = |verb: &Verb| if of_subplans(verb) { "subplan." } else { "plan." };
+    assert!(names.iter().all(|(name, verb)| name.starts_with(area(verb))), "{names:?}");
     assert_eq!(Change::Applied.event_name(), "plan.applied");
 }
 

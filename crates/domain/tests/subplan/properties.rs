@@ -13,7 +13,9 @@ struct World {
     scheduler: Scheduler,
     running: BTreeSet<NodeId>,
     merging: BTreeSet<NodeId>,
+    parked: BTreeSet<NodeId>,
     starts: Vec<u32>,
+    failures: Vec<u32>,
     stopped: BTreeSet<NodeId>,
     failed_fast: bool,
 }
@@ -27,7 +29,10 @@ impl World {
                 Step::Stop(node, _) => {
                     prop_assert!(self.running.contains(&node) && self.stopped.insert(node));
                 }
-                Step::Cancel(node, _) => prop_assert!(!self.running.contains(&node), "it runs"),
+                Step::Cancel(node, _) => {
+                    prop_assert!(!self.running.contains(&node), "it runs");
+                    self.parked.remove(&node);
+                }
             }
         }
         Ok(())
@@ -38,7 +43,8 @@ impl World {
         self.starts[node.index()] += 1;
         prop_assert!(self.running.insert(node), "it runs already");
         prop_assert!(self.running.len() <= slots as usize, "more than {slots} at once");
-        prop_assert!(self.starts[node.index()] <= self.settings.max_retries + 1, "too many attempts");
+        prop_assert!(self.failures[node.index()] <= self.settings.max_retries, "too many attempts");
+        prop_assert!(!self.parked.contains(&node), "it awaits an answer");
         prop_assert!(!self.failed_fast, "begun after a failure");
         for needed in self.graph.nodes().filter(|other| self.graph.dependents(*other).contains(&node)) {
             prop_assert_eq!(self.scheduler.status(needed), Status::Merged);
@@ -46,37 +52,58 @@ impl World {
         Ok(())
     }
 
-    /// Something happens to one child; which and what is up to chance.
-    fn happen(&mut self, chance: usize) {
+    /// Something happens to one child; which and what is up to chance. If none does anything, those
+    /// that ask are answered, and the parent is driven again.
+    fn happen(&mut self, chance: usize) -> Result<(), TestCaseError> {
         let candidates: Vec<NodeId> = self.running.iter().chain(&self.merging).copied().collect();
-        let Some(node) = candidates.get(chance / 16 % candidates.len().max(1)).copied() else { return };
+        let Some(node) = candidates.get(chance / 16 % candidates.len().max(1)).copied() else {
+            prop_assert!(self.scheduler.totals().is_stalled(), "nothing happens any more");
+            self.succession();
+            return Ok(());
+        };
         if self.merging.remove(&node) {
             self.scheduler.merged(node);
-            return;
+            return Ok(());
         }
         self.running.remove(&node);
         match chance % 16 {
-            0..=9 => self.scheduler.executed(node),
+            0..=7 => self.scheduler.executed(node),
+            8 | 9 => self.ask(node),
             10 => self.scheduler.cancelled(node),
-            _ => self.scheduler.failed(node),
+            11 => self.fail(node, u32::MAX),
+            _ => self.fail(node, self.failures[node.index()] + 1),
         }
         let failed = self.scheduler.status(node) == Status::Failed;
         self.failed_fast |= failed && self.settings.fail_fast;
+        Ok(())
+    }
+
+    fn ask(&mut self, node: NodeId) {
+        self.scheduler.parked(node);
+        if self.scheduler.status(node) == Status::Parked {
+            self.parked.insert(node);
+        }
+    }
+
+    fn fail(&mut self, node: NodeId, failures: u32) {
+        self.failures[node.index()] = failures;
+        self.scheduler.failed(node, failures);
     }
 
     /// The scheduler dies; another one finds what the rows say. Running children run on.
     fn succession(&mut self) {
         let found = |node: NodeId| match self.scheduler.status(node) {
-            Status::Waiting | Status::Ready => Found::Queued,
+            Status::Waiting | Status::Ready | Status::Parked => Found::Queued,
             Status::Running | Status::Stopping(_) => Found::Running,
             Status::Merging | Status::Conflicted => Found::Executed,
             Status::Merged => Found::Merged,
             Status::Failed => Found::Failed,
             Status::Cancelled(cause) => Found::Cancelled(cause),
         };
-        let all: Vec<_> = self.graph.nodes().map(|node| (found(node), self.starts[node.index()])).collect();
+        let all: Vec<_> = self.graph.nodes().map(|node| (found(node), self.failures[node.index()])).collect();
         self.scheduler = Scheduler::resume(self.graph.clone(), &self.settings, all);
         self.merging.clear();
+        self.parked.clear();
         self.stopped.clear();
     }
 
@@ -119,9 +146,20 @@ fn worlds() -> impl Strategy<Value = World> {
             let settings = Settings { mode, max_parallel, fail_fast, max_retries, ..Settings::default() };
             let graph = Graph::new(&items, mode).expect("no circle");
             let scheduler = Scheduler::new(graph.clone(), &settings);
-            let (running, merging, stopped, starts) =
-                (<_>::default(), <_>::default(), <_>::default(), vec![0; nodes]);
-            World { graph, settings, scheduler, running, merging, starts, stopped, failed_fast: false }
+            let (running, merging, parked, stopped) = <_>::default();
+            let (starts, failures) = (vec![0; nodes], vec![0; nodes]);
+            World {
+                graph,
+                settings,
+                scheduler,
+                running,
+                merging,
+                parked,
+                starts,
+                failures,
+                stopped,
+                failed_fast: false,
+            }
         },
     )
 }
@@ -137,7 +175,7 @@ proptest! {
             if world.scheduler.totals().is_settled() {
                 break;
             }
-            if chance % 29 == 0 { world.succession() } else { world.happen(*chance) }
+            if chance % 29 == 0 { world.succession() } else { world.happen(*chance)? }
         }
         world.check_the_end()?;
     }
