@@ -6,25 +6,33 @@
 //! ```text
 //! applied, cancelled ──────────────────────────────────────────────► the end of its road
 //! a holder whose lease stands, alive or unknown
-//!    ├─ processing ── no place for its command ── or else ─────────► runs
+//!    ├─ processing ── no place for its command ── or else ─────────► runs, itself or its children
 //!    └─ else ── stands in line, or a project is another's ── or else ► held
 //! nobody
 //!    ├─ processing ─────────────────────────────────────────────────► its driver is gone
-//!    └─ asked to be cancelled ── awaits input ── parked ── errored, constrained ── the level
-//!       says stop ── nobody ordered it
+//!    └─ asked to be cancelled
+//!          ├─ a plan of its own ── awaits input, or its children do ── parked ── errored, constrained
+//!          │     ── the level says stop ── nobody ordered it
+//!          └─ a part of another one ── its parent merges it ── errored ── awaits input ── parked
+//!                ── waits for siblings ── waits for its parent
 //! ```
 
 mod decide;
+mod family;
+mod remedy;
 mod settle;
 
 use crate::action::Automation;
+use crate::id::PlanId;
 use crate::lock::{HeldLock, Holder, Liveness, LockKey};
 use crate::places::PlacesCensus;
-use crate::plan::{Failure, Phase, PlanRecord};
+use crate::plan::{Failure, Phase, PlanRecord, Stage};
 use crate::request::{Request, Wish};
+use crate::subplan::Tally;
 use crate::time::Timestamp;
 
 pub use decide::causes;
+pub use family::{Above, Below, Relative, Stall, Stalled};
 pub use settle::{Standing, standing};
 
 /// Who holds a lock, and what can be proved of it from here.
@@ -72,6 +80,10 @@ pub struct Facts {
     pub places: Option<PlacesCensus>,
     /// What was asked of its holder and is open, oldest first.
     pub requests: Vec<Request>,
+    /// What is above it; `None`: it is a plan of its own.
+    pub above: Option<Box<Above>>,
+    /// What is below it.
+    pub below: Below,
     /// Now.
     pub now: Timestamp,
 }
@@ -84,6 +96,15 @@ pub enum Why {
         /// Who drives it.
         by: Held,
     },
+    /// Its driver runs its children.
+    RunsChildren {
+        /// Who drives it.
+        by: Held,
+        /// How many children are in which state.
+        tally: Tally,
+    },
+    /// A child of it waits for a person.
+    Stalled(Stalled),
     /// Somebody has it in hand, between two phases or for a command of another kind.
     Held {
         /// Who.
@@ -137,6 +158,31 @@ pub enum Why {
         /// The phase that would come.
         next: Phase,
     },
+    /// Siblings that it depends on are not merged.
+    WaitsForSubplans {
+        /// Which, at least one, in the order of their places.
+        siblings: Vec<Relative>,
+    },
+    /// Its parent begins it, and has not.
+    WaitsForParent {
+        /// The parent.
+        parent: PlanId,
+        /// Where that is.
+        stage: Stage,
+        /// Why that is not going on, or that it is.
+        because: Box<Cause>,
+    },
+    /// Its work is done; whoever drives its parent merges it.
+    MergedByParent {
+        /// The parent.
+        parent: PlanId,
+        /// Where that is.
+        stage: Stage,
+        /// Why it could not be merged, if that was tried.
+        failure: Option<Failure>,
+        /// Why the parent is not going on, or that it is.
+        because: Box<Cause>,
+    },
     /// It failed, or was interrupted.
     Errored {
         /// How.
@@ -161,6 +207,9 @@ impl Why {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Runs { .. } => "runs",
+            Self::RunsChildren { .. } => "runs_children",
+            Self::Stalled(Stalled { stall: Stall::Asks { .. }, .. }) => "subplan_asks",
+            Self::Stalled(Stalled { stall: Stall::Conflicts { .. }, .. }) => "subplan_conflicts",
             Self::Held { .. } => "held",
             Self::Waits { .. } => "waits_in_line",
             Self::NoPlace { .. } => "no_place",
@@ -171,6 +220,9 @@ impl Why {
             Self::AwaitsInput { .. } => "awaits_input",
             Self::AwaitsApproval { .. } => "awaits_approval",
             Self::NotOrdered { .. } => "not_ordered",
+            Self::WaitsForSubplans { .. } => "waits_for_subplans",
+            Self::WaitsForParent { .. } => "waits_for_parent",
+            Self::MergedByParent { .. } => "merged_by_parent",
             Self::Errored { .. } => "errored",
             Self::Constrained { .. } => "constrained",
             Self::Applied => "applied",

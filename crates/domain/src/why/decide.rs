@@ -2,12 +2,12 @@
 //! the way follows.
 
 use crate::action::Automation;
-use crate::lock::LockKey;
 use crate::places::PlacesCensus;
 use crate::plan::{Failure, Phase, PlanRecord, State};
 use crate::request::{Request, Wish};
 
-use super::{Cause, Facts, Held, Waiting, Why};
+use super::remedy::remedy;
+use super::{Above, Cause, Facts, Held, Stall, Waiting, Why};
 
 /// Why the plan is not running, or that it is: at least one cause, the nearest first.
 pub fn causes(facts: &Facts) -> Vec<Cause> {
@@ -17,7 +17,7 @@ pub fn causes(facts: &Facts) -> Vec<Cause> {
         Some(held) if held.stands() => in_hand(facts, held),
         _ => at_rest(facts),
     };
-    found.into_iter().map(|why| Cause { remedy: remedy(plan, &why), why }).collect()
+    found.into_iter().map(|why| Cause { remedy: remedy(facts, &why), why }).collect()
 }
 
 fn end_of_road(plan: &PlanRecord) -> Why {
@@ -34,6 +34,9 @@ fn in_hand(facts: &Facts, by: &Held) -> Vec<Why> {
         lines.into_iter().map(|line| Why::Waits { line: Box::new(line), by: by.clone() }).collect()
     } else if let Some(places) = full_house(facts) {
         vec![Why::NoPlace { places, by: by.clone() }]
+    } else if facts.plan.state() == State::Processing && is_about_children(facts) {
+        let runs = Why::RunsChildren { by: by.clone(), tally: facts.below.tally.clone() };
+        [runs].into_iter().chain(facts.below.stalled.iter().cloned().map(Why::Stalled)).collect()
     } else if facts.plan.state() == State::Processing {
         vec![Why::Runs { by: by.clone() }]
     } else {
@@ -49,10 +52,18 @@ fn in_hand(facts: &Facts, by: &Held) -> Vec<Why> {
     found
 }
 
+/// Whether its attempt, or the next one, is about its children, and not about a command of its own.
+fn is_about_children(facts: &Facts) -> bool {
+    let plan = &facts.plan;
+    let own_command = plan.last_attempt.as_ref().is_some_and(|attempt| attempt.commanded);
+    let scheduling = plan.state() == State::Queued || !own_command;
+    plan.phase() == Phase::Execute && scheduling && facts.below.is_open()
+}
+
 /// The lines its driver stands in; where nobody keeps a line, the projects that others hold while
-/// it is at apply, which takes them all.
+/// it is at apply, which takes them all: but not for a child, which moves no branch but its parent's.
 fn lines(facts: &Facts, by: &Held) -> Vec<Waiting> {
-    if !facts.waiting.is_empty() || facts.plan.phase() != Phase::Apply {
+    if !facts.waiting.is_empty() || facts.plan.phase() != Phase::Apply || facts.above.is_some() {
         return facts.waiting.clone();
     }
     let others = facts.projects.iter().filter(|held| held.stands() && held.lock.owner != by.lock.owner);
@@ -66,9 +77,10 @@ fn lines(facts: &Facts, by: &Held) -> Vec<Waiting> {
 }
 
 /// All places, if they are taken and none by this plan. An attempt takes its place before it starts:
-/// whoever is queued, or between two commands, waits for one then.
+/// whoever is queued, or between two commands, waits for one then. Whoever runs children takes none.
 fn full_house(facts: &Facts) -> Option<PlacesCensus> {
-    let at_work = matches!(facts.plan.state(), State::Queued | State::Processing);
+    let at_work =
+        matches!(facts.plan.state(), State::Queued | State::Processing) && !is_about_children(facts);
     let places = facts.places.as_ref().filter(|_| at_work)?;
     let full = places.taken.len() >= usize::try_from(places.total).unwrap_or(usize::MAX);
     let ours = places.taken.iter().any(|place| place.plan == facts.plan.id);
@@ -82,7 +94,10 @@ fn at_rest(facts: &Facts) -> Vec<Why> {
     if facts.plan.state() == State::Processing {
         return [Why::NoDriver { last: facts.holder.clone() }].into_iter().chain(asked).collect();
     }
-    asked.chain([of_stage(facts)]).collect()
+    match &facts.above {
+        Some(above) => asked.chain(of_child(facts, above)).collect(),
+        None => asked.chain(asking_children(facts)).chain([of_stage(facts)]).collect(),
+    }
 }
 
 /// What the plan itself says.
@@ -97,16 +112,61 @@ fn of_stage(facts: &Facts) -> Why {
     }
 }
 
+/// The children whose answers a plan waits for before it goes on with them.
+fn asking_children(facts: &Facts) -> impl Iterator<Item = Why> {
+    let waits = facts.plan.state() == State::Queued && is_about_children(facts);
+    let asking = facts
+        .below
+        .stalled
+        .iter()
+        .filter(move |stalled| waits && matches!(stalled.stall, Stall::Asks { .. }));
+    asking.cloned().map(Why::Stalled)
+}
+
+/// What a child says, and what it waits for. Its parent begins it, and merges it.
+fn of_child(facts: &Facts, above: &Above) -> Vec<Why> {
+    let plan = &facts.plan;
+    if plan.phase() == Phase::Apply || (plan.phase(), plan.state()) == (Phase::Execute, State::Complete) {
+        let (parent, stage) = (above.parent.plan.id, above.parent.plan.stage);
+        let (failure, because) = (plan.failure.clone(), Box::new(because(above)));
+        return vec![Why::MergedByParent { parent, stage, failure, because }];
+    }
+    let own = match of_stage(facts) {
+        own @ (Why::Errored { .. } | Why::AwaitsInput { .. } | Why::Parked { .. }) => vec![own],
+        _ => unready(above),
+    };
+    asking_children(facts).chain(own).collect()
+}
+
+/// Its siblings, and its parent unless that is at it.
+fn unready(above: &Above) -> Vec<Why> {
+    let siblings = above.waits_for.clone();
+    let for_siblings = (!siblings.is_empty()).then_some(Why::WaitsForSubplans { siblings });
+    let for_parent = (for_siblings.is_none() || !above.is_driven()).then(|| Why::WaitsForParent {
+        parent: above.parent.plan.id,
+        stage: above.parent.plan.stage,
+        because: Box::new(because(above)),
+    });
+    for_siblings.into_iter().chain(for_parent).collect()
+}
+
+/// Why the parent of a child is not going on, or that it is.
+pub(super) fn because(above: &Above) -> Cause {
+    causes(&above.parent).swap_remove(0)
+}
+
 /// The domain refuses such a plan (`Plan::from_storage`); a record alone may still be one.
 fn unexplained() -> Failure {
     let (code, message) = ("unknown".to_owned(), "nothing says why".to_owned());
     Failure { code, message, hint: None, retryable: false }
 }
 
-/// A phase is done: the level says stop, or nobody has gone on.
+/// A phase is done: the level says stop, or nobody has gone on. A child goes as far as its parent
+/// needs it, whatever its level.
 pub(super) fn complete(plan: &PlanRecord) -> Why {
     let next = next_phase(plan);
     let stops = match plan.automation {
+        _ if plan.subplan.is_some() => false,
         Automation::Manual => true,
         Automation::Review => next == Phase::Apply,
         Automation::Auto => false,
@@ -124,40 +184,10 @@ fn queued(facts: &Facts) -> Why {
 }
 
 /// The phase that a command for a plan at rest would begin.
-fn next_phase(plan: &PlanRecord) -> Phase {
+pub(super) fn next_phase(plan: &PlanRecord) -> Phase {
     match (plan.phase(), plan.state()) {
         (Phase::Strategize, State::Complete) => Phase::Execute,
         (Phase::Execute, State::Complete) => Phase::Apply,
         (phase, _) => phase,
     }
-}
-
-/// The command that helps.
-fn remedy(plan: &PlanRecord, why: &Why) -> String {
-    let id = plan.id;
-    match why {
-        Why::Runs { .. } => format!("agents plan wait {id}"),
-        Why::Held { .. } => format!("agents lock explain {}", LockKey::Plan(id)),
-        Why::Waits { line, .. } => format!("agents lock explain {}", line.key),
-        Why::NoPlace { .. } => "agents plan list --state processing".to_owned(),
-        Why::NoDriver { .. } => "agents recover".to_owned(),
-        Why::Asked { request } => match request.wish {
-            Wish::Cancel { .. } => format!("agents plan cancel {id}"),
-            Wish::LetGo { .. } => format!("agents lock explain {}", LockKey::Plan(id)),
-        },
-        Why::AwaitsInput { .. } => format!("agents plan prompt {id} \"…\""),
-        Why::Parked { .. } | Why::AwaitsApproval { .. } | Why::NotOrdered { .. } => order(plan),
-        Why::Errored { failure } | Why::Constrained { failure } => {
-            // The failure may know a better one: with a flag.
-            let known = failure.hint.clone().filter(|hint| hint.starts_with("agents plan retry"));
-            known.unwrap_or_else(|| format!("agents plan retry {id}"))
-        }
-        Why::Applied => format!("agents plan diff {id}"),
-        Why::Cancelled { .. } => format!("agents plan events {id}"),
-    }
-}
-
-fn order(plan: &PlanRecord) -> String {
-    let command = if next_phase(plan) == Phase::Apply { "apply" } else { "execute" };
-    format!("agents plan {command} {}", plan.id)
 }
