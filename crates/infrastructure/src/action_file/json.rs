@@ -1,9 +1,7 @@
 //! One subplan as a JSON object: the same keys and rules as of an item in an action file.
 
-use std::collections::BTreeMap;
-
 use agents_domain::subplan::SubplanItem;
-use serde::de::IgnoredAny;
+use serde_json::{Map, Value};
 
 use super::document::ItemEntry;
 use super::{check, yaml};
@@ -24,8 +22,8 @@ fn in_words(text: &str, error: &serde_json::Error) -> String {
     }
     if error.is_data() {
         // That it is one object is all that is asked of it now.
-        let keys: BTreeMap<String, IgnoredAny> = serde_json::from_str(text).unwrap_or_default();
-        if let Some(key) = keys.keys().find(|key| !ItemEntry::KEYS.contains(&key.as_str())) {
+        let object: Map<String, Value> = serde_json::from_str(text).unwrap_or_default();
+        if let Some(key) = object.keys().find(|key| !ItemEntry::KEYS.contains(&key.as_str())) {
             return yaml::unknown("field", key, &ItemEntry::KEYS);
         }
     }

@@ -27,10 +27,10 @@ pub(super) fn spec(entry: SubplansEntry) -> Result<SubplanSpec, Fault> {
     let default = Settings::default();
     let settings = Settings {
         mode: mode(entry.mode),
-        max_parallel: number("max_parallel", entry.max_parallel, 1..=Settings::MAX_PARALLEL)?
+        max_parallel: number("max_parallel", entry.max_parallel.as_ref(), 1..=Settings::MAX_PARALLEL)?
             .unwrap_or(default.max_parallel),
         fail_fast: entry.fail_fast,
-        max_retries: number("max_retries", entry.max_retries, 0..=Settings::MAX_RETRIES)?
+        max_retries: number("max_retries", entry.max_retries.as_ref(), 0..=Settings::MAX_RETRIES)?
             .unwrap_or(default.max_retries),
         timeout: entry.timeout.as_ref().map(programs::timeout).transpose()?,
         merge: merge(entry.merge),
@@ -39,8 +39,12 @@ pub(super) fn spec(entry: SubplansEntry) -> Result<SubplanSpec, Fault> {
     Ok(SubplanSpec { settings, items })
 }
 
-fn number(key: &str, given: Option<Located<i64>>, bounds: RangeInclusive<u32>) -> Result<Option<u32>, Fault> {
-    let Some(Located { value, at }) = given else { return Ok(None) };
+fn number(
+    key: &str,
+    given: Option<&Located<i64>>,
+    bounds: RangeInclusive<u32>,
+) -> Result<Option<u32>, Fault> {
+    let Some(&Located { value, at }) = given else { return Ok(None) };
     let number = u32::try_from(value).ok().filter(|number| bounds.contains(number));
     let message = || format!("{key} must be between {} and {}", bounds.start(), bounds.end());
     number.map(Some).ok_or_else(|| fault(at, message()))
