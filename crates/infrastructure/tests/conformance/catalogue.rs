@@ -63,7 +63,7 @@ pub(crate) async fn a_project_that_a_plan_needs_stays(open: Opener) {
     assert!(by.contains(plan.id.as_str()), "{by}");
     assert_eq!(store.projects.get(&project(1).name).await, Ok(Some(project(1))));
     assert_eq!(store.projects.remove(&project(3).name).await, Ok(Removal::Removed), "the plan needs 1 and 2");
-    let end = Change::Cancelled { reason: None, keep_landed: false, work: Vec::new() };
+    let end = Change::Cancelled { reason: None, keep_landed: false, work: Vec::new(), given_up: None };
     let write = step(&plan, end, store.clock.now());
     assert_eq!(store.plans.commit(&write, &lease.fence).await, Ok(CommitOutcome::Applied));
     assert_eq!(store.projects.remove(&project(1).name).await, Ok(Removal::Removed));

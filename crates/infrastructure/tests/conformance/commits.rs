@@ -18,7 +18,7 @@ pub(crate) async fn a_commit_writes_the_plan_and_its_event(open: Opener) {
     assert_eq!(store.stored(&plan).await, write.plan);
     let events = store.plans.events(plan.id).await.expect("a log");
     assert_eq!(events.iter().map(|event| event.seq).collect::<Vec<_>>(), [1, 2]);
-    assert_eq!(events[1].change, write.event.change);
+    assert_eq!(events[1].change, write.last_event().change);
 }
 
 pub(crate) async fn a_repeated_commit_returns_the_first_outcome(open: Opener) {
@@ -54,7 +54,7 @@ pub(crate) async fn of_two_writers_of_one_version_the_second_is_stale(open: Open
     let store = open(Unfenced::Refused);
     let (plan, lease) = store.plan(1, 1).await;
     let (winner, mut loser) = (prompt(&plan, "a", store.clock.now()), prompt(&plan, "b", store.clock.now()));
-    loser.event.id = event_id(plan.id, 77);
+    loser.events[0].id = event_id(plan.id, 77);
     assert_eq!(store.plans.commit(&winner, &lease.fence).await, Ok(CommitOutcome::Applied));
     assert_eq!(store.plans.commit(&loser, &lease.fence).await, Ok(CommitOutcome::Stale));
     assert_eq!(store.stored(&plan).await, winner.plan);
@@ -77,10 +77,11 @@ pub(crate) async fn the_log_says_who_wrote_at_which_token(open: Opener) {
     store.locks.release(owner(1), &term(&first)).await.expect("an answer");
     let second = store.take_one(2, &first.key).await;
     let mut by_itself = prompt(&by_fence.plan, "two", store.clock.now());
-    by_itself.event = Event { owner: Some(owner(2)), token: second.fence.token(), ..by_itself.event };
+    let event = by_itself.events.remove(0);
+    by_itself.events = vec![Event { owner: Some(owner(2)), token: second.fence.token(), ..event }];
     assert_eq!(store.plans.commit(&by_itself, &second.fence).await, Ok(CommitOutcome::Applied));
     let events = store.plans.events(plan.id).await.expect("a log");
     let authors: Vec<_> = events.iter().map(|e| (e.owner, e.token.map(FencingToken::value))).collect();
     assert_eq!(authors, [(Some(owner(1)), Some(1)), (Some(owner(1)), Some(1)), (Some(owner(2)), Some(2))]);
-    assert_eq!(events[2], by_itself.event);
+    assert_eq!(events[2..], by_itself.events);
 }

@@ -4,6 +4,7 @@ use agents_domain::lock::{Fence, LockKey};
 use agents_domain::plan::{Event, Opening, StoreError};
 use agents_domain::time::Clock as _;
 
+use crate::children::child_of;
 use crate::support::{Opener, TERM, Unfenced, request, term};
 use crate::values::{event_id, holder, least_definition, new_plan, new_plan_of, origin, owner, plan_id};
 
@@ -54,15 +55,16 @@ pub(crate) async fn an_id_that_is_taken_is_refused(open: Opener) {
 pub(crate) async fn a_part_of_a_plan_that_does_not_exist_is_refused(open: Opener) {
     let store = open(Unfenced::Refused);
     let mut origin = origin(&least_definition());
-    origin.parent = Some(plan_id(9));
+    let parent = new_plan(9, store.clock.now());
+    origin.subplan = Some(child_of(&parent.plan, 0, "part"));
     let orphan = new_plan_of(1, store.clock.now(), origin, least_definition());
     let key = LockKey::Plan(orphan.plan.id);
     assert!(store.plans.create(&orphan, &Opening::Held(request(1, &[&key]))).await.is_err());
     assert_eq!(store.plans.load(orphan.plan.id).await, Ok(None));
     assert_eq!(store.holder_of(&key).await, None);
-    store.plan(1, 9).await;
+    store.make(1, &parent).await;
     store.make(1, &orphan).await;
-    assert!(matches!(store.stored(&orphan.plan).await.parent, Some(parent) if parent == plan_id(9)));
+    assert_eq!(store.stored(&orphan.plan).await.subplan, orphan.plan.subplan);
 }
 
 pub(crate) async fn what_is_not_there_is_not_found(open: Opener) {

@@ -5,6 +5,7 @@
 //! and does not pass the lints.
 
 mod catalogue;
+mod children;
 mod commits;
 mod creation;
 mod differential;
@@ -19,6 +20,7 @@ mod races;
 mod reads;
 mod requests;
 mod round_trip;
+mod subplans;
 mod support;
 mod terms;
 mod values;
@@ -141,6 +143,23 @@ macro_rules! every_test {
                 a_plan_shows_that_it_is_to_be_cancelled
                 a_look_shows_what_is_lost_and_what_is_asked
                 a_look_after_every_change_misses_nothing
+                many_are_asked_at_once_and_answered_in_their_order
+            }
+            subplans {
+                children_come_to_be_with_an_event_of_their_parent
+                a_new_child_is_free_and_its_own_lock_counts
+                a_write_that_comes_too_late_spawns_nothing
+                a_name_is_taken_once_among_siblings
+                a_child_that_does_not_fit_its_parent_is_refused
+                a_spawn_that_is_repeated_is_harmless
+                a_family_is_told_from_the_top_down
+                children_are_counted_by_state_wherever_their_parent_is_shown
+                a_plan_that_goes_back_to_its_start_leaves_its_children_behind
+                a_child_takes_the_place_of_another
+                how_a_child_stands_survives_the_store
+                a_child_is_done_when_its_parent_says_so
+                several_events_are_written_as_one
+                a_part_of_a_write_is_not_the_write
             }
             races {
                 of_many_who_ask_at_once_one_is_granted

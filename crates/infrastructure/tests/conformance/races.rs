@@ -3,7 +3,7 @@
 use std::sync::Barrier;
 
 use agents_domain::lock::{FencingToken, LockError};
-use agents_domain::plan::{CommitOutcome, Event};
+use agents_domain::plan::CommitOutcome;
 use agents_domain::time::Clock as _;
 
 use crate::support::{Opener, Unfenced, request};
@@ -63,7 +63,7 @@ pub(crate) async fn of_many_writers_of_one_version_one_is_applied(open: Opener) 
         let outcomes = at_once(|who| {
             let mut write = prompt(&before, &format!("from {who}"), at);
             let id = event_id(before.id, u64::from(round * 100 + who));
-            write.event = Event { id, ..write.event };
+            write.events[0].id = id;
             wait_for(plans.commit(&write, &lease.fence))
         });
         let applied = outcomes.iter().filter(|outcome| **outcome == Ok(CommitOutcome::Applied)).count();

@@ -5,11 +5,14 @@ use std::time::Duration;
 use agents_domain::id::PlanId;
 use agents_domain::plan::{Change, NewPlan, Phase, State};
 use agents_domain::reads::{PlanFilter, PlanPage};
+use agents_domain::subplan::Subplan;
 use agents_domain::time::Clock as _;
 
+use crate::children::child_of;
 use crate::support::{Fixture, Opener, TERM, Unfenced, term};
 use crate::values::{
-    full_definition, holder, least_definition, name, new_plan_of, origin, owner, plan_id, project, step,
+    full_definition, holder, least_definition, name, new_plan_of, number_of, origin, owner, plan_id, project,
+    step,
 };
 
 async fn list(store: &Fixture, filter: &PlanFilter) -> PlanPage {
@@ -18,8 +21,7 @@ async fn list(store: &Fixture, filter: &PlanFilter) -> PlanPage {
 
 /// The numbers of the plans on a page.
 async fn numbers(store: &Fixture, filter: &PlanFilter) -> Vec<u32> {
-    let number = |id: PlanId| id.as_str()[5..].parse().expect("a number");
-    list(store, filter).await.plans.iter().map(|view| number(view.record.id)).collect()
+    list(store, filter).await.plans.iter().map(|view| number_of(view.record.id)).collect()
 }
 
 pub(crate) async fn a_prefix_finds_its_plans_in_either_case(open: Opener) {
@@ -93,21 +95,21 @@ async fn family(store: &Fixture) {
         assert_eq!(new.plan.id, plan_id(number));
         (new.plan.clone(), store.make(1, &new).await.fence)
     };
-    let least = |number, parent: Option<u32>| {
+    let least = |number, subplan: Option<Subplan>| {
         let mut origin = origin(&least_definition());
-        origin.parent = parent.map(plan_id);
+        origin.subplan = subplan;
         new_plan_of(number, store.clock.now(), origin, least_definition())
     };
-    make(1, least(1, None)).await;
+    let (first, _) = make(1, least(1, None)).await;
     let mut full = full_definition();
     full.projects = vec![project(2)];
     let (plan, fence) = make(2, new_plan_of(2, store.clock.now(), origin(&full), full)).await;
     let start = Change::PhaseStarted { driver: holder(1), bases: [].into(), commanded: true };
     store.plans.commit(&step(&plan, start, store.clock.now()), &fence).await.expect("an answer");
-    make(3, least(3, Some(1))).await;
-    make(4, least(4, Some(1))).await;
+    make(3, least(3, Some(child_of(&first, 0, "a")))).await;
+    make(4, least(4, Some(child_of(&first, 1, "b")))).await;
     let (plan, fence) = make(5, least(5, None)).await;
-    let cancel = Change::Cancelled { reason: None, keep_landed: false, work: Vec::new() };
+    let cancel = Change::Cancelled { reason: None, keep_landed: false, work: Vec::new(), given_up: None };
     store.plans.commit(&step(&plan, cancel, store.clock.now()), &fence).await.expect("an answer");
 }
 

@@ -25,7 +25,9 @@ fn request(store: &Fixture, number: u32, key: &LockKey, wish: Wish) -> Request {
 }
 
 async fn make(store: &Fixture, request: &Request) -> Request {
-    store.requests.make(request).await.expect("stored")
+    let made = store.requests.make(std::slice::from_ref(request)).await.expect("stored");
+    assert_eq!(made.len(), 1);
+    made[0].clone()
 }
 
 async fn open_ones(store: &Fixture, key: &LockKey) -> Vec<Request> {
@@ -64,6 +66,25 @@ pub(crate) async fn asking_twice_is_asking_once(open: Opener) {
     close(&store, &first, "refused").await;
     assert_eq!(make(&store, &again).await, again, "after an answer one may ask again");
     assert_eq!(store.requests.history(&key).await.expect("read").len(), 2);
+}
+
+/// As for a tree: the root first, and one of its parts is to be cancelled already.
+pub(crate) async fn many_are_asked_at_once_and_answered_in_their_order(open: Opener) {
+    let store = open(Unfenced::Refused);
+    let [root, part, leaf] = store.projects([3, 1, 2]).await;
+    let asked = [(1, &root), (2, &part), (3, &leaf)].map(|(n, key)| request(&store, n, key, CANCEL));
+    let before = make(&store, &request(&store, 4, &part, CANCEL)).await;
+    let expected = vec![asked[0].clone(), before.clone(), asked[2].clone()];
+    for _ in 0..2 {
+        assert_eq!(store.requests.make(&asked).await, Ok(expected.clone()), "also after a lost reply");
+    }
+    for (key, request) in [&root, &part, &leaf].into_iter().zip(&expected) {
+        assert_eq!(open_ones(&store, key).await, std::slice::from_ref(request));
+    }
+    let twice = [request(&store, 5, &root, CANCEL), request(&store, 6, &root, CANCEL)];
+    close(&store, &expected[0], "cancelled").await;
+    assert_eq!(store.requests.make(&twice).await, Ok(vec![twice[0].clone(); 2]), "the same, twice in one");
+    assert_eq!(store.requests.make(&[]).await, Ok(Vec::new()));
 }
 
 pub(crate) async fn a_request_to_let_go_is_for_one_term(open: Opener) {

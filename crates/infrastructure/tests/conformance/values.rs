@@ -16,6 +16,8 @@ use agents_domain::plan::{Change, Definition, Event, NewPlan, Origin, Plan, Plan
 use agents_domain::time::Timestamp;
 use agents_domain::workspace::Project;
 
+use crate::children::born;
+
 pub(crate) fn owner(n: u32) -> OwnerId {
     OwnerId::parse(&format!("01WNER{n:020}")).expect("a ULID")
 }
@@ -23,6 +25,11 @@ pub(crate) fn owner(n: u32) -> OwnerId {
 /// Greater numbers are younger plans.
 pub(crate) fn plan_id(n: u32) -> PlanId {
     PlanId::parse(&format!("01PAN{n:021}")).expect("a ULID")
+}
+
+/// The number that [`plan_id`] was given.
+pub(crate) fn number_of(plan: PlanId) -> u32 {
+    plan.as_str()[5..].parse().expect("a number")
 }
 
 pub(crate) fn intent_id(n: u32) -> IntentId {
@@ -87,11 +94,12 @@ pub(crate) fn least_action() -> Action {
         arguments: Vec::new(),
         worktree: WorktreeSpec::default(),
         strategize: None,
-        execute: PhaseSpec { program, timeout: None, retry: None },
+        execute: Some(PhaseSpec { program, timeout: None, retry: None }),
         validations: Vec::new(),
         apply: ApplySpec::default(),
         env: BTreeMap::new(),
         env_from: Vec::new(),
+        subplans: None,
     }
 }
 
@@ -111,11 +119,11 @@ pub(crate) fn full_action() -> Action {
         arguments: vec![full_argument()],
         worktree: WorktreeSpec { setup: Some(shell("npm ci")), copy: vec![".env.local".to_owned()] },
         strategize: Some(PhaseSpec { program: shell("think"), timeout: minute, retry: retry.clone() }),
-        execute: PhaseSpec {
+        execute: Some(PhaseSpec {
             program: Program::Run(vec!["do".to_owned(), String::new()]),
             timeout: minute,
             retry,
-        },
+        }),
         validations: vec![ValidationSpec {
             name: "clippy".to_owned(),
             program: shell("cargo clippy"),
@@ -130,6 +138,7 @@ pub(crate) fn full_action() -> Action {
         },
         env: BTreeMap::from([("RUST_LOG".to_owned(), "info".to_owned())]),
         env_from: vec!["API_KEY".to_owned()],
+        subplans: None,
     }
 }
 
@@ -194,7 +203,7 @@ pub(crate) fn origin(definition: &Definition) -> Origin {
         action: definition.action.name.clone(),
         automation: definition.action.automation,
         projects: definition.projects.iter().map(|project| project.name.clone()).collect(),
-        parent: None,
+        subplan: None,
     }
 }
 
@@ -212,15 +221,16 @@ pub(crate) fn new_plan(number: u32, at: Timestamp) -> NewPlan {
     new_plan_of(number, at, origin(&definition), definition)
 }
 
-/// One legal step of a plan, as it is written.
+/// One legal step of a plan, as it is written, with the children that it tells of.
 pub(crate) fn step(plan: &Plan, change: Change, at: Timestamp) -> PlanWrite {
     let after = match next(plan, &change, at) {
         Ok(Step::Moved(after)) => after,
         other => panic!("{change:?} did not move {}: {other:?}", plan.stage),
     };
     let (seq, id) = (after.version, event_id(plan.id, after.version));
+    let spawn = born(plan, &change, at);
     let event = Event { id, plan: plan.id, seq, at, owner: None, token: None, change };
-    PlanWrite { plan: after, expected_version: plan.version, event, also: Vec::new() }
+    PlanWrite { plan: after, expected_version: plan.version, events: vec![event], spawn, also: Vec::new() }
 }
 
 /// A step that is always legal before the end.
