@@ -3,8 +3,10 @@
 use agents_domain::id::OwnerId;
 use agents_domain::lock::{Caller, HeldLock, LineView, Liveness, LockKey, Passage, Ticket};
 use agents_domain::places::Places as _;
+use agents_domain::plan::PlanRecord;
+use agents_domain::reads::PlanView;
 use agents_domain::request::Requests as _;
-use agents_domain::why::{Facts, Held, Waiting, causes};
+use agents_domain::why::{Above, Below, Facts, Held, Waiting, causes};
 
 use crate::app::App;
 use crate::args::value::PlanRef;
@@ -19,7 +21,11 @@ pub(super) fn why(app: &App, plan: &PlanRef) -> Result<Report, Failure> {
 }
 
 fn facts(app: &App, plan: &PlanRef) -> Result<Facts, Failure> {
-    let view = resolve::view(app, resolve::plan(app, plan)?)?;
+    facts_of(app, resolve::view(app, resolve::plan(app, plan)?)?)
+}
+
+/// The facts of one plan, and of all that are above it.
+fn facts_of(app: &App, view: PlanView) -> Result<Facts, Failure> {
     let driver = view.lock.as_ref().map(|lock| lock.owner);
     let (mut projects, mut waiting) = (Vec::new(), Vec::new());
     for project in &view.record.projects {
@@ -29,7 +35,10 @@ fn facts(app: &App, plan: &PlanRef) -> Result<Facts, Failure> {
         projects.extend(line.held.into_iter().map(|lock| held(app, lock)));
     }
     let requests = app.block_on(app.store.requests().open(&LockKey::Plan(view.record.id)))?;
+    let family = app.block_on(app.subplans().family(view.record.id))?;
     Ok(Facts {
+        above: above(app, &view.record)?.map(Box::new),
+        below: Below::of(family.children().map(|child| &child.record)),
         holder: view.lock.map(|lock| held(app, lock)),
         projects,
         waiting,
@@ -38,6 +47,18 @@ fn facts(app: &App, plan: &PlanRef) -> Result<Facts, Failure> {
         now: app.now(),
         plan: view.record,
     })
+}
+
+/// What is above a child: its parent with all that is known of that, and the siblings it waits for.
+fn above(app: &App, child: &PlanRecord) -> Result<Option<Above>, Failure> {
+    let Some(parent) = child.parent() else { return Ok(None) };
+    let facts = facts_of(app, resolve::view(app, parent)?)?;
+    let lifecycle = app.lifecycle();
+    let definition = app.block_on(lifecycle.definition(parent));
+    let definition = definition.map_err(|error| Failure::of_lifecycle(error, &|held| app.locked(held)))?;
+    let family = app.block_on(app.subplans().family(parent))?;
+    let siblings = family.children().map(|view| &view.record);
+    Ok(Some(Above::new(child, facts, siblings, definition.action.subplan_settings().mode)))
 }
 
 fn held(app: &App, lock: HeldLock) -> Held {

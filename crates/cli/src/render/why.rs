@@ -1,10 +1,12 @@
 //! Why a plan is not running, as JSON and for people.
 
+use agents_domain::id::PlanId;
 use agents_domain::lock::{Holder, LockKey};
-use agents_domain::plan::{Failure, Phase, PlanRecord};
+use agents_domain::plan::{Failure, Phase, PlanRecord, Stage};
 use agents_domain::request::{Request, Wish};
+use agents_domain::subplan::Tally;
 use agents_domain::time::Timestamp;
-use agents_domain::why::{Cause, Held, Waiting, Why};
+use agents_domain::why::{Cause, Held, Relative, Stall, Stalled, Waiting, Why};
 use serde_json::{Value, json};
 
 use crate::render::lock::{holder_line, lock_details};
@@ -51,6 +53,8 @@ fn reason(plan: &PlanRecord, why: &Why, now: Timestamp) -> String {
             let began = plan.last_attempt.as_ref().map_or(by.lock.acquired_at, |attempt| attempt.started_at);
             format!("it runs: {}, attempt {} since {}", holder(by), plan.attempt, when(began, now))
         }
+        Why::RunsChildren { by, tally } => format!("its subplans run: {}; {}", tally_line(tally), holder(by)),
+        Why::Stalled(stalled) => stall(stalled),
         Why::Held { by } => format!("held by {}", term(by, now)),
         Why::Waits { line, by } => format!("its driver, {}, {}", holder(by), in_line(line, now)),
         Why::NoPlace { places, by } => {
@@ -70,11 +74,38 @@ fn reason(plan: &PlanRecord, why: &Why, now: Timestamp) -> String {
             format!("{} is complete; at the level {level}, {next} needs its command", before(*next))
         }
         Why::NotOrdered { next } => format!("{next} could begin, and nobody has ordered it"),
+        Why::WaitsForSubplans { siblings } => {
+            let which = |one: &Relative| format!("`{}` ({})", one.name, one.stage);
+            format!("it waits for {}", siblings.iter().map(which).collect::<Vec<_>>().join(", "))
+        }
+        Why::WaitsForParent { parent, stage, because } => {
+            format!("its parent {parent} ({stage}) begins it: {}", reason(plan, &because.why, now))
+        }
+        Why::MergedByParent { parent, stage, failure, because } => {
+            let tried = failure.as_ref().map(|failure| format!("; it was tried: {}", failed(failure)));
+            let (tried, because) = (tried.unwrap_or_default(), reason(plan, &because.why, now));
+            format!("its parent {parent} ({stage}) merges it{tried}; of that: {because}")
+        }
         Why::Errored { failure } => format!("it failed: {}", failed(failure)),
         Why::Constrained { failure } => format!("it could not land: {}", failed(failure)),
         Why::Applied => "it has landed; nothing is left to do".to_owned(),
         Why::Cancelled { reason: Some(reason) } => format!("it was cancelled: {reason}"),
         Why::Cancelled { reason: None } => "it was cancelled".to_owned(),
+    }
+}
+
+/// `3 applied, 1 queued`.
+fn tally_line(tally: &Tally) -> String {
+    tally.by_state.iter().map(|(state, count)| format!("{count} {state}")).collect::<Vec<_>>().join(", ")
+}
+
+fn stall(stalled: &Stalled) -> String {
+    let name = &stalled.child.name;
+    match &stalled.stall {
+        Stall::Asks { question } => format!("its subplan `{name}` awaits an answer to: {question}"),
+        Stall::Conflicts { failure } => {
+            format!("its subplan `{name}` could not be merged: {}", failed(failure))
+        }
     }
 }
 
@@ -142,6 +173,11 @@ fn failed(failure: &Failure) -> String {
 fn details(why: &Why) -> Value {
     match why {
         Why::Runs { by } | Why::Held { by } => json!({ "lock": held_view(by) }),
+        Why::RunsChildren { by, tally } => json!({
+            "lock": held_view(by),
+            "subplans": super::plan::tally_view(tally),
+        }),
+        Why::Stalled(stalled) => stalled_view(stalled),
         Why::Waits { line, by } => json!({
             "lock": held_view(by),
             "key": line.key.to_string(),
@@ -167,12 +203,47 @@ fn details(why: &Why) -> Value {
             json!({ "next_phase": next.as_str(), "automation": level.as_str() })
         }
         Why::NotOrdered { next } => json!({ "next_phase": next.as_str() }),
+        Why::WaitsForSubplans { siblings } => {
+            json!({ "subplans": siblings.iter().map(relative_view).collect::<Vec<_>>() })
+        }
+        Why::WaitsForParent { parent, stage, because } => parent_view(*parent, *stage, None, because),
+        Why::MergedByParent { parent, stage, failure, because } => {
+            parent_view(*parent, *stage, failure.as_ref(), because)
+        }
         Why::Errored { failure } | Why::Constrained { failure } => {
             json!({ "error": super::plan::error_view(failure) })
         }
         Why::Applied => json!({}),
         Why::Cancelled { reason } => json!({ "reason": reason }),
     }
+}
+
+fn relative_view(relative: &Relative) -> Value {
+    json!({
+        "name": relative.name,
+        "plan_id": relative.plan.as_str(),
+        "phase": relative.stage.phase().as_str(),
+        "state": relative.stage.state().as_str(),
+    })
+}
+
+fn stalled_view(stalled: &Stalled) -> Value {
+    let mut view = relative_view(&stalled.child);
+    match &stalled.stall {
+        Stall::Asks { question } => view["question"] = question.as_str().into(),
+        Stall::Conflicts { failure } => view["error"] = super::plan::error_view(failure),
+    }
+    view
+}
+
+fn parent_view(parent: PlanId, stage: Stage, failure: Option<&Failure>, because: &Cause) -> Value {
+    json!({
+        "parent_plan_id": parent.as_str(),
+        "phase": stage.phase().as_str(),
+        "state": stage.state().as_str(),
+        "error": failure.map(super::plan::error_view),
+        "because": { "code": because.why.code(), "details": details(&because.why) },
+    })
 }
 
 fn held_view(held: &Held) -> Value {
