@@ -154,7 +154,8 @@ impl Fixture {
 
     pub(crate) fn request(&self, tip: &Oid, strategy: MergeStrategy) -> MergeRequest {
         let (project, tip) = (self.project.clone(), tip.clone());
-        MergeRequest { plan: plan(), project, tip, strategy, message: "fix: it".to_owned() }
+        let message = "fix: it".to_owned();
+        MergeRequest { plan: plan(), project, tip, strategy, message, exclusive: false }
     }
 
     pub(crate) fn intent(&self, new: &Oid) -> Intent {

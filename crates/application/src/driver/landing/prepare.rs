@@ -96,6 +96,7 @@ impl PhaseDriver {
             tip,
             strategy: definition.action.apply.strategy,
             message: self.message(plan, definition)?,
+            exclusive: false,
         };
         match self.parts.landings.merge(&request).await.map_err(|error| failed(plan, &error))? {
             Merged::Empty { .. } => Ok(None),
@@ -105,7 +106,9 @@ impl PhaseDriver {
                 let intent = Intent { id, project: project.name.clone(), reference, old, new };
                 Ok(Some(Ready { project: project.clone(), intent }))
             }
-            Merged::Conflict { old, files, movers } => Err(conflict(plan, project, &old, &files, &movers)),
+            Merged::Conflict { old, files, movers, .. } => {
+                Err(conflict(plan, project, &old, &files, &movers))
+            }
         }
     }
 
