@@ -14,6 +14,7 @@
 //! elsewhere.
 
 mod graph;
+mod names;
 mod scheduler;
 mod settings;
 
