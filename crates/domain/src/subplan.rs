@@ -16,6 +16,7 @@
 mod graph;
 mod item;
 mod kin;
+mod names;
 mod scheduler;
 mod settings;
 mod status;

@@ -78,7 +78,7 @@ pub struct MergeRequest {
     /// The commit message.
     pub message: String,
     /// Whether a file that both sides changed since their merge base is a conflict even where it
-    /// would merge.
+    /// would merge, or where both made the same change.
     pub exclusive: bool,
 }
 
@@ -97,9 +97,12 @@ pub enum Merged {
         /// Where the target branch is.
         old: Oid,
     },
-    /// Both sides changed the same places.
+    /// Both sides changed the same places, or the same files if the request is exclusive.
     Conflict {
-        /// Where the target branch is.
+        /// The merge base that the merge used, for people; one of them if there are several, `None`
+        /// if there is none.
+        base: Option<Oid>,
+        /// Ours: where the target branch is. Theirs is the tip of the request.
         old: Oid,
         /// The paths in conflict.
         files: Vec<String>,

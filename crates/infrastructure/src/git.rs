@@ -33,6 +33,7 @@ mod plan_branch;
 mod refs;
 mod results;
 mod snapshot;
+mod touched;
 mod version;
 mod worktree;
 

@@ -4,11 +4,10 @@
 //! that depend on it, in two flat lists, so that a hundred thousand nodes are a few megabytes and a
 //! walk is one pass. Building is linear in nodes and edges.
 
-use std::collections::HashMap;
-
 use thiserror::Error;
 
 use super::Mode;
+use super::names::Names;
 
 /// One child, as it was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,9 +88,10 @@ impl Graph {
     /// `parallel` on none. All problems at once; of circles the first that is met.
     pub fn new(items: &[Item<'_>], mode: Mode) -> Result<Self, Vec<GraphProblem>> {
         let mut problems = Vec::new();
-        let numbers = numbered(items, &mut problems);
+        let repeated = |name: &str| problems.push(GraphProblem::Duplicate { name: name.to_owned() });
+        let names = Names::of(items, repeated);
         let edges = match mode {
-            Mode::Dependency => dependencies(items, &numbers, &mut problems),
+            Mode::Dependency => dependencies(items, &names, &mut problems),
             Mode::Sequential | Mode::Parallel => {
                 let given = items.iter().filter(|item| !item.depends_on.is_empty());
                 problems.extend(given.map(|item| GraphProblem::NotInThisMode {
@@ -215,35 +215,29 @@ impl Graph {
     }
 }
 
-fn numbered<'a>(items: &[Item<'a>], problems: &mut Vec<GraphProblem>) -> HashMap<&'a str, NodeId> {
-    let mut numbers = HashMap::with_capacity(items.len());
-    for (index, item) in items.iter().enumerate() {
-        if numbers.insert(item.name, NodeId::of(index)).is_some() {
-            problems.push(GraphProblem::Duplicate { name: item.name.to_owned() });
-        }
-    }
-    numbers
-}
-
 /// From each dependency to its item; naming one twice is naming it once.
 fn dependencies(
     items: &[Item<'_>],
-    numbers: &HashMap<&str, NodeId>,
+    names: &Names<'_>,
     problems: &mut Vec<GraphProblem>,
 ) -> Vec<(NodeId, NodeId)> {
-    let (mut edges, mut own) = (Vec::new(), Vec::new());
+    let given = items.iter().flat_map(|item| item.depends_on);
+    let likely: Vec<_> = given.map(|dependency| names.likely(dependency)).collect();
+    let (mut edges, mut likely) = (Vec::with_capacity(likely.len()), likely.into_iter());
+    let mut named_last_by = vec![None; items.len()];
     for (index, item) in items.iter().enumerate() {
-        for dependency in item.depends_on {
+        let this = NodeId::of(index);
+        for (dependency, likely) in item.depends_on.iter().zip(likely.by_ref()) {
             let name = || item.name.to_owned();
-            match numbers.get(dependency.as_str()) {
+            match names.checked(dependency, likely) {
                 None => problems.push(GraphProblem::Unknown { item: name(), dependency: dependency.clone() }),
                 Some(_) if dependency == item.name => problems.push(GraphProblem::OnItself { item: name() }),
-                Some(node) => own.push((*node, NodeId::of(index))),
+                Some(node) if named_last_by[node.index()].replace(this) != Some(this) => {
+                    edges.push((node, this));
+                }
+                Some(_) => {}
             }
         }
-        own.sort_unstable();
-        own.dedup();
-        edges.append(&mut own);
     }
     edges
 }

@@ -10,14 +10,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-use agents_domain::oid::Oid;
 use agents_domain::workspace::{Intent, Project, WorkspaceError};
 
 use super::command::{At, Git};
 use super::index::{self, PrivateIndex};
+use super::touched::{Names, diff};
 use super::{failure, inspect, output, refs};
-
-type Names = BTreeSet<Vec<u8>>;
 
 /// Whether all checkouts of the ref could follow it; nothing is written but private files and
 /// objects that no ref holds.
@@ -98,13 +96,6 @@ fn checkouts(git: &Git, project: &Project, reference: &str) -> Result<BTreeSet<P
     // A directory that is gone, or that is a git directory, is no checkout.
     let there = found.into_iter().filter(|root| fs::symlink_metadata(root.join(".git")).is_ok());
     Ok(there.filter_map(|root| fs::canonicalize(root).ok()).collect())
-}
-
-/// The paths that a diff command names.
-fn diff(at: &At<'_>, command: &[&str], sides: &[&Oid]) -> Result<Names, WorkspaceError> {
-    let call = at.call(command).args(["-z", "--name-only", "--no-renames"]);
-    let named = call.args(sides.iter().map(|side| side.as_str())).run()?;
-    Ok(output::fields(&named).map(<[u8]>::to_vec).collect())
 }
 
 /// Puts what lies on disk at these paths into an index.

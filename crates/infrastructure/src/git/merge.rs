@@ -8,6 +8,7 @@ use agents_domain::oid::Oid;
 use agents_domain::workspace::{MergeRequest, Merged, WorkspaceError};
 
 use super::command::{At, Git};
+use super::touched::{self, Names};
 use super::{identity, movers, output, refs};
 
 /// Merges; neither a ref nor a worktree is touched.
@@ -18,11 +19,9 @@ pub(super) fn merge(git: &Git, request: &MergeRequest) -> Result<Merged, Workspa
     let output = at.call(&command).args([old.as_str(), request.tip.as_str()]).run_or(&[1])?;
     let mut fields = output::fields(&output.stdout);
     let tree = output::oid(fields.next().unwrap_or_default(), "merge-tree", at.dir)?;
-    if !output.status.success() {
-        let paths: Vec<&[u8]> = fields.collect();
-        let movers = movers::of(&at, &request.tip, &old, &paths)?;
-        let files = paths.into_iter().map(output::text).collect();
-        return Ok(Merged::Conflict { old, files, movers });
+    let paths = fields.map(<[u8]>::to_vec).collect();
+    if let Some(conflict) = conflict(&at, request, &old, output.status.success(), paths)? {
+        return Ok(conflict);
     }
     // Also when the target contains the tip already.
     if tree == refs::tree(&at, &old)? {
@@ -30,6 +29,33 @@ pub(super) fn merge(git: &Git, request: &MergeRequest) -> Result<Merged, Workspa
     }
     let new = commit(&at, request, &tree, &old)?;
     Ok(Merged::Clean { old, new })
+}
+
+/// What is in the way: the `paths` that did not merge, and, if the request is exclusive, those that
+/// both sides changed.
+fn conflict(
+    at: &At<'_>,
+    request: &MergeRequest,
+    old: &Oid,
+    clean: bool,
+    mut paths: Names,
+) -> Result<Option<Merged>, WorkspaceError> {
+    if clean && !request.exclusive {
+        return Ok(None);
+    }
+    let bases = touched::bases(at, old, &request.tip)?;
+    if request.exclusive {
+        // Also where nothing would change on the target, since both made the same change. Not where
+        // the target contains the tip: then the tip is the base, and changed nothing since.
+        paths.extend(touched::by_both(at, &bases, old, &request.tip)?);
+    }
+    // Git warns that a merge may fail without naming a path (renamed directories).
+    if clean && paths.is_empty() {
+        return Ok(None);
+    }
+    let movers = movers::of(at, &bases, old, &paths)?;
+    let files = paths.iter().map(|path| output::text(path)).collect();
+    Ok(Some(Merged::Conflict { base: bases.into_iter().next(), old: old.clone(), files, movers }))
 }
 
 /// The commit that would land, by the user, signed if the user signs commits.

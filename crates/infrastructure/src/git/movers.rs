@@ -12,23 +12,23 @@ use agents_domain::workspace::{Mover, WorkspaceError};
 
 use super::command::At;
 use super::output;
+use super::touched::Names;
 
 /// More are of no use to a reader.
 const MOST: &str = "--max-count=3";
 /// More would not fit into one command line.
 const MOST_PATHS: usize = 200;
 
-/// The newest commits of `target` since it and `tip` parted that touched one of these paths.
+/// The newest commits of `target` since these bases that touched one of these paths.
 pub(super) fn of(
     at: &At<'_>,
-    tip: &Oid,
+    bases: &[Oid],
     target: &Oid,
-    paths: &[&[u8]],
+    paths: &Names,
 ) -> Result<Vec<Mover>, WorkspaceError> {
     // The bases themselves, not `^tip`: git compares a merge with a parent only if that parent was
     // named, or is in the range.
-    let bases = at.call(&["merge-base", "--all", target.as_str(), tip.as_str()]).run_or(&[1])?.stdout;
-    let bases = output::text(&bases).lines().map(|base| format!("^{base}")).collect::<Vec<_>>();
+    let bases = bases.iter().map(|base| format!("^{base}"));
     let format = "--format=%H%x00%(trailers:key=Agents-Plan,valueonly,separator=%x2C)%x00%s";
     let literal = at.with("GIT_LITERAL_PATHSPECS", "1");
     let log = literal.call(&["log", "--first-parent", "--no-show-signature", MOST, format, target.as_str()]);

@@ -2,7 +2,8 @@
 //!
 //! It keeps the promises of the ports [`Worktrees`] and [`Landings`] that a driver builds on:
 //! directories are never reused, snapshots never overwritten, refs move by compare-and-swap, and a
-//! marker makes each landing happen once. Every call can be made to fail, or be interfered with
+//! marker makes each landing happen once. Merges conflict where a test says so, and, if they are
+//! exclusive, in the files that both sides wrote. Every call can be made to fail, or be interfered with
 //! right before it does its work ([`ScriptedWorkspace::before`]).
 
 mod landings;
@@ -12,6 +13,7 @@ mod worktrees;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use agents_domain::id::PlanId;
 use agents_domain::name::Name;
 use agents_domain::oid::Oid;
 use agents_domain::workspace::{Project, Slot, WorkspaceError};
@@ -62,7 +64,7 @@ impl ScriptedWorkspace {
     pub fn commit(&self, project: &Project, reference: &str) -> Oid {
         let mut state = locked(&self.0);
         let parents = state.read(project, reference).into_iter().collect();
-        let commit = state.draw(parents);
+        let commit = state.draw(parents, Vec::new());
         state.set(project, reference, commit.clone());
         commit
     }
@@ -110,6 +112,12 @@ impl ScriptedWorkspace {
     pub fn conflict(&self, project: &Project, files: &[&str]) {
         let files = files.iter().map(|file| (*file).to_owned()).collect();
         locked(&self.0).conflicts.insert(project.name.clone(), files);
+    }
+
+    /// From now on merges of this plan conflict in these files; in none: not any more.
+    pub fn conflict_of(&self, plan: PlanId, files: &[&str]) {
+        let files = files.iter().map(|file| (*file).to_owned()).collect();
+        locked(&self.0).conflicts_of.insert(plan, files);
     }
 
     /// From now on each directory must be kept after its snapshot, for this reason.

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use agents_domain::action::MergeStrategy;
 use agents_domain::oid::Oid;
-use agents_domain::workspace::{Landings as _, Merged, Mover};
+use agents_domain::workspace::{Landings as _, MergeRequest, Merged, Mover};
 
 use rstest::rstest;
 
@@ -18,6 +18,24 @@ fn parents(fixture: &Fixture, made: &Oid) -> Vec<String> {
 
 async fn merge(fixture: &Fixture, tip: &Oid, strategy: MergeStrategy) -> Merged {
     fixture.workspace.merge(&fixture.request(tip, strategy)).await.expect("merged")
+}
+
+async fn merge_exclusively(fixture: &Fixture, tip: &Oid) -> Merged {
+    let request = MergeRequest { exclusive: true, ..fixture.request(tip, MergeStrategy::Merge) };
+    fixture.workspace.merge(&request).await.expect("merged")
+}
+
+/// Lands a tip on `main`, as a merge.
+async fn land(fixture: &Fixture, tip: &Oid) {
+    let Merged::Clean { new, .. } = merge(fixture, tip, MergeStrategy::Merge).await else {
+        panic!("not clean")
+    };
+    git(&fixture.repo, &["reset", "-q", "--hard", new.as_str()]);
+}
+
+fn conflicting(merged: &Merged) -> &[String] {
+    let Merged::Conflict { files, .. } = merged else { panic!("no conflict: {merged:?}") };
+    files
 }
 
 #[tokio::test]
@@ -70,13 +88,14 @@ async fn what_the_target_has_already_is_empty() {
 #[tokio::test]
 async fn a_conflict_names_the_files() {
     let fixture = Fixture::new();
+    let base = Some(fixture.head());
     let tip = fixture.side_commit(&[("a", "theirs\n"), ("sp ace", "theirs\n"), ("fine", "x\n")]);
     write(&fixture.repo, "a", "ours\n");
     write(&fixture.repo, "sp ace", "ours\n");
     let old = commit(&fixture.repo, "the target moved");
     let files = vec!["a".to_owned(), "sp ace".to_owned()];
     let mover = Mover { commit: old.clone(), subject: "the target moved".to_owned(), plan: None };
-    let conflict = Merged::Conflict { old, files, movers: vec![mover] };
+    let conflict = Merged::Conflict { base, old, files, movers: vec![mover] };
     assert_eq!(merge(&fixture, &tip, MergeStrategy::Squash).await, conflict);
 }
 
@@ -114,14 +133,123 @@ async fn a_landing_that_is_a_merge_is_named_and_not_the_commits_that_it_brought(
         write(&fixture.repo, "b", "b2\n");
         commit(&fixture.repo, "elsewhere");
     }
-    let Merged::Clean { new, .. } = merge(&fixture, &other, MergeStrategy::Merge).await else {
-        panic!("not clean")
-    };
-    git(&fixture.repo, &["reset", "-q", "--hard", new.as_str()]);
+    land(&fixture, &other).await;
     let Merged::Conflict { movers, .. } = merge(&fixture, &tip, MergeStrategy::Merge).await else {
         panic!("no conflict")
     };
-    assert_eq!(movers.iter().map(|mover| &mover.commit).collect::<Vec<_>>(), [&new]);
+    assert_eq!(movers.iter().map(|mover| &mover.commit).collect::<Vec<_>>(), [&fixture.head()]);
+}
+
+#[tokio::test]
+async fn the_base_of_a_conflict_moves_on_with_what_was_merged() {
+    let fixture = Fixture::new();
+    let first = fixture.side_commit(&[("a", "first\n")]);
+    land(&fixture, &first).await;
+    let base = fixture.head();
+    let tip = fixture.side_commit(&[("a", "theirs\n")]);
+    write(&fixture.repo, "a", "ours\n");
+    commit(&fixture.repo, "the target moved");
+    let Merged::Conflict { base: told, .. } = merge(&fixture, &tip, MergeStrategy::Merge).await else {
+        panic!("no conflict")
+    };
+    assert_eq!(told, Some(base));
+}
+
+#[rstest]
+#[case::at_other_places("top 2\n2\n3\n4\nend\n", "top\n2\n3\n4\nend 2\n")]
+#[case::to_the_same_content("top\n2\n3\n4\nend 2\n", "top\n2\n3\n4\nend 2\n")]
+#[tokio::test]
+async fn an_exclusive_merge_refuses_a_file_that_both_sides_changed(#[case] ours: &str, #[case] theirs: &str) {
+    let fixture = Fixture::new();
+    write(&fixture.repo, "sp ace", "top\n2\n3\n4\nend\n");
+    let base = Some(commit(&fixture.repo, "the base"));
+    let tip = fixture.side_commit(&[("sp ace", theirs), ("a", "theirs alone\n")]);
+    write(&fixture.repo, "sp ace", ours);
+    write(&fixture.repo, "b", "ours alone\n");
+    let old = commit(&fixture.repo, "the target moved");
+    let Merged::Clean { .. } = merge(&fixture, &tip, MergeStrategy::Merge).await else {
+        panic!("it would merge")
+    };
+    let mover = Mover { commit: old.clone(), subject: "the target moved".to_owned(), plan: None };
+    let conflict = Merged::Conflict { base, old, files: vec!["sp ace".to_owned()], movers: vec![mover] };
+    assert_eq!(merge_exclusively(&fixture, &tip).await, conflict);
+}
+
+#[tokio::test]
+async fn the_same_change_alone_is_empty_but_refused_by_an_exclusive_merge() {
+    let fixture = Fixture::new();
+    let tip = fixture.side_commit(&[("a", "a2\n")]);
+    write(&fixture.repo, "a", "a2\n");
+    let old = commit(&fixture.repo, "the same change");
+    assert_eq!(merge(&fixture, &tip, MergeStrategy::Merge).await, Merged::Empty { old });
+    assert_eq!(conflicting(&merge_exclusively(&fixture, &tip).await), ["a"]);
+}
+
+#[tokio::test]
+async fn an_exclusive_merge_tells_conflicts_and_shared_files_together() {
+    let fixture = Fixture::new();
+    write(&fixture.repo, "z", "top\n2\n3\n4\nend\n");
+    commit(&fixture.repo, "the base");
+    let tip = fixture.side_commit(&[("z", "top 2\n2\n3\n4\nend\n"), ("a", "theirs\n")]);
+    write(&fixture.repo, "z", "top\n2\n3\n4\nend 2\n");
+    write(&fixture.repo, "a", "ours\n");
+    commit(&fixture.repo, "the target moved");
+    assert_eq!(conflicting(&merge(&fixture, &tip, MergeStrategy::Merge).await), ["a"]);
+    assert_eq!(conflicting(&merge_exclusively(&fixture, &tip).await), ["a", "z"]);
+}
+
+#[tokio::test]
+async fn a_file_that_one_side_renamed_is_changed_by_both() {
+    let fixture = Fixture::new();
+    write(&fixture.repo, "long", "1\n2\n3\n4\n5\n6\n");
+    commit(&fixture.repo, "the base");
+    let tip = fixture.side_commit(&[("long", "1\n2\n3\n4\n5\n6\n7\n")]);
+    git(&fixture.repo, &["mv", "long", "renamed"]);
+    commit(&fixture.repo, "the target moved");
+    let Merged::Clean { .. } = merge(&fixture, &tip, MergeStrategy::Merge).await else {
+        panic!("git follows the rename")
+    };
+    assert_eq!(conflicting(&merge_exclusively(&fixture, &tip).await), ["long"]);
+}
+
+#[tokio::test]
+async fn an_exclusive_merge_of_other_files_is_clean() {
+    let fixture = Fixture::new();
+    let tip = fixture.side_commit(&[("a", "a2\n")]);
+    let old = fixture.head();
+    assert_eq!(merge_exclusively(&fixture, &old).await, Merged::Empty { old });
+    write(&fixture.repo, "b", "b2\n");
+    commit(&fixture.repo, "the target moved");
+    assert!(matches!(merge_exclusively(&fixture, &tip).await, Merged::Clean { .. }));
+    land(&fixture, &tip).await;
+    let old = fixture.head();
+    assert_eq!(merge_exclusively(&fixture, &tip).await, Merged::Empty { old });
+    // Its successor, which began on what was merged, may change the same file again.
+    let successor = fixture.side_commit(&[("a", "a3\n")]);
+    write(&fixture.repo, "b", "b3\n");
+    commit(&fixture.repo, "the target moved on");
+    assert!(matches!(merge_exclusively(&fixture, &successor).await, Merged::Clean { .. }));
+}
+
+#[tokio::test]
+async fn what_both_sides_merged_by_themselves_is_shared_by_neither() {
+    let fixture = Fixture::new();
+    let (one, two) = (fixture.side_commit(&[("a", "a2\n")]), fixture.side_commit(&[("b", "b2\n")]));
+    land(&fixture, &one).await;
+    // A child that depends on both began on a merge of its own: there are two bases.
+    let both = [one.as_str(), two.as_str()];
+    let tree = git(&fixture.repo, &["merge-tree", "--write-tree", both[0], both[1]]);
+    let merge = git(&fixture.repo, &["commit-tree", "-m", "x", "-p", both[0], "-p", both[1], &tree]);
+    land(&fixture, &two).await;
+    let dir = fixture.base().join("child");
+    git(&fixture.repo, &["worktree", "add", "-q", "--detach", "../child", &merge]);
+    write(&dir, "new", "x\n");
+    let tip = commit(&dir, "child");
+    assert_eq!(git(&fixture.repo, &["merge-base", "--all", "main", tip.as_str()]).lines().count(), 2);
+    assert!(matches!(merge_exclusively(&fixture, &tip).await, Merged::Clean { .. }));
+    write(&fixture.repo, "new", "y\n");
+    commit(&fixture.repo, "the target moved");
+    assert_eq!(conflicting(&merge_exclusively(&fixture, &tip).await), ["new"]);
 }
 
 #[tokio::test]

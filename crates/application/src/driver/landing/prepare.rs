@@ -110,7 +110,9 @@ impl PhaseDriver {
                 let intent = Intent { id, project: project.name.clone(), reference, old, new };
                 Ok(Some(Ready { project: project.clone(), intent }))
             }
-            Merged::Conflict { old, files, movers } => Err(conflict(plan, project, &old, &files, &movers)),
+            Merged::Conflict { old, files, movers, .. } => {
+                Err(conflict(plan, project, &old, &files, &movers))
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use agents_domain::id::PlanId;
 use agents_domain::name::Name;
 use agents_domain::oid::Oid;
-use agents_domain::workspace::{Project, Slot, Snapshot, WorkspaceError};
+use agents_domain::workspace::{MergeRequest, Project, Slot, Snapshot, WorkspaceError};
 
 use super::{Moved, ScriptedWorkspace};
 
@@ -18,6 +18,8 @@ pub(super) struct State {
     /// How many commits there are.
     drawn: u64,
     parents: BTreeMap<Oid, Vec<Oid>>,
+    /// The files that a commit changed itself; those of a merge are its parents'.
+    changed: BTreeMap<Oid, Vec<String>>,
     pub(super) refs: BTreeMap<(Name, String), Oid>,
     pub(super) trees: BTreeMap<Key, Tree>,
     pub(super) previews: BTreeSet<Key>,
@@ -28,6 +30,7 @@ pub(super) struct State {
     pub(super) messages: Vec<String>,
     pub(super) dirty: BTreeSet<Name>,
     pub(super) conflicts: BTreeMap<Name, Vec<String>>,
+    pub(super) conflicts_of: BTreeMap<PlanId, Vec<String>>,
     pub(super) keep: Option<String>,
     pub(super) calls: BTreeMap<&'static str, u32>,
     pub(super) hooks: BTreeMap<(&'static str, u32), Hook>,
@@ -41,17 +44,51 @@ pub(super) struct Tree {
 }
 
 impl State {
-    /// A new commit.
-    pub(super) fn draw(&mut self, parents: Vec<Oid>) -> Oid {
+    /// A new commit that changed these files itself.
+    pub(super) fn draw(&mut self, parents: Vec<Oid>, changed: Vec<String>) -> Oid {
         self.drawn += 1;
         let commit = Oid::parse(&format!("{:040x}", self.drawn)).expect("40 hexadecimal digits");
         self.parents.insert(commit.clone(), parents);
+        self.changed.insert(commit.clone(), changed);
         commit
     }
 
     pub(super) fn contains(&self, commit: &Oid, ancestor: &Oid) -> bool {
         let parents = self.parents.get(commit).into_iter().flatten();
         commit == ancestor || parents.into_iter().any(|parent| self.contains(parent, ancestor))
+    }
+
+    /// A commit and all that it comes after.
+    fn history(&self, commit: &Oid) -> BTreeSet<Oid> {
+        let (mut history, mut ahead) = (BTreeSet::new(), vec![commit.clone()]);
+        while let Some(commit) = ahead.pop() {
+            if history.insert(commit.clone()) {
+                ahead.extend(self.parents.get(&commit).into_iter().flatten().cloned());
+            }
+        }
+        history
+    }
+
+    /// The newest commit that both come after; parents are drawn before their children.
+    pub(super) fn base(&self, one: &Oid, other: &Oid) -> Option<Oid> {
+        self.history(one).intersection(&self.history(other)).max().cloned()
+    }
+
+    /// The files that one side has changed and the other one has not taken over.
+    pub(super) fn changed_beyond(&self, side: &Oid, other: &Oid) -> BTreeSet<String> {
+        let (side, other) = (self.history(side), self.history(other));
+        side.difference(&other).filter_map(|commit| self.changed.get(commit)).flatten().cloned().collect()
+    }
+
+    /// The files in which a merge onto `old` conflicts.
+    pub(super) fn in_the_way(&self, request: &MergeRequest, old: &Oid) -> Vec<String> {
+        let told = [self.conflicts.get(&request.project.name), self.conflicts_of.get(&request.plan)];
+        let mut files: BTreeSet<String> = told.into_iter().flatten().flatten().cloned().collect();
+        if request.exclusive {
+            let theirs = self.changed_beyond(&request.tip, old);
+            files.extend(self.changed_beyond(old, &request.tip).intersection(&theirs).cloned());
+        }
+        files.into_iter().collect()
     }
 
     pub(super) fn read(&self, project: &Project, reference: &str) -> Option<Oid> {

@@ -55,7 +55,7 @@ impl Worktrees for ScriptedWorkspace {
         if let Some(first) = state.read(&slot.project, &reference) {
             return Err(ref_moved(reference, None, Some(&first)));
         }
-        let commit = if changed.is_empty() { head } else { state.draw(vec![head]) };
+        let commit = if changed.is_empty() { head } else { state.draw(vec![head], changed.clone()) };
         state.set(&slot.project, &reference, commit.clone());
         let made = Snapshot { commit, reference, changed, keep_directory };
         state.snapshots.insert(key(slot), Snapshot { keep_directory: None, ..made.clone() });
