@@ -116,9 +116,11 @@ fn every_stage_has_an_answer_in_every_situation_and_its_command_is_legal_there()
     let conflicted = child(3, stage(Phase::Apply, State::Constrained), &[]);
     let families = [Below::default(), Below::of([&busy, &asking(2), &conflicted])];
     for stage in Stage::all() {
+        // Children are run at execute; elsewhere those that are there change nothing.
+        let families = if stage.phase() == Phase::Execute { &families[..] } else { &families[1..] };
         for level in Automation::ALL {
             for situation in situations() {
-                for below in &families {
+                for below in families {
                     let mut facts = Facts { below: below.clone(), ..situation(facts(stage)) };
                     facts.plan.automation = level;
                     check(&facts);
