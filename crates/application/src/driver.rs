@@ -7,6 +7,7 @@
 
 mod attempt;
 mod context;
+mod error;
 mod failures;
 mod landing;
 mod parking;
@@ -24,20 +25,19 @@ use std::time::Duration;
 use agents_domain::action::Automation;
 use agents_domain::files::AttemptFiles;
 use agents_domain::id::{Ids, PlanId};
-use agents_domain::lock::{HeldLock, LockError};
-use agents_domain::places::{Places, PlacesCensus, PlacesError};
+use agents_domain::places::Places;
 use agents_domain::plan::{Phase, Plan, State, Verb, target};
-use agents_domain::runner::{Context, PhaseRunner, RunError, StopCause};
+use agents_domain::runner::{Context, PhaseRunner, RunError};
 use agents_domain::time::Clock;
-use agents_domain::workspace::{Landings, WorkspaceError, Worktrees};
-use thiserror::Error;
+use agents_domain::workspace::{Landings, Worktrees};
 
-use crate::lifecycle::{LifecycleError, PlanLifecycleService};
+use crate::lifecycle::PlanLifecycleService;
 use crate::lock_service::{LockGuard, Wait};
 use crate::order::Order;
 use crate::stop::StopHub;
 use crate::subplan_service::SubplanService;
 
+pub use error::DriveError;
 use recovery::Found;
 use stops::{Under, stop_cause};
 use subplans::own;
@@ -86,60 +86,12 @@ pub struct ApplyOptions {
     pub allow_empty: bool,
 }
 
-/// Why a command could not go on. A phase that fails is no error of the driver: the plan says so.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum DriveError {
-    /// A transition did not happen.
-    #[error(transparent)]
-    Lifecycle(#[from] LifecycleError),
-    /// A project's lock is held by another, or out of reach.
-    #[error("waiting for the projects of plan {plan}: {source}")]
-    Projects {
-        /// The plan.
-        plan: PlanId,
-        /// What the locks say.
-        source: LockError,
-    },
-    /// Git could not do what was needed before anything was changed.
-    #[error(transparent)]
-    Workspace(#[from] WorkspaceError),
-    /// The holder of a plan was asked to cancel it and has not answered so far. The request stays:
-    /// whoever holds the plan next serves it.
-    #[error("plan {plan}: its holder was asked to cancel it and has not answered")]
-    NoAnswer {
-        /// The plan.
-        plan: PlanId,
-        /// Its holder.
-        held: Box<HeldLock>,
-    },
-    /// All places for commands are taken. The plan is queued in that phase.
-    #[error("plan {plan}: no place is free for a command of {phase}")]
-    NoPlace {
-        /// The plan.
-        plan: PlanId,
-        /// Where it waits.
-        phase: Phase,
-        /// Who has the places.
-        census: Box<PlacesCensus>,
-    },
-    /// The places for commands cannot be used. Nothing was started.
-    #[error(transparent)]
-    Places(#[from] PlacesError),
-    /// This process was asked to end, or lost the plan.
-    #[error("plan {plan} was stopped")]
-    Stopped {
-        /// The plan.
-        plan: PlanId,
-        /// Why.
-        cause: StopCause,
-    },
-}
-
 /// Drives plans through their phases.
 ///
 /// ```
 /// # use std::{collections::BTreeMap, sync::Arc};
 /// use agents_application::driver::{ApplyOptions, DriverParts};
+/// use agents_application::subplan_service::{SubplanParts, SubplanService};
 /// use agents_application::{LockService, Order, PhaseDriver, PlanLifecycleService, StopHub, Wait};
 /// use agents_domain::plan::State;
 /// use agents_infrastructure::scripted::{Census, ScriptedFiles, ScriptedRunner, ScriptedWorkspace};
@@ -163,12 +115,13 @@ pub enum DriveError {
 /// # let project =
 /// #     Project { name, path: path.into(), common_dir: path.into(), branch: "main".to_owned() };
 /// # store.projects().add(&project, Timestamp::default()).await.expect("registered");
-/// # let execute = PhaseSpec { program: Program::Shell("make".to_owned()), timeout: None, retry: None };
+/// # let execute =
+/// #     Some(PhaseSpec { program: Program::Shell("make".to_owned()), timeout: None, retry: None });
 /// # let action = Action {
 /// #     name: Name::parse("fix").expect("valid"), description: String::new(),
 /// #     definition_of_done: String::new(), automation: Automation::Review, arguments: vec![],
 /// #     worktree: WorktreeSpec::default(), strategize: None, execute, validations: vec![],
-/// #     apply: ApplySpec::default(), env: BTreeMap::new(), env_from: vec![],
+/// #     apply: ApplySpec::default(), env: BTreeMap::new(), env_from: vec![], subplans: None,
 /// # };
 /// # let (arguments, projects) = (BTreeMap::new(), vec![project.clone()]);
 /// # let definition = Definition { action, action_source: String::new(), arguments, projects };
@@ -178,8 +131,18 @@ pub enum DriveError {
 /// let changed = workspace.clone();
 /// runner.each_time(move |command| changed.write(&command.directory, "src/lib.rs"));
 ///
+/// let lifecycle = PlanLifecycleService::new(store.plans(), clock.clone(), ids.clone(), processes);
+/// let lifecycle = lifecycle.with_locks(locks);
+/// let subplans = SubplanService::new(SubplanParts {
+///     lifecycle: lifecycle.clone(),
+///     reads: store.reads(),
+///     actions: store.actions(),
+///     ids: ids.clone(),
+///     max_depth: agents_domain::subplan::MAX_DEPTH,
+/// });
 /// let driver = PhaseDriver::new(DriverParts {
-///     lifecycle: PlanLifecycleService::new(store.plans(), clock.clone(), ids.clone(), processes).with_locks(locks),
+///     lifecycle,
+///     subplans,
 ///     worktrees: Arc::new(workspace.clone()),
 ///     landings: Arc::new(workspace.clone()),
 ///     runner: Arc::new(runner),

@@ -125,7 +125,7 @@ impl PlanLifecycleService {
         let event = self.event(&plan, Change::Created(origin), Fence::Unfenced);
         let new = NewPlan { plan, definition: order.definition, event };
         let (plan, change) = (new.plan.clone(), new.event.change.clone());
-        let guard = self.locks.granted(commit::make(self.store.clone(), new, opening)).await?;
+        let guard = Box::pin(self.locks.granted(commit::make(self.store.clone(), new, opening))).await?;
         self.observer.transition(&plan, &change);
         Ok((plan, guard))
     }

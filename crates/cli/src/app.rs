@@ -193,13 +193,16 @@ impl App {
 
     /// The service that makes children of plans.
     pub fn subplans(&self) -> SubplanService {
-        SubplanService::new(SubplanParts {
+        let parts = SubplanParts {
             lifecycle: self.lifecycle(),
             reads: Arc::new(self.store.reads()),
             actions: Arc::new(self.store.actions()),
             ids: self.ids.clone(),
             max_depth: self.base.settings.subplan_depth,
-        })
+        };
+        #[cfg(feature = "sabotage")]
+        let parts = self.sabotage.subplan_parts(parts);
+        SubplanService::new(parts)
     }
 
     /// The driver of phases.

@@ -23,6 +23,7 @@ use std::sync::Arc;
 
 use agents_application::driver::DriverParts;
 use agents_application::lock_service::LockParts;
+use agents_application::subplan_service::SubplanParts;
 use agents_domain::lock::LockPort;
 use agents_domain::plan::PlanStore;
 use agents_domain::runner::NoChildren;
@@ -91,6 +92,15 @@ impl Sabotage {
         if let Some(point) = &self.failpoint {
             parts.port = Arc::new(Counted::new(point, parts.port));
             parts.requests = Arc::new(Counted::new(point, parts.requests));
+        }
+        parts
+    }
+
+    /// The parts of the service of subplans; its lifecycle is made of [`Sabotage::plans`].
+    pub fn subplan_parts(&self, mut parts: SubplanParts) -> SubplanParts {
+        if let Some(point) = &self.failpoint {
+            parts.reads = Arc::new(Counted::new(point, parts.reads));
+            parts.actions = Arc::new(Counted::new(point, parts.actions));
         }
         parts
     }

@@ -123,7 +123,7 @@ mod tests {
 
     fn plan(phase: Phase, state: State) -> PlanRecord {
         let (action, automation) = (Name::parse("fix").expect("valid"), Automation::Review);
-        let origin = Origin { name: None, action, automation, projects: vec![name()], parent: None };
+        let origin = Origin { name: None, action, automation, projects: vec![name()], subplan: None };
         let id = PlanId::parse("01ARZ3NDEKTSV4RRFFQ69G5FAV").expect("valid");
         let mut record = Plan::create(id, &origin, Timestamp::default()).into_record();
         record.stage = Stage::new(phase, state).expect("it exists");

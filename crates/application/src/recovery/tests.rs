@@ -17,6 +17,10 @@ fn far() -> Place {
     Place::Elsewhere("far".to_owned())
 }
 
+fn places_and_purposes() -> [(Place, bool); 4] {
+    [(Place::Here, false), (Place::Here, true), (far(), false), (far(), true)]
+}
+
 /// Every combination of facts there is.
 fn all() -> Vec<Facts> {
     let mut all = Vec::new();
@@ -24,9 +28,9 @@ fn all() -> Vec<Facts> {
         for hold in HOLDS {
             for landing_is_open in [false, true] {
                 for commanded in [false, true] {
-                    for place in [Place::Here, far()] {
+                    for (place, drives) in places_and_purposes() {
                         let (phase, state) = (stage.phase(), stage.state());
-                        all.push(Facts { phase, state, hold, landing_is_open, commanded, place });
+                        all.push(Facts { phase, state, hold, landing_is_open, commanded, place, drives });
                     }
                 }
             }
@@ -48,6 +52,9 @@ fn expected(facts: &Facts) -> Action {
     if facts.landing_is_open {
         return Action::FinishLanding;
     }
+    if facts.drives && facts.phase == Phase::Execute && !facts.commanded {
+        return Action::Adopt;
+    }
     let worked = facts.commanded && facts.phase != Phase::Apply;
     Action::Interrupt(match (worked, &facts.place) {
         (false, _) => Saving::Nothing,
@@ -59,7 +66,7 @@ fn expected(facts: &Facts) -> Action {
 #[test]
 fn every_combination_of_facts_is_decided_as_the_table_says() {
     let all = all();
-    assert_eq!(all.len(), 16 * 6 * 8);
+    assert_eq!(all.len(), 16 * 6 * 16);
     for facts in all {
         assert_eq!(decide(&facts), expected(&facts), "{facts:?}");
     }
@@ -103,4 +110,14 @@ fn a_machine_is_known_by_its_name_and_under_another_name_by_its_boot() {
     assert_eq!(place(&holder("renamed", "b1"), &here), Place::Here);
     assert_eq!(place(&holder("far", "b2"), &here), far());
     assert_eq!(place(&holder("far", ""), &holder("box", "")), far(), "no boot proves nothing");
+}
+
+#[test]
+fn only_who_drives_a_plan_on_adopts_it_and_only_where_no_command_of_its_own_ran() {
+    let adopted: Vec<_> = all().into_iter().filter(|facts| decide(facts) == Action::Adopt).collect();
+    assert_eq!(adopted.len(), 2, "one stage, ours, no landing open; on either machine");
+    for facts in adopted {
+        assert_eq!((facts.phase, facts.state), (Phase::Execute, State::Processing));
+        assert!(facts.drives && !facts.commanded && !facts.landing_is_open, "{facts:?}");
+    }
 }

@@ -114,7 +114,7 @@ async fn the_actions_policy_tries_again(
     let world = World::new();
     world.runner.on("execute", fails(3));
     let retry = Some(RetryPolicy { max_attempts, on_exit, backoff: None });
-    let plan = run(&world, |action| action.execute.retry = retry).await;
+    let plan = run(&world, |action| action.execute.as_mut().expect("there").retry = retry).await;
     assert_eq!((plan.state(), world.runner.purposes().len()), (end, attempts as usize));
 }
 
@@ -123,7 +123,10 @@ async fn a_policy_tries_no_signal_again() {
     let world = World::new();
     world.runner.on("execute", Scripted::ends(Ended::Signalled(11)));
     let retry = Some(RetryPolicy { max_attempts: 5, on_exit: vec![], backoff: None });
-    assert_eq!(code(&run(&world, |action| action.execute.retry = retry).await), "signal");
+    assert_eq!(
+        code(&run(&world, |action| action.execute.as_mut().expect("there").retry = retry).await),
+        "signal"
+    );
 }
 
 #[tokio::test]

@@ -9,16 +9,19 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::ThreadId;
 
-use agents_domain::files::{AttemptFiles, AttemptPaths, FilesError, Said};
+use agents_domain::catalogue::{ActionStore, Removal, StoredAction};
+use agents_domain::files::{AskedSubplans, AttemptFiles, AttemptPaths, FilesError, Said};
 use agents_domain::id::{OwnerId, PlanId};
 use agents_domain::lock::{
     AcquireRequest, Fence, FencingToken, HeldLock, Lease, LockError, LockFilter, LockPort, Release, Renewal,
     Term,
 };
+use agents_domain::name::Name;
 use agents_domain::oid::Oid;
 use agents_domain::plan::{
     CommitOutcome, Definition, Event, NewPlan, Opening, Plan, PlanStore, PlanWrite, StoreError,
 };
+use agents_domain::reads::{PlanFilter, PlanPage, PlanReads, PlanView};
 use agents_domain::runner::{Invocation, PhaseRunner, RunError, RunReport, StopSignal};
 use agents_domain::time::Ttl;
 use agents_domain::workspace::{
@@ -88,6 +91,8 @@ impl Ports {
             landings: Arc::new(Fused { fuse: fuse.clone(), port: self.landings }),
             runner: Arc::new(Fused { fuse: fuse.clone(), port: self.runner }),
             files: Arc::new(Fused { fuse: fuse.clone(), port: self.files }),
+            reads: Arc::new(Fused { fuse: fuse.clone(), port: self.reads }),
+            actions: Arc::new(Fused { fuse: fuse.clone(), port: self.actions }),
         }
     }
 }
@@ -138,7 +143,22 @@ fused!(PhaseRunner {
 fused!(AttemptFiles {
     prepare(plan: PlanId, attempt: u32, strategy: &str, guidance: &str) -> Result<AttemptPaths, FilesError>;
     strategy(paths: &AttemptPaths) -> Result<String, FilesError>;
+    subplans(paths: &AttemptPaths) -> Result<AskedSubplans, FilesError>;
     said(paths: &AttemptPaths) -> Result<Said, FilesError>;
+});
+
+fused!(PlanReads {
+    resolve(prefix: &str, limit: u32) -> Result<Vec<PlanId>, StoreError>;
+    status(plan: PlanId) -> Result<Option<PlanView>, StoreError>;
+    family(plan: PlanId) -> Result<Vec<PlanView>, StoreError>;
+    list(filter: &PlanFilter) -> Result<PlanPage, StoreError>;
+});
+
+fused!(ActionStore {
+    put(action: &StoredAction) -> Result<bool, StoreError>;
+    get(name: &Name) -> Result<Option<StoredAction>, StoreError>;
+    list() -> Result<Vec<StoredAction>, StoreError>;
+    remove(name: &Name) -> Result<Removal, StoreError>;
 });
 
 #[async_trait]

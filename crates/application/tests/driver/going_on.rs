@@ -90,7 +90,7 @@ async fn the_policy_of_an_action_repeats_the_attempt_from_where_it_began() {
     }
     let order = world.order(|action| {
         let policy = agents_domain::action::RetryPolicy { max_attempts: 2, on_exit: vec![9], backoff: None };
-        action.execute.retry = Some(policy);
+        action.execute.as_mut().expect("there").retry = Some(policy);
     });
     let process = world.process(1);
     let plan = process.driver.run(order, false, crate::world::PLAINLY).await.expect("driven").id;

@@ -36,11 +36,12 @@ pub(crate) fn action() -> Action {
         arguments: Vec::new(),
         worktree: WorktreeSpec::default(),
         strategize: None,
-        execute: spec(),
+        execute: Some(spec()),
         validations: Vec::new(),
         apply: ApplySpec::default(),
         env: BTreeMap::new(),
         env_from: Vec::new(),
+        subplans: None,
     }
 }
 

@@ -24,7 +24,7 @@ fn policy(max_attempts: u32, on_exit: Vec<i32>) -> RetryPolicy {
 }
 
 async fn run(world: &World, retry: Option<RetryPolicy>) -> Plan {
-    let order = world.order(|action| action.execute.retry = retry);
+    let order = world.order(|action| action.execute.as_mut().expect("there").retry = retry);
     let plan = world.process(1).driver.run(order, false, PLAINLY).await.expect("no error of the driver");
     world.check(plan.id).await;
     plan
@@ -148,7 +148,7 @@ async fn pausing(
         world.runner.on("execute", fails(3));
     }
     let retry = RetryPolicy { backoff: Some(pause), ..policy(4, vec![3]) };
-    let order = world.order(|action| action.execute.retry = Some(retry));
+    let order = world.order(|action| action.execute.as_mut().expect("there").retry = Some(retry));
     let plan = process.driver.create(order).await.expect("made").id;
     let driver: PhaseDriver = process.driver.clone();
     let driving = tokio::spawn(async move { driver.execute(plan).await });

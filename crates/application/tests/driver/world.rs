@@ -8,15 +8,19 @@ use std::time::Duration;
 
 use agents_application::driver::{ApplyOptions, DriveError, DriverParts};
 use agents_application::lock_service::LockParts;
+use agents_application::subplan_service::{SubplanParts, SubplanService};
 use agents_application::{LockService, Order, PhaseDriver, PlanLifecycleService, StopHub, Wait};
 use agents_domain::action::Action;
+use agents_domain::catalogue::ActionStore;
 use agents_domain::files::AttemptFiles;
 use agents_domain::id::{Ids, OwnerId, PlanId};
 use agents_domain::lock::{Liveness, LockFilter, LockKey, LockPort, Processes as _};
 use agents_domain::plan::{Change, Definition, Event, Phase, Plan, PlanStore, State, replay};
+use agents_domain::reads::PlanReads;
 use agents_domain::runner::PhaseRunner;
+use agents_domain::subplan::MAX_DEPTH;
 use agents_domain::time::{Timestamp, Ttl};
-use agents_domain::workspace::{Landings, Project, Worktrees};
+use agents_domain::workspace::{Landings, Project, Slot, Worktrees};
 use agents_infrastructure::clock::HandClock;
 use agents_infrastructure::ids::CountingIds;
 use agents_infrastructure::memory::MemoryStore;
@@ -36,6 +40,8 @@ pub(crate) struct Ports {
     pub(crate) landings: Arc<dyn Landings>,
     pub(crate) runner: Arc<dyn PhaseRunner>,
     pub(crate) files: Arc<dyn AttemptFiles>,
+    pub(crate) reads: Arc<dyn PlanReads>,
+    pub(crate) actions: Arc<dyn ActionStore>,
 }
 
 /// One process.
@@ -78,8 +84,9 @@ impl World {
         let (changed, slots) = (workspace.clone(), workspace.clone());
         runner.each_time(move |invocation| {
             if invocation.purpose == "execute" {
-                for slot in slots.opened() {
-                    changed.write(&changed.directory(&slot), "src/lib.rs");
+                let its = |slot: &Slot| (slot.plan, slot.attempt) == (invocation.plan, invocation.attempt);
+                for slot in slots.opened().iter().filter(|slot| its(slot)) {
+                    changed.write(&changed.directory(slot), "src/lib.rs");
                 }
             }
         });
@@ -97,6 +104,8 @@ impl World {
             landings: Arc::new(self.workspace.clone()),
             runner: Arc::new(self.runner.clone()),
             files: Arc::new(self.files.clone()),
+            reads: self.store.reads(),
+            actions: self.store.actions(),
         }
     }
 
@@ -139,8 +148,16 @@ impl World {
             PlanLifecycleService::new(ports.plans, self.clock.clone(), self.ids.clone(), processes)
                 .with_locks(locks.clone())
                 .with_observer(notes.clone());
+        let subplans = SubplanService::new(SubplanParts {
+            lifecycle: lifecycle.clone(),
+            reads: ports.reads,
+            actions: ports.actions,
+            ids: self.ids.clone(),
+            max_depth: MAX_DEPTH,
+        });
         let driver = PhaseDriver::new(DriverParts {
             lifecycle,
+            subplans,
             worktrees: ports.worktrees,
             landings: ports.landings,
             runner: ports.runner,

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
+use agents_application::lifecycle::{NewChild, Strategized};
 use agents_application::{LifecycleError, LockService, PlanLifecycleService};
 use agents_domain::id::{IntentId, OwnerId, PlanId};
 use agents_domain::lock::{
@@ -21,6 +22,7 @@ use agents_domain::plan::{
 };
 use agents_domain::request::NoRequests;
 use agents_domain::runner::NoChildren;
+use agents_domain::subplan::{GivenUp, Subplan};
 use agents_domain::time::Timestamp;
 use agents_domain::workspace::Intent;
 use rstest::rstest;
@@ -31,11 +33,11 @@ fn later() -> Parked {
     Parked { until: None, input: None, cause: "later".to_owned() }
 }
 
-type Trace = Arc<Mutex<Vec<&'static str>>>;
+pub(crate) type Trace = Arc<Mutex<Vec<&'static str>>>;
 type Call = fn(PlanLifecycleService, PlanId) -> Pin<Box<dyn Future<Output = Result<Plan, LifecycleError>>>>;
 
 /// Every transition: its name, where it is legal, and the call.
-const TRANSITIONS: [(&str, Phase, State, Call); 18] = [
+const TRANSITIONS: [(&str, Phase, State, Call); 24] = [
     ("start", Phase::Execute, State::Queued, |s, p| {
         Box::pin(async move { s.start(p, BTreeMap::new(), true).await })
     }),
@@ -56,7 +58,7 @@ const TRANSITIONS: [(&str, Phase, State, Call); 18] = [
     ("retry", Phase::Execute, State::Errored, |s, p| Box::pin(async move { s.retry(p).await })),
     ("retry_from", Phase::Execute, State::Errored, |s, p| {
         let resume = [(intent().project, intent().new)].into();
-        Box::pin(async move { s.retry_from(p, resume).await })
+        Box::pin(async move { s.retry_from(p, resume, true).await })
     }),
     ("revert", Phase::Execute, State::Errored, |s, p| Box::pin(async move { s.revert(p, None).await })),
     ("interrupt", Phase::Execute, State::Processing, |s, p| {
@@ -81,6 +83,25 @@ const TRANSITIONS: [(&str, Phase, State, Call); 18] = [
         Box::pin(async move { s.landed(p, intent().id).await })
     }),
     ("applied", Phase::Apply, State::Processing, |s, p| Box::pin(async move { s.applied(p).await })),
+    ("complete_strategize", Phase::Strategize, State::Processing, |s, p| {
+        let made = Strategized { children: vec![child_of(p)], ..Strategized::default() };
+        Box::pin(async move { s.complete_strategize(p, made).await })
+    }),
+    ("spawn", Phase::Strategize, State::Queued, |s, p| {
+        Box::pin(async move { s.spawn(p, vec![child_of(p)], &BTreeMap::new()).await })
+    }),
+    ("merged", Phase::Execute, State::Processing, |s, p| {
+        Box::pin(async move { s.merged(p, child_of(p).id, "docs".into(), BTreeMap::new()).await })
+    }),
+    ("conflicted", Phase::Execute, State::Processing, |s, p| {
+        Box::pin(async move { s.conflicted(p, child_of(p).id, "docs".into(), failure()).await })
+    }),
+    ("command_started", Phase::Execute, State::Processing, |s, p| {
+        Box::pin(async move { s.command_started(p).await })
+    }),
+    ("give_up", Phase::Execute, State::Queued, |s, p| {
+        Box::pin(async move { s.give_up(p, GivenUp::Skipped { by: "docs".into() }).await })
+    }),
     ("create", Phase::Strategize, State::Queued, |s, _| {
         Box::pin(async move {
             let (plan, guard) = s.create(order(), "plan use").await?;
@@ -91,7 +112,34 @@ const TRANSITIONS: [(&str, Phase, State, Call); 18] = [
 ];
 
 /// What reads, or only takes the lock.
-const OTHERS: [&str; 3] = ["hold", "load", "definition"];
+const OTHERS: [&str; 6] = ["hold", "load", "definition", "events", "works", "unfinished"];
+
+/// A child that is about to be stored.
+fn child_of(parent: PlanId) -> NewChild {
+    let subplan = Subplan {
+        parent,
+        root: parent,
+        depth: 1,
+        position: 0,
+        name: "docs".into(),
+        depends_on: vec![],
+        failures: 0,
+        given_up: None,
+    };
+    let origin = Origin { subplan: Some(subplan), ..origin() };
+    let id = PlanId::parse("01ARZ3NDEKTSV4RRFFQ69G5FB1").expect("valid");
+    NewChild { id, origin, definition: order().definition }
+}
+
+fn origin() -> Origin {
+    Origin {
+        name: None,
+        action: Name::parse("fix").expect("valid"),
+        automation: agents_domain::action::Automation::Review,
+        projects: vec![Name::parse("api").expect("valid")],
+        subplan: None,
+    }
+}
 
 fn failure() -> Failure {
     Failure { code: "x".into(), message: "x".into(), hint: None, retryable: true }
@@ -110,17 +158,10 @@ fn intent() -> Intent {
 
 /// A plan at that stage; with an open landing where `landed` needs one.
 fn plan_at(id: PlanId, phase: Phase, state: State, transition: &str, driver: &dyn Processes) -> Plan {
-    let origin = Origin {
-        name: None,
-        action: Name::parse("fix").expect("valid"),
-        automation: agents_domain::action::Automation::Review,
-        projects: vec![Name::parse("api").expect("valid")],
-        parent: None,
-    };
-    let mut record = Plan::create(id, &origin, Timestamp::default()).into_record();
+    let mut record = Plan::create(id, &origin(), Timestamp::default()).into_record();
     record.stage = Stage::new(phase, state).expect("exists");
     record.failure = (state == State::Errored).then(failure);
-    let commanded = transition != "adopt";
+    let commanded = !["adopt", "command_started"].contains(&transition);
     record.last_attempt =
         Some(Attempt { driver: driver.myself("x"), started_at: Timestamp::default(), commanded });
     if transition == "landed" {
@@ -171,10 +212,14 @@ fn store(
         note(&loads, "load");
         Ok(plan.clone())
     });
+    store.expect_definition().returning(|_| Ok(Some(order().definition)));
     store.expect_commit().returning(move |write, fence| {
         note(&commits, "commit");
         assert_eq!(*fence, Fence::Token { owner, token: FencingToken::from_storage(7) });
-        assert_eq!((write.event.owner, write.event.token), (fence.owner(), fence.token()));
+        let events = write.events.iter().chain(write.spawn.iter().map(|child| &child.event));
+        for event in events {
+            assert_eq!((event.owner, event.token), (fence.owner(), fence.token()));
+        }
         commit()
     });
     store.expect_create().returning(move |NewPlan { plan, .. }, opening| {
@@ -192,14 +237,14 @@ fn store(
     store
 }
 
-struct Stage1 {
-    service: PlanLifecycleService,
-    plan: PlanId,
-    trace: Trace,
+pub(crate) struct Stage1 {
+    pub(crate) service: PlanLifecycleService,
+    pub(crate) plan: PlanId,
+    pub(crate) trace: Trace,
 }
 
 /// The service on mocks, with a plan where the transition is legal.
-fn stage(
+pub(crate) fn stage(
     transition: &str,
     phase: Phase,
     state: State,
@@ -255,16 +300,26 @@ async fn the_lock_is_released_when_the_write_is_refused() {
     }
 }
 
+/// The public methods that these sources have, by name.
+pub(crate) fn methods<'a>(sources: &[&'a str]) -> Vec<&'a str> {
+    let lines = sources.iter().flat_map(|source| source.lines());
+    let found = lines.filter_map(|line| line.trim().strip_prefix("pub async fn "));
+    let mut found: Vec<&str> = found.map(|rest| rest.split('(').next().unwrap_or_default()).collect();
+    found.sort_unstable();
+    found
+}
+
 #[test]
 fn no_public_method_is_missing_from_the_list() {
-    let source = include_str!("../../src/lifecycle.rs");
-    let found = source.lines().filter_map(|line| line.trim().strip_prefix("pub async fn "));
-    let found: Vec<&str> = found.map(|rest| rest.split('(').next().unwrap_or_default()).collect();
     let mut listed: Vec<&str> = TRANSITIONS.iter().map(|t| t.0).chain(OTHERS).collect();
-    let mut found_sorted = found.clone();
     listed.sort_unstable();
-    found_sorted.sort_unstable();
-    assert_eq!(found_sorted, listed);
+    let found = methods(&[
+        include_str!("../../src/lifecycle.rs"),
+        include_str!("../../src/lifecycle/commit.rs"),
+        include_str!("../../src/lifecycle/history.rs"),
+        include_str!("../../src/lifecycle/subplans.rs"),
+    ]);
+    assert_eq!(found, listed);
 }
 
 #[rstest]

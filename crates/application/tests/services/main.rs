@@ -1,6 +1,7 @@
 //! The services on in-memory stores, a hand-driven clock, and mocks where something must fail.
 
 mod cutting;
+mod every_spawn;
 mod every_transition;
 mod fencing;
 mod holding;

@@ -163,11 +163,12 @@ pub(crate) fn order() -> Order {
         arguments: Vec::new(),
         worktree: WorktreeSpec::default(),
         strategize: None,
-        execute: PhaseSpec { program: Program::Shell("true".into()), timeout: None, retry: None },
+        execute: Some(PhaseSpec { program: Program::Shell("true".into()), timeout: None, retry: None }),
         validations: Vec::new(),
         apply: ApplySpec::default(),
         env: std::collections::BTreeMap::new(),
         env_from: Vec::new(),
+        subplans: None,
     };
     let definition = Definition {
         action,

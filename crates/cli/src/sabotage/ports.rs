@@ -6,16 +6,19 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use agents_domain::files::{AttemptFiles, AttemptPaths, FilesError, Said};
+use agents_domain::catalogue::{ActionStore, Removal, StoredAction};
+use agents_domain::files::{AskedSubplans, AttemptFiles, AttemptPaths, FilesError, Said};
 use agents_domain::id::{OwnerId, PlanId, RequestId};
 use agents_domain::lock::{
     AcquireRequest, Fence, FencingToken, HeldLock, Lease, LockError, LockFilter, LockKey, LockPort, Release,
     Renewal, Term,
 };
+use agents_domain::name::Name;
 use agents_domain::oid::Oid;
 use agents_domain::plan::{
     CommitOutcome, Definition, Event, NewPlan, Opening, Plan, PlanStore, PlanWrite, StoreError,
 };
+use agents_domain::reads::{PlanFilter, PlanPage, PlanReads, PlanView};
 use agents_domain::request::{Closed, Request, Requests};
 use agents_domain::runner::{Invocation, PhaseRunner, RunError, RunReport, StopSignal};
 use agents_domain::time::Ttl;
@@ -69,7 +72,7 @@ counted!(LockPort as "locks" {
 });
 
 counted!(Requests as "requests" {
-    make(request: &Request) -> Result<Request, StoreError>;
+    make(requests: &[Request]) -> Result<Vec<Request>, StoreError>;
     open(key: &LockKey) -> Result<Vec<Request>, StoreError>;
     close(id: RequestId, closed: &Closed) -> Result<(), StoreError>;
     history(key: &LockKey) -> Result<Vec<Request>, StoreError>;
@@ -102,5 +105,20 @@ counted!(PhaseRunner as "runner" {
 counted!(AttemptFiles as "files" {
     prepare(plan: PlanId, attempt: u32, strategy: &str, guidance: &str) -> Result<AttemptPaths, FilesError>;
     strategy(paths: &AttemptPaths) -> Result<String, FilesError>;
+    subplans(paths: &AttemptPaths) -> Result<AskedSubplans, FilesError>;
     said(paths: &AttemptPaths) -> Result<Said, FilesError>;
+});
+
+counted!(PlanReads as "reads" {
+    resolve(prefix: &str, limit: u32) -> Result<Vec<PlanId>, StoreError>;
+    status(plan: PlanId) -> Result<Option<PlanView>, StoreError>;
+    family(plan: PlanId) -> Result<Vec<PlanView>, StoreError>;
+    list(filter: &PlanFilter) -> Result<PlanPage, StoreError>;
+});
+
+counted!(ActionStore as "actions" {
+    put(action: &StoredAction) -> Result<bool, StoreError>;
+    get(name: &Name) -> Result<Option<StoredAction>, StoreError>;
+    list() -> Result<Vec<StoredAction>, StoreError>;
+    remove(name: &Name) -> Result<Removal, StoreError>;
 });

@@ -61,7 +61,7 @@ fn to(phase: Phase) -> Change {
 /// The log of a plan to which these changes happened, one a millisecond.
 fn log(changes: impl IntoIterator<Item = Change>) -> Vec<Event> {
     let (action, automation) = (name("fix"), Automation::Review);
-    let origin = Origin { name: None, action, automation, projects: vec![name("api")], parent: None };
+    let origin = Origin { name: None, action, automation, projects: vec![name("api")], subplan: None };
     let plan = PlanId::parse("01ARZ3NDEKTSV4RRFFQ69G5FAV").expect("valid");
     let all = std::iter::once(Change::Created(origin)).chain(changes);
     all.zip(1..)
@@ -106,7 +106,7 @@ fn every_start_is_an_attempt_with_its_phase_and_its_end() {
         Change::Constrained { failure: failure(), validations: Vec::new() },
         Change::retried(),
         start(2),
-        Change::Cancelled { reason: None, keep_landed: false, work: Vec::new() },
+        Change::Cancelled { reason: None, keep_landed: false, work: Vec::new(), given_up: None },
     ]);
     let expected = [
         (1, Phase::Strategize, "interrupted"),
@@ -133,7 +133,7 @@ fn every_start_is_an_attempt_with_its_phase_and_its_end() {
 #[test]
 fn what_runs_has_no_end_and_giving_up_later_ends_no_attempt_again() {
     assert_eq!(outcomes(&log([start(1)])), [(1, Phase::Strategize, "under way")]);
-    let cancel = Change::Cancelled { reason: None, keep_landed: false, work: Vec::new() };
+    let cancel = Change::Cancelled { reason: None, keep_landed: false, work: Vec::new(), given_up: None };
     assert_eq!(outcomes(&log([start(1), fail(Vec::new()), cancel])), [(1, Phase::Strategize, "failed")]);
     assert!(attempts(&[]).is_empty() && attempts(&log([])).is_empty());
 }
@@ -148,7 +148,8 @@ fn an_adopted_attempt_has_the_driver_that_drove_it_last() {
 fn an_attempt_knows_with_what_it_went_on() {
     let resume: BTreeMap<_, _> = [(name("api"), oid('a'))].into();
     let road = [start(1), done(), to(Phase::Execute), start(1), fail(snapshot('a'))];
-    let on = [Change::Retried { resume: resume.clone() }, start(1), park(snapshot('b')), start(1)];
+    let on =
+        [Change::Retried { resume: resume.clone(), anew: true }, start(1), park(snapshot('b')), start(1)];
     let anew = [fail(snapshot('c')), Change::retried(), start(1)];
     let resumed: Vec<_> = attempts(&log(road.into_iter().chain(on).chain(anew)))
         .into_iter()
