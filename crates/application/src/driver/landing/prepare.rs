@@ -110,8 +110,9 @@ impl PhaseDriver {
                 let intent = Intent { id, project: project.name.clone(), reference, old, new };
                 Ok(Some(Ready { project: project.clone(), intent }))
             }
-            Merged::Conflict { old, files, movers, .. } => {
-                Err(conflict(plan, project, &old, &files, &movers))
+            Merged::Conflict { old, base, files, movers } => {
+                let theirs = request.tip;
+                Err(refuse(plan, project, &Collision { ours: old, theirs, base, files, movers }))
             }
         }
     }
@@ -142,20 +143,47 @@ fn empty(plan: &Plan) -> Obstacle {
     Obstacle::Constrained(failure, Vec::new())
 }
 
-fn conflict(plan: &Plan, project: &Project, target: &Oid, files: &[String], movers: &[Mover]) -> Obstacle {
+/// Work that does not go together.
+struct Collision {
+    /// Where the target is.
+    ours: Oid,
+    /// Where the plan's work is.
+    theirs: Oid,
+    /// Where both come from.
+    base: Option<Oid>,
+    /// What both changed.
+    files: Vec<String>,
+    /// Who changed it on the target.
+    movers: Vec<Mover>,
+}
+
+fn refuse(plan: &Plan, project: &Project, collision: &Collision) -> Obstacle {
+    let Collision { ours, theirs, base, files, movers } = collision;
     let (name, branch, files) = (&project.name, &project.branch, some_of(files));
     let by = if movers.is_empty() {
         String::new()
     } else {
         format!("; on {branch} by {}", movers.iter().map(mover).collect::<Vec<_>>().join(", and by "))
     };
-    let message =
-        format!("{name}: {branch} (now at {}) and the plan both changed {files}{by}", target.short());
-    let hint = format!(
-        "merge {branch} into {} in any checkout and commit, then: agents plan retry {}",
-        plan.branch(),
-        plan.id
+    let base = base.as_ref().map_or_else(|| "no base".to_owned(), |base| format!("base {}", base.short()));
+    let message = format!(
+        "{name}: {branch} (now at {}) and the plan both changed {files}{by} ({base}, ours {}, theirs {})",
+        ours.short(),
+        ours.short(),
+        theirs.short()
     );
+    let hint = match plan.parent() {
+        // It is resolved where all of it comes together, and its parent goes on.
+        Some(parent) => format!(
+            "merge {} into {branch} in any checkout and commit, then: agents plan retry {parent}",
+            plan.branch()
+        ),
+        None => format!(
+            "merge {branch} into {} in any checkout and commit, then: agents plan retry {}",
+            plan.branch(),
+            plan.id
+        ),
+    };
     Obstacle::Constrained(failures::failure("conflict", message, hint, false), Vec::new())
 }
 

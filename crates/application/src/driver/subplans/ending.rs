@@ -50,13 +50,12 @@ impl Scheduling<'_> {
     /// The failure of a plan that a person must help: which work does not go together.
     async fn conflict(&self) -> Result<Failure, DriveError> {
         let (id, branch) = (self.plan.id, self.plan.branch());
-        let mut lines = Vec::new();
-        let mut code = "subplan_not_merged";
+        let (mut lines, mut conflicts) = (Vec::new(), Vec::new());
         for node in self.those(|status| status == Status::Conflicted) {
             let child = self.driver.parts.lifecycle.load(self.child(node).id).await?;
             let failure = child.failure.clone();
             if failure.as_ref().is_some_and(|failure| failure.code == "conflict") {
-                code = "conflict";
+                conflicts.push(child.branch());
             }
             let why = failure.map_or_else(|| child.stage.to_string(), |failure| failure.message);
             lines.push(format!("`{}` ({}): {why}", self.child(node).name, child.branch()));
@@ -64,13 +63,14 @@ impl Scheduling<'_> {
         if let Some(failed) = self.failed() {
             lines.push(failed.message);
         }
+        let code = if conflicts.is_empty() { "subplan_not_merged" } else { "conflict" };
         let message = format!("the work of subplans does not go together:\n{}", lines.join("\n"));
-        let hint = if code == "conflict" {
-            format!(
-                "merge the subplan's branch into {branch} in any checkout and commit, then: agents plan retry {id}"
-            )
-        } else {
+        let merge = conflicts.iter().map(|child| format!("merge {child} into {branch}"));
+        let hint = if conflicts.is_empty() {
             failures::retry_hint(id)
+        } else {
+            let merge = merge.collect::<Vec<_>>().join(", ");
+            format!("{merge} in any checkout and commit, then: agents plan retry {id}")
         };
         Ok(failures::failure(code, message, hint, false))
     }
