@@ -13,7 +13,7 @@ use std::pin::Pin;
 
 use agents_domain::id::PlanId;
 use agents_domain::lock::{Conflict, LockError, LockKey};
-use agents_domain::plan::{Plan, State, Verb, Work, target};
+use agents_domain::plan::{Change, Plan, State, Step, Work, next};
 use agents_domain::request::{Request, Wish};
 use agents_domain::runner::StopCause;
 use agents_domain::time::BootInstant;
@@ -80,14 +80,12 @@ impl PhaseDriver {
         reason: Option<String>,
         keep_landed: bool,
     ) -> Result<Plan, DriveError> {
-        let cancelled = async {
+        let work = async {
             let plan = self.recovered(plan, &hold, Found::PutAway).await?;
-            if target(Verb::Cancel, plan.stage).is_some() {
-                self.cancel_children(plan.id, reason.as_deref()).await?;
-            }
+            self.give_up_below(&plan, &cancelled(keep_landed), reason.as_deref()).await?;
             Ok(self.lifecycle().cancel(plan.id, reason, keep_landed, Vec::new()).await?)
         };
-        let outcome = cancelled.await;
+        let outcome = work.await;
         if outcome.is_ok() {
             self.close_cancellations(plan, "cancelled").await;
         }
@@ -109,6 +107,19 @@ impl PhaseDriver {
         let wish = Wish::Cancel { keep_landed };
         self.lifecycle().locks().ask_all(keys, wish, reason).await.map_err(LifecycleError::from)?;
         Ok(())
+    }
+
+    /// Gives up what is below a plan that is about to change so; nothing, if that will be refused.
+    pub(super) async fn give_up_below(
+        &self,
+        plan: &Plan,
+        change: &Change,
+        reason: Option<&str>,
+    ) -> Result<(), DriveError> {
+        match next(plan, change, self.parts.clock.now()) {
+            Ok(Step::Moved(_)) => self.cancel_children(plan.id, reason).await,
+            Ok(Step::AlreadySo) | Err(_) => Ok(()),
+        }
     }
 
     /// Gives up whatever is below a plan and has not settled, leaves first. What is already part of
@@ -164,7 +175,8 @@ impl PhaseDriver {
         work: Vec<Work>,
     ) -> Result<(), DriveError> {
         let keep_landed = matches!(request.wish, Wish::Cancel { keep_landed: true });
-        self.cancel_children(plan, request.reason.as_deref()).await?;
+        let found = self.lifecycle().load(plan).await?;
+        self.give_up_below(&found, &cancelled(keep_landed), request.reason.as_deref()).await?;
         match self.lifecycle().cancel(plan, request.reason.clone(), keep_landed, work).await {
             Ok(_) => {
                 self.close(request, "cancelled").await;
@@ -237,4 +249,8 @@ impl PhaseDriver {
             tracing::warn!(%error, outcome, "a request could not be answered");
         }
     }
+}
+
+const fn cancelled(keep_landed: bool) -> Change {
+    Change::Cancelled { reason: None, keep_landed, work: Vec::new(), given_up: None }
 }
