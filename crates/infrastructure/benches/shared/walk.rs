@@ -49,7 +49,7 @@ impl Walk {
             service = service.with_locks(locks);
         }
         let created = runtime.block_on(async {
-            let (plan, guard) = service.create(order(), "plan use").await.expect("created");
+            let (plan, guard) = Box::pin(service.create(order(), "plan use")).await.expect("created");
             guard.release().await.expect("released");
             plan.id
         });

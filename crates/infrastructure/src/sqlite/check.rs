@@ -2,7 +2,10 @@
 //!
 //! SQLite looks after its pages and references. What only we can tell: every plan's log, replayed
 //! through the transition function, must yield the plan; every plan and project has its lock, and
-//! every lock its plan or project; the kept counts are right. Reads only, plan by plan.
+//! every lock its plan or project; the kept counts are right; every subplan is in its place below
+//! its parent, whose log tells of it. Reads only, plan by plan.
+
+mod children;
 
 use agents_domain::id::PlanId;
 use agents_domain::plan::replay;
@@ -30,7 +33,7 @@ struct Line {
 }
 
 /// Each query yields a sentence for each thing that is wrong.
-const QUERIES: [&str; 5] = [
+const QUERIES: [&str; 8] = [
     "SELECT 'SQLite: ' || integrity_check AS line FROM pragma_integrity_check WHERE integrity_check <> 'ok'",
     "SELECT 'a row of ' || \"table\" || ' refers to a missing row of ' || parent AS line \
      FROM pragma_foreign_key_check",
@@ -44,6 +47,13 @@ const QUERIES: [&str; 5] = [
     "SELECT 'the count of ' || action || ' in ' || phase || '/' || state || ' is wrong' AS line FROM \
      (SELECT action, phase, state, parent IS NOT NULL AS sub, count(*) AS n FROM plans GROUP BY 1, 2, 3, 4) \
      LEFT JOIN plan_counts USING (action, phase, state) WHERE subplan = sub AND n <> plans",
+    "SELECT 'plan/' || id || ' and its row of subplans name different parents' AS line \
+     FROM plans LEFT JOIN subplans ON plan_id = id WHERE plans.parent IS NOT subplans.parent",
+    "SELECT 'plan/' || child.plan_id || ' is not one level below its parent, under the same root' AS line \
+     FROM subplans AS child LEFT JOIN subplans AS above ON above.plan_id = child.parent WHERE \
+     (child.root, child.depth) IS NOT (coalesce(above.root, child.parent), coalesce(above.depth, 0) + 1)",
+    "SELECT 'plan/' || parent || ' has several subplans of the name ' || name AS line \
+     FROM subplans WHERE current = 1 GROUP BY parent, name HAVING count(*) > 1",
 ];
 
 /// Checks everything, in one read transaction.
@@ -69,7 +79,10 @@ fn problem(connection: &mut SqliteConnection, id: &str) -> Option<String> {
     match (load(connection, id), log(connection, id)) {
         (Err(fault), _) | (_, Err(fault)) => Some(fault.into_store(WORDS).to_string()),
         (Ok(stored), Ok(events)) => match replay(&events) {
-            Ok(plan) if Some(&plan) == stored.as_ref() => None,
+            Ok(plan) if Some(&plan) == stored.as_ref() => match children::problem(connection, id, &events) {
+                Ok(problem) => problem.map(str::to_owned),
+                Err(fault) => Some(fault.into_store(WORDS).to_string()),
+            },
             Ok(_) => Some("its log leads to another plan than the stored one".to_owned()),
             Err(error) => Some(format!("its log cannot be replayed: {error}")),
         },

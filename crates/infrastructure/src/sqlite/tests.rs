@@ -8,6 +8,7 @@ mod files;
 mod histories;
 mod lanes;
 mod locks;
+mod migration;
 mod power;
 mod reads;
 mod rows;

@@ -216,5 +216,5 @@ diesel::table! {
     }
 }
 
-diesel::allow_tables_to_appear_in_same_query!(plans, plan_projects, plan_guidance, locks);
+diesel::allow_tables_to_appear_in_same_query!(plans, plan_projects, plan_guidance, subplans, locks);
 diesel::allow_tables_to_appear_in_same_query!(locks, ticket_keys);

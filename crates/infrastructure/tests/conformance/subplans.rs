@@ -293,7 +293,7 @@ pub(crate) async fn a_child_is_done_when_its_parent_says_so(open: Opener) {
     let store = open(Unfenced::Refused);
     let (parent, lease) = store.plan(1, 1).await;
     let mut write = spawn(&parent, &[child(2, "a"), child(3, "b")], store.clock.now());
-    write.spawn[0].definition.action.definition_of_done = "what the parent wants".to_owned();
+    write.spawn[0].definition.action.definition_of_done.push_str("what the parent wants");
     applied(&store, write.clone(), &lease.fence).await;
     for new in write.spawn {
         assert_eq!(store.plans.definition(new.plan.id).await, Ok(Some(new.definition)));

@@ -3,19 +3,20 @@
 use std::time::Duration;
 
 use agents_domain::lock::LockKey;
-use agents_domain::plan::{Change, Phase, Plan, PlanStore as _, State};
+use agents_domain::plan::{Change, CommitOutcome, Phase, Plan, PlanStore as _, State};
 use agents_domain::reads::{PlanFilter, PlanReads as _};
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 
-use super::world::{World, child_of, done, name, owner_of, sound, start, start_on};
+use super::subplans::spawn;
+use super::world::{World, done, name, owner_of, sound, start, start_on};
 use crate::sqlite::SqliteStore;
 
 /// Four plans: one at work, one done with its phase, one cancelled of another action, one child.
 async fn four(world: &World, store: &SqliteStore) -> [Plan; 4] {
     let tick = || world.clock.advance(Duration::from_millis(1));
-    let (first, fence) = world.held_plan(store).await;
-    let first = world.commit(store, &first, start(), &fence).await;
+    let (first, of_first) = world.held_plan(store).await;
+    let first = world.commit(store, &first, start(), &of_first).await;
     tick();
     let (second, fence) = world.held_plan_of(store, |origin| origin.projects = vec![name("api")]).await;
     let second = world.commit(store, &second, start_on(&["api"]), &fence).await;
@@ -26,9 +27,11 @@ async fn four(world: &World, store: &SqliteStore) -> [Plan; 4] {
         Change::Cancelled { reason: Some("no".into()), keep_landed: false, work: vec![], given_up: None };
     let third = world.commit(store, &third, cancel, &fence).await;
     tick();
-    let (child, fence) =
-        world.held_plan_of(store, |origin| origin.subplan = Some(child_of(&first, 0, "part"))).await;
-    let child = world.commit(store, &child, Change::Prompted { text: "one".into() }, &fence).await;
+    let spawned = spawn(world, &first, &[("part", None)], &of_first);
+    assert_eq!(store.plans().commit(&spawned, &of_first).await, Ok(CommitOutcome::Applied));
+    let (first, child) = (spawned.plan, &spawned.spawn[0].plan);
+    let fence = world.take(store, &LockKey::Plan(child.id)).await;
+    let child = world.commit(store, child, Change::Prompted { text: "one".into() }, &fence).await;
     let child = world.commit(store, &child, Change::Prompted { text: "two".into() }, &fence).await;
     [first, second, third, child]
 }

@@ -1,12 +1,18 @@
 //! Rows that make no sense are errors that name them; a check finds them all.
 
-use agents_domain::plan::{PlanStore as _, StoreError};
+use agents_domain::plan::{CommitOutcome, Plan, PlanStore as _, StoreError};
 use agents_domain::reads::{PlanFilter, PlanReads as _};
 use rstest::rstest;
 
-use super::world::{World, start};
+use super::subplans::spawn;
+use super::world::{World, sound, start};
+use crate::sqlite::SqliteStore;
 
 const NO_CHECKS: &str = "PRAGMA ignore_check_constraints = ON; PRAGMA foreign_keys = OFF;";
+/// And without the triggers that guard the rows of children.
+const UNGUARDED: &str = "PRAGMA ignore_check_constraints = ON; PRAGMA foreign_keys = OFF; \
+    DROP TRIGGER subplans_are_frozen; DROP TRIGGER subplans_are_never_deleted; \
+    DROP TRIGGER subplans_fit_their_parent;";
 
 #[rstest]
 #[case("UPDATE plans SET phase = 'limbo'", "phase is `limbo`")]
@@ -40,6 +46,79 @@ async fn a_plan_that_cannot_be_is_corrupt(#[case] damage: &str, #[case] words: &
     assert!(row.contains(plan.id.as_str()) && reason.contains(words), "{row}: {reason}");
     let report = store.check().expect("checked");
     assert!(report.problems.iter().any(|problem| problem.contains(plan.id.as_str())), "{report:?}");
+}
+
+#[rstest]
+#[case("UPDATE subplans SET parent = 'x'", "parent")]
+#[case(
+    "UPDATE subplans SET parent = '01ARZ3NDEKTSV4RRFFQ69G5FAV'",
+    "parent is not that of its row of subplans"
+)]
+#[case("DELETE FROM subplans", "parent is not that of its row of subplans")]
+#[case("UPDATE plans SET parent = NULL", "parent is not that of its row of subplans")]
+#[case("UPDATE subplans SET root = 'x'", "root")]
+#[case("UPDATE subplans SET depth = -1", "depth is -1")]
+#[case("UPDATE subplans SET position = 5000000000", "position is 5000000000")]
+#[case("UPDATE subplans SET depends_on = '[1]'", "depends_on")]
+#[case("UPDATE subplans SET failures = -1", "failures is -1")]
+#[case("UPDATE subplans SET given_up_kind = 'tired', given_up_by = 'b'", "given_up_kind is `tired`")]
+#[case("UPDATE subplans SET given_up_kind = 'skipped'", "given_up_by is missing")]
+#[tokio::test]
+async fn a_child_that_cannot_be_is_corrupt(#[case] damage: &str, #[case] words: &str) {
+    let (world, store) = World::new();
+    let child = one_child(&world, &store).await;
+    world.sql(&format!("{UNGUARDED}{damage} WHERE {}", only(&child, damage))).expect("damaged");
+    let Err(StoreError::Corrupt { row, reason }) = store.plans().load(child.id).await else {
+        panic!("{damage} went unnoticed")
+    };
+    assert!(row.contains(child.id.as_str()) && reason.contains(words), "{row}: {reason}");
+    let all = PlanFilter { all: true, ..PlanFilter::default() };
+    assert!(matches!(store.reads().list(&all).await, Err(StoreError::Corrupt { .. })));
+    let report = store.check().expect("checked");
+    assert!(report.problems.iter().any(|problem| problem.contains(child.id.as_str())), "{report:?}");
+}
+
+/// The condition that finds that plan in the table that is damaged.
+fn only(plan: &Plan, damage: &str) -> String {
+    format!("{} = '{}'", if damage.contains("subplans") { "plan_id" } else { "id" }, plan.id)
+}
+
+/// A parent with one child.
+async fn one_child(world: &World, store: &SqliteStore) -> Plan {
+    let (parent, fence) = world.held_plan(store).await;
+    let mut write = spawn(world, &parent, &[("a", None)], &fence);
+    assert_eq!(store.plans().commit(&write, &fence).await, Ok(CommitOutcome::Applied));
+    write.spawn.remove(0).plan
+}
+
+#[rstest]
+#[case("UPDATE subplans SET depth = 2", "is not one level below its parent, under the same root")]
+#[case("UPDATE subplans SET root = plan_id", "is not one level below its parent, under the same root")]
+#[case("UPDATE subplans SET parent = root, depth = 1, root = plan_id", "under the same root")]
+#[case("DELETE FROM subplans", "and its row of subplans name different parents")]
+#[case("UPDATE plans SET parent = NULL", "and its row of subplans name different parents")]
+#[case("UPDATE subplans SET current = 0", "a subplan of its past is stored as one of today")]
+#[case("UPDATE subplans SET name = 'b'", "its log tells of a subplan that is not stored")]
+#[case(
+    "UPDATE subplans SET plan_id = '01ARZ3NDEKTSV4RRFFQ69G5FAV'",
+    "a row of subplans refers to a missing row"
+)]
+#[case(
+    "DROP INDEX subplans_by_name; INSERT INTO subplans SELECT parent, parent, root, depth, 1, name, '[]', 0, NULL, NULL, 1 FROM subplans",
+    "has several subplans of the name a"
+)]
+#[case(
+    "DROP TRIGGER events_are_never_deleted; DELETE FROM events WHERE kind = 'subplan.spawned'; DROP TRIGGER plans_never_go_back; UPDATE plans SET version = 1",
+    "does not tell of all its subplans"
+)]
+#[tokio::test]
+async fn a_check_finds_children_out_of_place(#[case] damage: &str, #[case] words: &str) {
+    let (world, store) = World::new();
+    one_child(&world, &store).await;
+    sound(&store);
+    world.sql(&format!("{UNGUARDED}{damage}")).expect("damaged");
+    let found = store.check().expect("checked").problems.join("\n");
+    assert!(found.contains(words), "{words}\n---\n{found}");
 }
 
 #[rstest]
@@ -142,7 +221,7 @@ async fn a_damaged_file_says_so() {
     let mut bytes = std::fs::read(world.path()).expect("read");
     bytes[4096..].fill(0x5a);
     std::fs::write(world.path(), bytes).expect("written");
-    match crate::sqlite::SqliteStore::open(world.options()) {
+    match SqliteStore::open(world.options()) {
         Err(error) => assert!(error.to_string().contains("damaged"), "{error}"),
         Ok(store) => {
             let answer = store.reads().list(&PlanFilter::default()).await;

@@ -5,12 +5,19 @@ use agents_domain::plan::{
     Change, CommitOutcome, NewPlan, Plan, PlanStore as _, PlanWrite, Spawned, State, StoreError,
 };
 use agents_domain::reads::PlanReads as _;
+use diesel::RunQueryDsl as _;
+use rstest::rstest;
 
 use super::world::{World, child_of, sound, start};
 use crate::sqlite::SqliteStore;
 
 /// The write by which a plan gets these children: name, and whose place it takes.
-fn spawn(world: &World, parent: &Plan, children: &[(&str, Option<&Plan>)], fence: &Fence) -> PlanWrite {
+pub(super) fn spawn(
+    world: &World,
+    parent: &Plan,
+    children: &[(&str, Option<&Plan>)],
+    fence: &Fence,
+) -> PlanWrite {
     let child = |(place, (name, _)): (usize, &(&str, Option<&Plan>))| {
         let place = u32::try_from(place).expect("few");
         world.new_plan(|origin| origin.subplan = Some(child_of(parent, place, name)))
@@ -75,6 +82,47 @@ async fn a_child_that_cannot_be_leaves_nothing_behind() {
     assert_eq!(store.plans().load(parent.id).await, Ok(Some(parent.clone())));
     assert_eq!(family(&store, &parent).await, ["there"]);
     sound(&store);
+}
+
+#[rstest]
+#[case("UPDATE subplans SET name = 'z'", "never changes")]
+#[case("UPDATE subplans SET depth = 3", "never changes")]
+#[case("UPDATE subplans SET current = 0; UPDATE subplans SET current = 1", "never comes back")]
+#[case("DELETE FROM subplans", "stays known")]
+#[case("UPDATE subplans SET failures = -1", "CHECK")]
+#[case("UPDATE subplans SET given_up_kind = 'tired', given_up_by = 'a'", "CHECK")]
+#[case("UPDATE subplans SET given_up_kind = 'skipped'", "CHECK")]
+#[case(
+    "INSERT INTO subplans SELECT parent, plan_id, root, 2, 0, 'x', '[]', 0, NULL, NULL, 1 FROM subplans",
+    "one level below"
+)]
+#[tokio::test]
+async fn the_table_is_a_second_fence(#[case] sql: &str, #[case] words: &str) {
+    let (world, store) = World::new();
+    let (parent, fence) = world.held_plan(&store).await;
+    let write = spawn(&world, &parent, &[("a", None)], &fence);
+    assert_eq!(store.plans().commit(&write, &fence).await, Ok(CommitOutcome::Applied));
+    let refused = world.sql(sql).expect_err("refused");
+    assert!(refused.contains(words), "{refused}");
+}
+
+/// Who looks for the children of a plan does not walk through those of others.
+#[test]
+fn children_are_found_along_an_index() {
+    let (world, _store) = World::new();
+    for condition in
+        ["current = 1 AND parent = 'x'", "current = 1 AND parent = 'x' AND name = 'y'", "root = 'x'"]
+    {
+        let sql = format!("EXPLAIN QUERY PLAN SELECT * FROM subplans WHERE {condition}");
+        let steps: Vec<Explained> = diesel::sql_query(sql).load(&mut world.raw()).expect("explained");
+        assert!(steps.len() == 1 && steps[0].detail.contains("USING INDEX subplans_by_"), "{condition}");
+    }
+}
+
+#[derive(diesel::QueryableByName)]
+struct Explained {
+    #[diesel(sql_type = diesel::sql_types::Text)]
+    detail: String,
 }
 
 #[tokio::test]
