@@ -8,6 +8,7 @@ use agents_domain::plan::{Definition, StoreError};
 use thiserror::Error;
 
 use crate::arguments::{self, InvalidArguments};
+use crate::subplan_service::{InvalidSubplans, foresee};
 
 /// What a person asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,6 +63,15 @@ pub enum OrderError {
         #[source]
         problems: InvalidArguments,
     },
+    /// Subplans that every plan of the action has, and that this plan could not get.
+    #[error("{action} has subplans that cannot be made")]
+    Subplans {
+        /// The action.
+        action: Name,
+        /// All that is wrong.
+        #[source]
+        problems: InvalidSubplans,
+    },
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -109,14 +119,11 @@ pub async fn prepare(
     if found.is_empty() {
         return Err(OrderError::NoProject);
     }
-    Ok(Order {
-        automation: request.automation.unwrap_or(stored.action.automation),
-        name: request.name,
-        definition: Definition {
-            action: stored.action,
-            action_source: stored.source,
-            arguments,
-            projects: found,
-        },
-    })
+    let automation = request.automation.unwrap_or(stored.action.automation);
+    let definition =
+        Definition { action: stored.action, action_source: stored.source, arguments, projects: found };
+    if let Err(problems) = foresee(actions, &definition).await? {
+        return Err(OrderError::Subplans { action: definition.action.name, problems });
+    }
+    Ok(Order { definition, automation, name: request.name })
 }

@@ -11,6 +11,7 @@
 
 mod check;
 mod family;
+mod items;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,6 +29,7 @@ use crate::lock_service::Wait;
 pub use check::{InvalidSubplans, SubplanProblem};
 pub use family::{Child, Family, Unready};
 pub(crate) use family::{failures_of, was_interrupted};
+pub(crate) use items::foresee;
 
 /// What a [`SubplanService`] is made of.
 #[derive(Clone)]

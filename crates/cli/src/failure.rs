@@ -8,6 +8,7 @@ mod drive;
 mod lock;
 mod plan;
 mod runner;
+mod subplan;
 mod workspace;
 
 use std::ffi::OsString;

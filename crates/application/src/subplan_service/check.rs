@@ -1,20 +1,18 @@
 //! Whether what is asked for can be: everything that is wrong at once.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
-use agents_domain::action::Arguments;
 use agents_domain::catalogue::StoredAction;
 use agents_domain::id::PlanId;
 use agents_domain::name::Name;
-use agents_domain::plan::{Definition, Origin, Plan, StoreError, plan_branch};
-use agents_domain::subplan::{Graph, GraphProblem, Item, MAX_CHILDREN, Subplan, SubplanItem};
-use agents_domain::workspace::Project;
+use agents_domain::plan::{Definition, Origin, Plan, plan_branch};
+use agents_domain::subplan::{GraphProblem, Item, MAX_CHILDREN, Subplan, SubplanItem};
 use thiserror::Error;
 
 use super::family::subplan;
+use super::items::{self, Lookup};
 use super::{Family, SpawnError, SubplanService};
-use crate::arguments::{self, InvalidArguments};
+use crate::arguments::InvalidArguments;
 use crate::lifecycle::NewChild;
 
 /// As many problems as a person reads.
@@ -78,17 +76,24 @@ pub struct InvalidSubplans {
     pub problems: Vec<SubplanProblem>,
 }
 
+impl InvalidSubplans {
+    /// As many problems as a person reads, a line each, and how many more there are.
+    pub fn lines(&self) -> Vec<String> {
+        let mut lines: Vec<_> = self.problems.iter().take(SHOWN).map(ToString::to_string).collect();
+        if let more @ 1.. = self.problems.len().saturating_sub(SHOWN) {
+            lines.push(format!("… and {more} more"));
+        }
+        lines
+    }
+}
+
 impl fmt::Display for InvalidSubplans {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let [only] = self.problems.as_slice() {
             return write!(f, "the subplans cannot be made: {only}");
         }
         write!(f, "the subplans cannot be made; {} things are wrong:", self.problems.len())?;
-        self.problems.iter().take(SHOWN).try_for_each(|problem| write!(f, "\n  - {problem}"))?;
-        match self.problems.len().saturating_sub(SHOWN) {
-            0 => Ok(()),
-            more => write!(f, "\n  … and {more} more"),
-        }
+        self.lines().iter().try_for_each(|line| write!(f, "\n  - {line}"))
     }
 }
 
@@ -118,31 +123,26 @@ impl SubplanService {
             root: plan.subplan.as_ref().map_or(plan.id, |subplan| subplan.root),
             first: there.iter().map(|one| one.position as usize + 1).max().unwrap_or(0),
         };
-        let count = there.len() + items.len();
-        if count > MAX_CHILDREN {
-            // Whatever else is wrong with a hundred thousand of them would tell nobody anything.
-            let problems = vec![SubplanProblem::TooMany { count, most: MAX_CHILDREN }];
-            return Err(InvalidSubplans { problems }.into());
-        }
         let mut problems = Vec::new();
         if parent.depth > self.parts.max_depth {
             problems.push(SubplanProblem::TooDeep { depth: parent.depth, most: self.parts.max_depth });
         }
         let siblings = there.iter().map(|one| Item { name: &one.name, depends_on: &one.depends_on });
         let asked = items.iter().map(|item| Item { name: &item.name, depends_on: &item.depends_on });
-        let mode = definition.action.subplan_settings().mode;
-        if let Err(wrong) = Graph::new(&siblings.chain(asked).collect::<Vec<_>>(), mode) {
-            problems.extend(wrong.into_iter().map(SubplanProblem::Graph));
+        let all: Vec<_> = siblings.chain(asked).collect();
+        problems.extend(items::shape(&all, definition.action.subplan_settings().mode));
+        if all.len() > MAX_CHILDREN {
+            // Whatever else is wrong with a hundred thousand of them would tell nobody anything.
+            return Err(InvalidSubplans { problems }.into());
         }
-        let mut known = BTreeMap::new();
+        let mut lookup = Lookup::new(&*self.parts.actions);
         let mut children = Vec::with_capacity(items.len());
         for (index, item) in items.iter().enumerate() {
-            let Some(stored) = self.action(&item.action, &mut known).await? else {
-                let (item, action) = (item.name.clone(), item.action.clone());
-                problems.push(SubplanProblem::NoSuchAction { item, action });
-                continue;
+            let child = match lookup.action(item).await? {
+                Ok(stored) => parent.child(index, item, stored),
+                Err(missing) => Err(vec![missing]),
             };
-            match parent.child(index, item, stored) {
+            match child {
                 Ok((origin, definition)) => {
                     let id = PlanId::from(self.parts.ids.ulid());
                     children.push(NewChild { id, origin, definition });
@@ -151,18 +151,6 @@ impl SubplanService {
             }
         }
         if problems.is_empty() { Ok(children) } else { Err(InvalidSubplans { problems }.into()) }
-    }
-
-    /// The action of that name; each is looked up once.
-    async fn action<'a>(
-        &self,
-        name: &Name,
-        known: &'a mut BTreeMap<Name, Option<StoredAction>>,
-    ) -> Result<Option<&'a StoredAction>, StoreError> {
-        if !known.contains_key(name) {
-            known.insert(name.clone(), self.parts.actions.get(name).await?);
-        }
-        Ok(known[name].as_ref())
     }
 }
 
@@ -173,17 +161,10 @@ impl Parent<'_> {
         item: &SubplanItem,
         stored: &StoredAction,
     ) -> Result<(Origin, Definition), Vec<SubplanProblem>> {
-        let mut problems = Vec::new();
-        let arguments = self.arguments(item, stored).unwrap_or_else(|problem| {
-            problems.push(problem);
-            Arguments::new()
-        });
-        let projects = self.projects(item).unwrap_or_else(|wrong| {
-            problems.extend(wrong);
-            Vec::new()
-        });
-        if !problems.is_empty() {
-            return Err(problems);
+        let (arguments, mut projects) = items::fit(self.definition, item, stored)?;
+        // A child lands on its parent's own branch.
+        for project in &mut projects {
+            project.branch = plan_branch(self.plan.id);
         }
         let mut action = stored.action.clone();
         if action.definition_of_done.is_empty() {
@@ -206,33 +187,5 @@ impl Parent<'_> {
             }),
         };
         Ok((origin, Definition { action, action_source: stored.source.clone(), arguments, projects }))
-    }
-
-    /// What the item gives, and what it does not name from the parent, where that has it.
-    fn arguments(&self, item: &SubplanItem, stored: &StoredAction) -> Result<Arguments, SubplanProblem> {
-        let specs = &stored.action.arguments;
-        let inherited = self.definition.arguments.iter();
-        let wanted = inherited.filter(|(name, _)| specs.iter().any(|spec| spec.name == **name));
-        let mut given: Arguments = wanted.map(|(name, value)| (name.clone(), value.clone())).collect();
-        given.extend(item.args.clone());
-        arguments::check(specs, &given)
-            .map_err(|problems| SubplanProblem::Arguments { item: item.name.clone(), problems })
-    }
-
-    /// The projects of the child: those of the parent, with the parent's own branch to land on.
-    fn projects(&self, item: &SubplanItem) -> Result<Vec<Project>, Vec<SubplanProblem>> {
-        let ours = &self.definition.projects;
-        let strangers: Vec<_> = item
-            .projects
-            .iter()
-            .filter(|name| ours.iter().all(|project| project.name != **name))
-            .map(|project| SubplanProblem::NotAProject { item: item.name.clone(), project: project.clone() })
-            .collect();
-        if !strangers.is_empty() {
-            return Err(strangers);
-        }
-        let wanted = |project: &&Project| item.projects.is_empty() || item.projects.contains(&project.name);
-        let branch = plan_branch(self.plan.id);
-        Ok(ours.iter().filter(wanted).map(|one| Project { branch: branch.clone(), ..one.clone() }).collect())
     }
 }

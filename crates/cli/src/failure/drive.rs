@@ -129,6 +129,9 @@ impl From<OrderError> for Failure {
                     .fold(failure, |failure, problem| failure.cause(problem.to_string()))
                     .hint(format!("agents action show {action}"))
             }
+            OrderError::Subplans { action, problems } => {
+                Self::of_subplans(message, &problems).hint(format!("agents action show {action}"))
+            }
             OrderError::Store(error) => error.into(),
         }
     }
