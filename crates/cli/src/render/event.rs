@@ -54,7 +54,7 @@ fn payload(change: &Change) -> Value {
             "until": until.map(rfc3339), "input": input, "cause": cause, "work": works(work),
         }),
         Change::PhaseAdvanced { to } => json!({ "to": to.as_str() }),
-        Change::Applied => json!({}),
+        Change::Applied | Change::CommandStarted => json!({}),
         Change::Retried { resume, anew } => json!({ "resume": commits(resume), "anew": anew }),
         Change::Constrained { failure, validations } => json!({
             "error": error_view(failure),
@@ -87,7 +87,6 @@ fn payload(change: &Change) -> Value {
             "name": name,
             "error": error_view(failure),
         }),
-        Change::CommandStarted => json!({}),
     }
 }
 
