@@ -26,7 +26,7 @@ use agents_domain::action::Automation;
 use agents_domain::files::AttemptFiles;
 use agents_domain::id::{Ids, PlanId};
 use agents_domain::places::Places;
-use agents_domain::plan::{Phase, Plan, State, Verb, target};
+use agents_domain::plan::{Change, Phase, Plan, State, Verb, next};
 use agents_domain::runner::{Context, PhaseRunner, RunError};
 use agents_domain::time::Clock;
 use agents_domain::workspace::{Landings, Worktrees};
@@ -244,7 +244,8 @@ impl PhaseDriver {
     /// `plan revert`: back to the start, with what a dead driver left put away first.
     pub async fn revert(&self, plan: PlanId, reason: Option<String>) -> Result<Plan, DriveError> {
         let work = async |plan: Plan, _: &LockGuard| {
-            if target(Verb::Revert, plan.stage).is_some() {
+            // What is refused gives up nothing.
+            if next(&plan, &Change::Reverted { reason: None }, self.parts.clock.now()).is_ok() {
                 self.cancel_children(plan.id, Some("its parent went back to its start")).await?;
             }
             Ok(self.parts.lifecycle.revert(plan.id, reason).await?)
