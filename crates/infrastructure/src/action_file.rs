@@ -16,10 +16,12 @@ use agents_domain::action::Action;
 mod check;
 mod document;
 mod error;
+mod json;
 mod located;
 mod yaml;
 
 pub use error::{ActionFileError, Diagnostic};
+pub(crate) use json::item as item_of_json;
 pub use located::Position;
 
 /// The largest action file, in bytes.
@@ -74,13 +76,12 @@ fn not_utf8(origin: &str, error: &std::string::FromUtf8Error) -> ActionFileError
     let good = String::from_utf8_lossy(good);
     let line = good.matches('\n').count() + 1;
     let column = good.rsplit('\n').next().map_or(1, |last| last.chars().count() + 1);
-    let fault =
-        yaml::Fault { at: Some(Position { line, column }), message: "this is not UTF-8 text".to_owned() };
+    let fault = yaml::Fault::new(Some(Position { line, column }), "this is not UTF-8 text");
     invalid(origin, &good, &fault)
 }
 
 fn invalid(origin: &str, text: &str, fault: &yaml::Fault) -> ActionFileError {
-    ActionFileError::Invalid(Box::new(Diagnostic::new(origin, text, fault.at, &fault.message)))
+    ActionFileError::Invalid(Box::new(Diagnostic::new(origin, text, fault)))
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@
 //! Nothing here is deleted by a transition: an attempt's log and artifacts outlive it.
 
 mod said;
+mod subplans;
 
 use std::fs;
 use std::io::Read;
@@ -76,8 +77,8 @@ impl AttemptFiles for StateFiles {
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
-    async fn subplans(&self, _paths: &AttemptPaths) -> Result<AskedSubplans, FilesError> {
-        todo!("the reader is made by `file`")
+    async fn subplans(&self, paths: &AttemptPaths) -> Result<AskedSubplans, FilesError> {
+        at(&paths.subplans_file, subplans::read(&paths.subplans_file))
     }
 
     async fn said(&self, paths: &AttemptPaths) -> Result<Said, FilesError> {

@@ -18,7 +18,10 @@ use super::yaml::Fault;
 
 mod arguments;
 mod programs;
+mod subplans;
 mod templates;
+
+pub(super) use subplans::item;
 
 use templates::Rehearsal;
 
@@ -29,6 +32,10 @@ const MAX_ENTRIES: usize = 64;
 pub(super) fn action(document: Document) -> Result<Action, Fault> {
     let name =
         Name::parse(&document.name.value).map_err(|error| fault(document.name.at, error.to_string()))?;
+    if document.execute.is_none() && document.subplans.is_none() {
+        let message = "the key `execute` is missing: it is required, unless there are `subplans`";
+        return Err(fault(document.name.at, message));
+    }
     let arguments = arguments::all(document.arguments)?;
     let mut rehearsal = Rehearsal::new(&arguments);
     Ok(Action {
@@ -38,19 +45,19 @@ pub(super) fn action(document: Document) -> Result<Action, Fault> {
         automation: automation(document.automation),
         worktree: worktree(document.worktree, &mut rehearsal)?,
         strategize: document.strategize.map(|phase| programs::phase(phase, &mut rehearsal)).transpose()?,
-        execute: Some(programs::phase(document.execute, &mut rehearsal)?),
+        execute: document.execute.map(|phase| programs::phase(phase, &mut rehearsal)).transpose()?,
         validations: validations(document.validations, &mut rehearsal)?,
         apply: apply(document.apply, &mut rehearsal)?,
         env: environment(document.env)?,
         env_from: imported(document.env_from)?,
         arguments,
-        subplans: None,
+        subplans: document.subplans.map(subplans::spec).transpose()?,
     })
 }
 
 /// A broken rule at a place.
 fn fault(at: Option<Position>, message: impl Into<String>) -> Fault {
-    Fault { at, message: message.into() }
+    Fault::new(at, message)
 }
 
 fn few<T>(entries: &[Located<T>], what: &str) -> Result<(), Fault> {
@@ -108,7 +115,7 @@ fn validations(
     few(&entries, "validations")?;
     let mut seen = Vec::new();
     for entry in &entries {
-        validation_name(&entry.value.name)?;
+        part(&entry.value.name, "a validation")?;
         unique(&mut seen, &entry.value.name, "validations")?;
     }
     entries.into_iter().map(|entry| validation(entry, rehearsal)).collect()
@@ -125,12 +132,12 @@ fn validation(entry: Located<ValidationEntry>, rehearsal: &mut Rehearsal) -> Res
 }
 
 /// The same words as in names of actions, so that they can stand in output and file names.
-fn validation_name(name: &Located<String>) -> Result<(), Fault> {
+fn part(name: &Located<String>, of: &str) -> Result<(), Fault> {
     if !name.value.contains('/') && Name::parse(&name.value).is_ok() {
         return Ok(());
     }
     let rule = "use up to 63 of a-z, 0-9, `.`, `_`, `-`, starting with a letter or digit, without `..`";
-    Err(fault(name.at, format!("`{}` is not a name of a validation: {rule}", name.value)))
+    Err(fault(name.at, format!("`{}` is not a name of {of}: {rule}", name.value)))
 }
 
 fn apply(entry: ApplyEntry, rehearsal: &mut Rehearsal) -> Result<ApplySpec, Fault> {

@@ -12,10 +12,17 @@ use serde::{Deserialize, Deserializer};
 
 use super::located::Located;
 
+mod subplans;
+
+pub(super) use subplans::{ItemEntry, MergeWord, ModeWord, SubplansEntry};
+
 /// A reusable template that says what each phase of a plan runs.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(rename = "Action")]
+#[schemars(
+    rename = "Action",
+    extend("anyOf" = [{ "required": ["execute"] }, { "required": ["subplans"] }])
+)]
 pub(super) struct Document {
     /// `[namespace/]name`, each part `[a-z0-9][a-z0-9._-]{0,62}`; the default namespace is `local`.
     pub(super) name: Located<String>,
@@ -37,8 +44,12 @@ pub(super) struct Document {
     /// The planning phase; without it the phase completes at once.
     #[serde(default)]
     pub(super) strategize: Option<Located<PhaseEntry>>,
-    /// The work.
-    pub(super) execute: Located<PhaseEntry>,
+    /// The work; required, unless there are `subplans`. With them it runs last, on their merged work.
+    #[serde(default)]
+    pub(super) execute: Option<Located<PhaseEntry>>,
+    /// How plans split into subplans, and those that every plan has.
+    #[serde(default)]
+    pub(super) subplans: Option<SubplansEntry>,
     /// Checks of the merged result, before it lands.
     #[serde(default)]
     pub(super) validations: Vec<Located<ValidationEntry>>,
@@ -236,7 +247,7 @@ pub(super) enum LandWord {
     Branch,
 }
 
-/// A default, as YAML types it.
+/// A default, or an argument of a subplan, as YAML or JSON types it.
 #[derive(Debug, Clone, JsonSchema)]
 #[serde(untagged)]
 #[schemars(inline)]

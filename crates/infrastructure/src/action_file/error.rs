@@ -8,11 +8,14 @@ use std::fmt;
 use thiserror::Error;
 
 use super::located::Position;
+use super::yaml::Fault;
 
 /// Characters of a source line that are shown.
 const SHOWN: usize = 100;
 /// Characters of a message that are shown; the rest is somebody's megabyte.
 const MESSAGE: usize = 500;
+/// Further mistakes that are shown: as many as a person reads.
+const FURTHER: usize = 20;
 
 /// Why an action file was not taken.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -38,9 +41,10 @@ pub enum ActionFileError {
     Invalid(Box<Diagnostic>),
 }
 
-/// One mistake and its place.
+/// A mistake and its place.
 ///
-/// Shows as `file:line:column: message`, then the source line, then a caret under the column.
+/// Shows as `file:line:column: message`, then the source line, then a caret under the column; what
+/// else is wrong follows, a line each.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
     /// The path, or what stands for it.
@@ -51,13 +55,34 @@ pub struct Diagnostic {
     pub message: String,
     /// The part of the line around the mistake, and the caret's offset in it.
     excerpt: Option<(String, usize)>,
+    /// What else is wrong, with places.
+    also: Vec<String>,
+    /// How many more there are.
+    more: usize,
 }
 
 impl Diagnostic {
     /// A mistake in `text`, which came from `origin`.
-    pub(super) fn new(origin: &str, text: &str, at: Option<Position>, message: &str) -> Self {
-        let excerpt = at.and_then(|at| excerpt(text.lines().nth(at.line - 1)?, at.column - 1));
-        Self { origin: origin.to_owned(), at, message: printable(message, MESSAGE), excerpt }
+    pub(super) fn new(origin: &str, text: &str, fault: &Fault) -> Self {
+        let excerpt = fault.at.and_then(|at| excerpt(text.lines().nth(at.line - 1)?, at.column - 1));
+        let also = fault.also.iter().take(FURTHER).map(|fault| placed(origin, fault));
+        Self {
+            origin: origin.to_owned(),
+            at: fault.at,
+            message: printable(&fault.message, MESSAGE),
+            excerpt,
+            also: also.collect(),
+            more: fault.also.len().saturating_sub(FURTHER),
+        }
+    }
+}
+
+/// `file:line:column: message`
+fn placed(origin: &str, fault: &Fault) -> String {
+    let message = printable(&fault.message, MESSAGE);
+    match fault.at {
+        Some(Position { line, column }) => format!("{origin}:{line}:{column}: {message}"),
+        None => format!("{origin}: {message}"),
     }
 }
 
@@ -67,9 +92,12 @@ impl fmt::Display for Diagnostic {
             return write!(f, "{}: {}", self.origin, self.message);
         };
         write!(f, "{}:{line}:{column}: {}", self.origin, self.message)?;
-        let Some((source, caret)) = &self.excerpt else { return Ok(()) };
-        let margin = line.to_string().len();
-        write!(f, "\n{:margin$} |\n{line} | {source}\n{:margin$} | {:caret$}^", "", "", "")
+        if let Some((source, caret)) = &self.excerpt {
+            let margin = line.to_string().len();
+            write!(f, "\n{:margin$} |\n{line} | {source}\n{:margin$} | {:caret$}^", "", "", "")?;
+        }
+        self.also.iter().try_for_each(|line| write!(f, "\n{line}"))?;
+        if self.more == 0 { Ok(()) } else { write!(f, "\n… and {} more", self.more) }
     }
 }
 

@@ -14,23 +14,32 @@ use super::located::Position;
 /// Deepest nesting; the format itself needs six levels.
 const MAX_DEPTH: usize = 16;
 /// Scalars, lists and mappings, aliases expanded.
-const MAX_NODES: usize = 20_000;
+const MAX_NODES: usize = 40_000;
 /// Bytes of all scalars, aliases expanded.
 const MAX_SCALAR_BYTES: usize = 2 * 1024 * 1024;
 /// Anchors, and uses of them.
 const MAX_ALIASES: usize = 1_000;
 
-/// A parser's error, in words.
+/// What is wrong, in words, and where.
+#[derive(Debug)]
 pub(super) struct Fault {
     pub(super) at: Option<Position>,
     pub(super) message: String,
+    /// What else is wrong, further down.
+    pub(super) also: Vec<Fault>,
+}
+
+impl Fault {
+    pub(super) fn new(at: Option<Position>, message: impl Into<String>) -> Self {
+        Self { at, message: message.into(), also: Vec::new() }
+    }
 }
 
 /// Reads one document.
 pub(super) fn parse(text: &str) -> Result<Document, Fault> {
     serde_saphyr::from_str_with_options(text, options()).map_err(|error| {
         let error = error.without_snippet();
-        Fault { at: error.location().and_then(Position::of), message: in_words(error) }
+        Fault::new(error.location().and_then(Position::of), in_words(error))
     })
 }
 
@@ -59,9 +68,6 @@ fn options() -> Options {
 
 fn in_words(error: &Error) -> String {
     match error {
-        Error::SerdeUnknownField { field, .. } if field == "subplans" => {
-            "subplans are not supported in this version".to_owned()
-        }
         Error::SerdeUnknownField { field, expected, .. } => unknown("key", field, expected),
         Error::SerdeUnknownVariant { variant, expected, .. } => unknown("value", variant, expected),
         Error::SerdeMissingField { field, .. } => format!("the key `{field}` is missing here"),
@@ -108,7 +114,7 @@ fn number(ty: &'static str) -> &'static str {
     }
 }
 
-fn unknown(what: &str, word: &str, expected: &[&'static str]) -> String {
+pub(super) fn unknown(what: &str, word: &str, expected: &[&'static str]) -> String {
     let shown: String = word.chars().take(80).collect();
     let hint = match suggest::hint(word, expected.iter().copied()) {
         hint if hint.is_empty() && !expected.is_empty() => format!("; known here: {}", expected.join(", ")),

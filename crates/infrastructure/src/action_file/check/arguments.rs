@@ -87,13 +87,7 @@ fn pattern(kind: ArgumentType, entry: &ArgumentEntry) -> Result<(), Fault> {
 fn default(spec: &ArgumentSpec, literal: Located<Literal>) -> Result<ArgumentValue, Fault> {
     let is_text = matches!(literal.value, Literal::String(_) | Literal::List(_));
     let hint = if spec.kind == ArgumentType::String && !is_text { " (put it in quotes)" } else { "" };
-    let value = match literal.value {
-        Literal::Boolean(truth) => ArgumentValue::Boolean(truth),
-        Literal::Integer(number) => ArgumentValue::Integer(number),
-        Literal::Float(number) => ArgumentValue::Float(number),
-        Literal::String(text) => ArgumentValue::String(text),
-        Literal::List(items) => ArgumentValue::List(items),
-    };
+    let value = super::subplans::value(literal.value);
     check_value(spec, value)
         .map_err(|problem| fault(literal.at, format!("the default does not fit: {problem}{hint}")))
 }

@@ -13,9 +13,6 @@ use super::super::yaml::Fault;
 use super::fault;
 use crate::template::{NAMES, Renderer, TemplateFault, unknown_names, values};
 
-/// Nothing sets its variable in this version.
-const NOT_YET: &str = "subplans_file";
-
 /// Renders templates on values that a plan of the action could have.
 pub(super) struct Rehearsal<'a> {
     specs: &'a [ArgumentSpec],
@@ -37,8 +34,8 @@ impl<'a> Rehearsal<'a> {
     pub(super) fn new(specs: &'a [ArgumentSpec]) -> Self {
         Self {
             specs,
-            commands: Stage::new(specs, "in this version", |name, _| name != NOT_YET),
-            messages: Stage::new(specs, "in a commit message", |_, variable| variable.is_none()),
+            commands: Stage::new(specs, "in a command", |_| true),
+            messages: Stage::new(specs, "in a commit message", |variable| variable.is_none()),
         }
     }
 
@@ -57,9 +54,9 @@ impl<'a> Rehearsal<'a> {
 }
 
 impl Stage {
-    fn new(specs: &[ArgumentSpec], without: &'static str, has: impl Fn(&str, Option<&str>) -> bool) -> Self {
+    fn new(specs: &[ArgumentSpec], without: &'static str, has: impl Fn(Option<&str>) -> bool) -> Self {
         let always = |spec: &&ArgumentSpec| spec.required || spec.default.is_some();
-        let ours: Vec<_> = NAMES.into_iter().filter(|(name, variable)| has(name, *variable)).collect();
+        let ours: Vec<_> = NAMES.into_iter().filter(|(_, variable)| has(*variable)).collect();
         let variables: Vec<_> = ours.iter().filter_map(|(_, variable)| *variable).collect();
         Self {
             names: ours.iter().map(|(name, _)| *name).collect(),

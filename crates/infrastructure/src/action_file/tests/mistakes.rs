@@ -20,7 +20,6 @@ fn mistake(text: &str) -> (usize, usize, String) {
 
 #[rstest]
 #[case("excute: { run: [a] }", 1, "unknown key `excute`, did you mean `execute`?")]
-#[case("subplans: { mode: dependency, items: [] }", 1, "subplans are not supported in this version")]
 #[case("strategize:\n  rnu: [a]", 3, "unknown key `rnu`; known here: run, shell, timeout, retry")]
 #[case("automation: autp", 13, "unknown value `autp`, did you mean `auto`?")]
 #[case("automation: full", 13, "unknown value `full`; known here: manual, review, auto")]
@@ -52,7 +51,7 @@ fn shape(#[case] text: &str, #[case] column: usize, #[case] message: &str) {
 #[case("", 1, 1, "the file ends before the action does")]
 #[case("hello", 1, 1, "expected keys with values")]
 #[case("- a\n", 1, 1, "expected keys with values")]
-#[case("name: x\n", 1, 1, "the key `execute` is missing here")]
+#[case("name: x\n", 1, 7, "the key `execute` is missing: it is required, unless there are `subplans`")]
 #[case("execute: { run: [a] }\n", 1, 1, "the key `name` is missing here")]
 #[case("name: x\n\texecute: 1\n", 1, 7, "while scanning a plain scalar, found a tab")]
 #[case("name: system/x\nexecute: { run: [a] }\n", 1, 7, "the namespace `system` is reserved")]
@@ -60,7 +59,7 @@ fn shape(#[case] text: &str, #[case] column: usize, #[case] message: &str) {
     "a: &a { b: 1 }\nname: *a\n",
     1,
     1,
-    "unknown key `a`; known here: name, description, definition_of_done, automation, arguments, worktree, strategize, execute, validations, apply, env, env_from"
+    "unknown key `a`; known here: name, description, definition_of_done, automation, arguments, worktree, strategize, execute, subplans, validations, apply, env, env_from"
 )]
 #[case("name: x\nexecute: {}\n", 2, 10, "one of `run` and `shell` is needed here")]
 #[case(
@@ -206,7 +205,7 @@ fn commands(#[case] text: &str, #[case] column: usize, #[case] message: &str) {
     19,
     "`project_dr` in the template is neither an argument nor a known name"
 )]
-#[case("apply: { after: ['{{ subplans_file }}'] }", 18, "`subplans_file` has no value in this version")]
+#[case("apply: { message: '{{ subplans_file }}' }", 19, "`subplans_file` has no value in a commit message")]
 fn templates(#[case] text: &str, #[case] column: usize, #[case] message: &str) {
     assert_eq!(mistake(&format!("{START}{text}\n")), (3, column, message.to_owned()));
 }
@@ -382,6 +381,6 @@ fn a_message_is_bounded_and_free_of_control_characters() {
 
 #[test]
 fn a_mistake_without_a_place_names_the_file() {
-    let diagnostic = Diagnostic::new("x.yaml", "name: x\n", None, "something is wrong");
+    let diagnostic = Diagnostic::new("x.yaml", "name: x\n", &yaml::Fault::new(None, "something is wrong"));
     assert_eq!(diagnostic.to_string(), "x.yaml: something is wrong");
 }
