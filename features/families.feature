@@ -78,8 +78,8 @@ Feature: Families of plans
     And a plan of "dependency" on "site"
     And the plan has the subplans
       | name  | action | needs |
-      | reads | reads  | api   |
       | api   | api    |       |
+      | reads | reads  | api   |
     When I run "plan execute PLAN"
     Then it succeeds
     And in "site" the branch "agents/plan-PLAN" has "api" in "read.txt"
@@ -118,7 +118,7 @@ Feature: Families of plans
     Then it succeeds
     And the plan is execute/complete
     When I run "plan apply PLAN"
-    Then the exit code is 6
+    Then the exit code is 7
     And I am told "agents plan retry PLAN --allow-empty"
     When I run "plan retry PLAN --allow-empty"
     Then it succeeds

@@ -126,15 +126,21 @@ Feature: Scheduling subplans
       """
       pause work; echo docs > docs.txt
       """
-    And a plan of "dependency" on "site"
-    And the plan has the subplans
-      | name  | action | needs   |
-      | both  | all    | web api |
-      | slow  | slow   |         |
-      | web   | web    | api     |
-      | api   | api    |         |
+    And the action
+      """
+      name: local/family
+      subplans:
+        mode: dependency
+        items:
+          - { name: both, action: local/all, depends_on: [web, api] }
+          - { name: slow, action: local/slow }
+          - { name: web, action: local/web, depends_on: [api] }
+          - { name: api, action: local/api }
+      """
+    And a plan of "family" on "site"
     When Ada starts "plan execute PLAN"
     And Ada reaches "work"
+    And the subplans are known by their names
     And I run "plan wait BOTH --for applied --timeout 2m"
     Then it succeeds
     And the plan is execute/processing

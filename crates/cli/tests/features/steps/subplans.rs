@@ -74,6 +74,33 @@ async fn happened(world: &mut World, child: String, times: usize, event: String)
     assert_eq!(found.iter().filter(|found| **found == event).count(), times, "{found:?}");
 }
 
+/// Whichever of them came second.
+#[when(
+    expr = "in {string} I merge the subplan in conflict into the plan's branch, and {string} becomes {string}"
+)]
+async fn resolve(world: &mut World, repository: String, file: String, becomes: String) {
+    let child = in_conflict(world).await.expect("one is in conflict");
+    let branch = text(&child, "/branch");
+    super::git::merge(world, repository, branch, file, becomes);
+}
+
+#[when("I give up the subplan in conflict")]
+async fn give_up(world: &mut World) {
+    let child = in_conflict(world).await.expect("one is in conflict");
+    world.run(&format!("plan cancel {}", text(&child, "/plan_id"))).await;
+}
+
+#[then("no subplan is in conflict")]
+async fn none_in_conflict(world: &mut World) {
+    let found = in_conflict(world).await;
+    assert!(found.is_none(), "{found:#?}");
+}
+
+async fn in_conflict(world: &mut World) -> Option<Value> {
+    let all = family(world, "PLAN").await;
+    all.into_iter().find(|child| child["state"] == "constrained")
+}
+
 /// What scripts of the scenario wrote, one word after the other.
 #[then(expr = "the file {string} has {string}, line by line")]
 fn lines(world: &mut World, file: String, expected: String) {
