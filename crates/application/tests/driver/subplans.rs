@@ -1,8 +1,11 @@
 //! Parents and their children.
 
+mod adopting;
 mod again;
 mod failing;
 mod merging;
 mod modes;
+mod nested;
 mod stopping;
 mod tree;
+mod waiting;

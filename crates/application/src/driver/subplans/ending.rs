@@ -76,9 +76,16 @@ impl Scheduling<'_> {
         let mut lines = Vec::new();
         for node in self.those(|status| status == Status::Parked) {
             let child = self.driver.parts.lifecycle.load(self.child(node).id).await?;
-            let question = child.parked.as_ref().and_then(|parked| parked.input.clone()).unwrap_or_default();
             let name = &self.child(node).name;
-            lines.push(format!("subplan `{name}` asks: {question} (agents plan prompt {} \"…\")", child.id));
+            let line = match child.parked.as_ref().map(|parked| (&parked.input, &parked.cause)) {
+                Some((Some(question), _)) => {
+                    format!("subplan `{name}` asks: {question} (agents plan prompt {} \"…\")", child.id)
+                }
+                // One below it asks.
+                Some((None, cause)) => format!("subplan `{name}`: {cause}"),
+                None => format!("subplan `{name}` waits"),
+            };
+            lines.push(line);
         }
         Ok(lines.join("\n"))
     }

@@ -88,7 +88,7 @@ impl PhaseDriver {
 }
 
 /// Whether it waits for a person.
-pub(super) fn asks(plan: &Plan) -> bool {
+fn asks(plan: &Plan) -> bool {
     plan.parked.as_ref().is_some_and(|parked| parked.input.is_some())
 }
 

@@ -10,7 +10,7 @@ use agents_domain::runner::StopCause;
 use agents_domain::subplan::{Cause, GivenUp, NodeId, Scheduler, Status, Step};
 use tokio::task::JoinSet;
 
-use super::running::{Errand, asks};
+use super::running::Errand;
 use crate::driver::{DriveError, PhaseDriver, failures};
 use crate::lifecycle::LifecycleError;
 use crate::lock_service::LockGuard;
@@ -195,7 +195,8 @@ impl Scheduling<'_> {
         match (child.phase(), child.state()) {
             (_, State::Cancelled) => self.scheduler.cancelled(node),
             (Phase::Execute, State::Complete) | (Phase::Apply, _) => self.scheduler.executed(node),
-            _ if asks(&child) => self.scheduler.parked(node),
+            // It asks a person, or one below it does: a pause is sat out by whoever runs it.
+            (_, State::Queued) if child.parked.is_some() => self.scheduler.parked(node),
             _ => self.scheduler.failed(node, failures_of(&child)),
         }
         Ok(())
