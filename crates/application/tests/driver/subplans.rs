@@ -3,6 +3,7 @@
 mod adopting;
 mod again;
 mod failing;
+mod making;
 mod merging;
 mod modes;
 mod nested;

@@ -1,13 +1,16 @@
 //! What a parent comes to when its children have settled, or wait for a person.
 
 use agents_domain::id::PlanId;
+use agents_domain::lock::{Conflict, LockError, LockKey};
 use agents_domain::plan::{Failure, Parked, Plan, State};
+use agents_domain::request::Wish;
 use agents_domain::subplan::{Cause, GivenUp, NodeId, Status};
 
 use super::ready::FAILED;
 use super::scheduling::{Outcome, Scheduling};
 use crate::driver::{DriveError, PhaseDriver, failures};
-use crate::lock_service::Wait;
+use crate::lifecycle::LifecycleError;
+use crate::lock_service::{LockGuard, Wait};
 
 impl Scheduling<'_> {
     /// Nothing runs, and nothing is to be done.
@@ -116,7 +119,7 @@ impl PhaseDriver {
     pub(super) async fn give_up_child(&self, child: PlanId, given_up: GivenUp) -> Result<(), DriveError> {
         let driver =
             Self::new(crate::driver::DriverParts { wait_for_plan: Wait::Forever, ..self.parts.clone() });
-        let hold = driver.hold(child, "give up").await?;
+        let hold = driver.hold_of_whoever_runs_it(child, &given_up.reason()).await?;
         let work = async {
             let plan = driver.recovered(child, &hold, crate::driver::recovery::Found::PutAway).await?;
             if plan.state().is_terminal() {
@@ -130,5 +133,26 @@ impl PhaseDriver {
         let plan = outcome?;
         debug_assert!(plan.state() == State::Cancelled || plan.state() == State::Applied);
         Ok(())
+    }
+
+    /// The lock of a child that is to be given up. Whoever else runs it is asked to let go of it:
+    /// its result would not count.
+    async fn hold_of_whoever_runs_it(&self, child: PlanId, reason: &str) -> Result<LockGuard, DriveError> {
+        let lifecycle = self.lifecycle();
+        let held = match lifecycle.hold(child, "give up", Wait::No).await {
+            Err(LifecycleError::Lock { source: LockError::Conflict(Conflict(held)), .. }) => held,
+            Err(LifecycleError::Lock { source: LockError::Queued(_), .. }) => {
+                return self.hold(child, "give up").await;
+            }
+            hold => return Ok(hold?),
+        };
+        let (key, wish) = (LockKey::Plan(child), Wish::LetGo { token: held.token });
+        let asked = lifecycle.locks().ask(key, wish, Some(reason.to_owned())).await;
+        let asked = asked.map_err(LifecycleError::from)?;
+        lifecycle.observer().asked(&held);
+        let hold = self.hold(child, "give up").await?;
+        // Its holder may have ended without a word.
+        self.answer_let_go(Some(asked)).await;
+        Ok(hold)
     }
 }

@@ -10,6 +10,7 @@ use agents_domain::files::{Later, When};
 use agents_domain::id::PlanId;
 use agents_domain::places::{Occupant, Places as _};
 use agents_domain::plan::{Phase, State};
+use agents_domain::runner::StopCause;
 use agents_domain::subplan::{Mode, Settings};
 use agents_domain::time::Timestamp;
 use agents_infrastructure::scripted::Scripted;
@@ -73,12 +74,14 @@ fn retrying(process: &Process, plan: PlanId) -> JoinHandle<Outcome> {
     tokio::spawn(async move { driver.retry(plan, PLAINLY).await })
 }
 
-/// A parent that was stopped while `a` ran, with `a` open for whoever comes first.
-async fn interrupted(world: &World, settings: Settings) -> PlanId {
+/// A parent that was stopped while these children ran; they are there for whoever comes first.
+async fn interrupted(world: &World, settings: Settings, names: &[&str]) -> PlanId {
     let process = world.process(1);
-    let gate = world.gate("a", Scripted::exits(0));
-    let driving = world.spawn_family(&process, settings, items(&["a"]));
-    gate.reached().await;
+    let gates: Vec<_> = names.iter().map(|name| world.gate(name, Scripted::exits(0))).collect();
+    let driving = world.spawn_family(&process, settings, items(names));
+    for gate in gates {
+        gate.reached().await;
+    }
     process.stop.stop();
     driving.await.expect("no panic").expect_err("stopped");
     world.root().await.id
@@ -88,7 +91,7 @@ async fn interrupted(world: &World, settings: Settings) -> PlanId {
 async fn a_child_that_another_process_runs_is_waited_for_and_its_outcome_used() {
     for (command, end, attempts) in [(Scripted::exits(0), State::Applied, 2), (fails(3), State::Errored, 2)] {
         let world = World::of_families();
-        let root = interrupted(&world, once(Mode::Parallel)).await;
+        let root = interrupted(&world, once(Mode::Parallel), &["a"]).await;
         let child = world.child(root, "a").await.id;
         // Their parent must be under way before anybody may run a child.
         let (ada, bob) = (world.process(2), world.process(3));
@@ -112,7 +115,7 @@ async fn a_child_that_another_process_runs_is_waited_for_and_its_outcome_used() 
 #[tokio::test(start_paused = true)]
 async fn a_child_whose_other_process_dies_is_tried_again() {
     let world = World::of_families();
-    let root = interrupted(&world, once(Mode::Parallel)).await;
+    let root = interrupted(&world, once(Mode::Parallel), &["a"]).await;
     let child = world.child(root, "a").await.id;
     let (ada, bob) = (world.process(2), world.process(3));
     let gate = world.gate("a", Scripted::exits(0));
@@ -127,6 +130,32 @@ async fn a_child_whose_other_process_dies_is_tried_again() {
     let parent = driving.await.expect("no panic").expect("driven");
     assert_eq!((parent.state(), world.states(root).await), (State::Complete, vec![State::Applied]));
     assert_eq!(world.child(root, "a").await.subplan.clone().expect("it is one").failures, 0);
+    world.check_tree(root).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_another_process_runs_is_let_go_of_there_when_a_failure_ends_everything() {
+    let world = World::of_families();
+    let root = interrupted(&world, Settings { fail_fast: true, ..once(Mode::Parallel) }, &["a", "b"]).await;
+    let child = world.child(root, "a").await.id;
+    let (ada, bob) = (world.process(2), world.process(3));
+    let gate = world.gate("a", Scripted::exits(0));
+    let elsewhere = retrying(&bob, child);
+    gate.reached().await;
+    world.runner.on_plan("b", "execute", fails(3));
+    let driving = retrying(&ada, root);
+    while !ada.notes.have("asked the holder of plan/") {
+        tokio::task::yield_now().await;
+    }
+    bob.locks.beat().await;
+    let let_go = elsewhere.await.expect("no panic");
+    assert_eq!(let_go, Err(DriveError::Stopped { plan: child, cause: StopCause::Asked }));
+    let parent = driving.await.expect("no panic").expect("driven");
+    assert_eq!(
+        (code(&parent), world.states(root).await),
+        ("subplans_failed", vec![State::Cancelled, State::Errored])
+    );
+    assert!(world.child(root, "a").await.projects[0].snapshot.is_some(), "its work is kept");
     world.check_tree(root).await;
 }
 
