@@ -139,17 +139,17 @@ impl PhaseDriver {
     /// its result would not count.
     async fn hold_of_whoever_runs_it(&self, child: PlanId, reason: &str) -> Result<LockGuard, DriveError> {
         let lifecycle = self.lifecycle();
-        let held = match lifecycle.hold(child, "give up", Wait::No).await {
-            Err(LifecycleError::Lock { source: LockError::Conflict(Conflict(held)), .. }) => held,
+        let holder = match lifecycle.hold(child, "give up", Wait::No).await {
+            Err(LifecycleError::Lock { source: LockError::Conflict(Conflict(holder)), .. }) => holder,
             Err(LifecycleError::Lock { source: LockError::Queued(_), .. }) => {
                 return self.hold(child, "give up").await;
             }
             hold => return Ok(hold?),
         };
-        let (key, wish) = (LockKey::Plan(child), Wish::LetGo { token: held.token });
+        let (key, wish) = (LockKey::Plan(child), Wish::LetGo { token: holder.token });
         let asked = lifecycle.locks().ask(key, wish, Some(reason.to_owned())).await;
         let asked = asked.map_err(LifecycleError::from)?;
-        lifecycle.observer().asked(&held);
+        lifecycle.observer().asked(&holder);
         let hold = self.hold(child, "give up").await?;
         // Its holder may have ended without a word.
         self.answer_let_go(Some(asked)).await;
