@@ -8,6 +8,7 @@ use agents_domain::subplan::{Cause, GivenUp, NodeId, Status};
 
 use super::ready::FAILED;
 use super::scheduling::{Outcome, Scheduling};
+use crate::driver::recovery::Found;
 use crate::driver::{DriveError, PhaseDriver, failures};
 use crate::lifecycle::LifecycleError;
 use crate::lock_service::{LockGuard, Wait};
@@ -49,13 +50,12 @@ impl Scheduling<'_> {
     /// The failure of a plan that a person must help: which work does not go together.
     async fn conflict(&self) -> Result<Failure, DriveError> {
         let (id, branch) = (self.plan.id, self.plan.branch());
-        let mut lines = Vec::new();
-        let mut code = "subplan_not_merged";
+        let (mut lines, mut conflicts) = (Vec::new(), Vec::new());
         for node in self.those(|status| status == Status::Conflicted) {
             let child = self.driver.parts.lifecycle.load(self.child(node).id).await?;
             let failure = child.failure.clone();
             if failure.as_ref().is_some_and(|failure| failure.code == "conflict") {
-                code = "conflict";
+                conflicts.push(child.branch());
             }
             let why = failure.map_or_else(|| child.stage.to_string(), |failure| failure.message);
             lines.push(format!("`{}` ({}): {why}", self.child(node).name, child.branch()));
@@ -63,13 +63,14 @@ impl Scheduling<'_> {
         if let Some(failed) = self.failed() {
             lines.push(failed.message);
         }
+        let code = if conflicts.is_empty() { "subplan_not_merged" } else { "conflict" };
         let message = format!("the work of subplans does not go together:\n{}", lines.join("\n"));
-        let hint = if code == "conflict" {
-            format!(
-                "merge the subplan's branch into {branch} in any checkout and commit, then: agents plan retry {id}"
-            )
-        } else {
+        let merge = conflicts.iter().map(|child| format!("merge {child} into {branch}"));
+        let hint = if conflicts.is_empty() {
             failures::retry_hint(id)
+        } else {
+            let merge = merge.collect::<Vec<_>>().join(", ");
+            format!("{merge} in any checkout and commit, then: agents plan retry {id}")
         };
         Ok(failures::failure(code, message, hint, false))
     }
@@ -79,16 +80,14 @@ impl Scheduling<'_> {
         let mut lines = Vec::new();
         for node in self.those(|status| status == Status::Parked) {
             let child = self.driver.parts.lifecycle.load(self.child(node).id).await?;
-            let name = &self.child(node).name;
-            let line = match child.parked.as_ref().map(|parked| (&parked.input, &parked.cause)) {
-                Some((Some(question), _)) => {
+            let (name, parked) = (&self.child(node).name, child.parked.as_ref());
+            lines.push(match parked.and_then(|parked| parked.input.as_ref()) {
+                Some(question) => {
                     format!("subplan `{name}` asks: {question} (agents plan prompt {} \"…\")", child.id)
                 }
-                // One below it asks.
-                Some((None, cause)) => format!("subplan `{name}`: {cause}"),
-                None => format!("subplan `{name}` waits"),
-            };
-            lines.push(line);
+                // A child of its own asks.
+                None => parked.map(|parked| format!("`{name}`: {}", parked.cause)).unwrap_or_default(),
+            });
         }
         Ok(lines.join("\n"))
     }
@@ -117,11 +116,10 @@ impl Scheduling<'_> {
 impl PhaseDriver {
     /// Records why a child is given up, with all that is below it; one that has settled stays so.
     pub(super) async fn give_up_child(&self, child: PlanId, given_up: GivenUp) -> Result<(), DriveError> {
-        let driver =
-            Self::new(crate::driver::DriverParts { wait_for_plan: Wait::Forever, ..self.parts.clone() });
-        let hold = driver.hold_of_whoever_runs_it(child, &given_up.reason()).await?;
+        let driver = self.for_child(self.parts.stop.clone());
+        let hold = driver.hold_soon(child).await?;
         let work = async {
-            let plan = driver.recovered(child, &hold, crate::driver::recovery::Found::PutAway).await?;
+            let plan = driver.recovered(child, &hold, Found::PutAway).await?;
             if plan.state().is_terminal() {
                 return Ok(plan);
             }
@@ -135,24 +133,19 @@ impl PhaseDriver {
         Ok(())
     }
 
-    /// The lock of a child that is to be given up. Whoever else runs it is asked to let go of it:
-    /// its result would not count.
-    async fn hold_of_whoever_runs_it(&self, child: PlanId, reason: &str) -> Result<LockGuard, DriveError> {
+    /// The lock of a child that is to end: whoever runs it is asked to let go of it first.
+    async fn hold_soon(&self, child: PlanId) -> Result<LockGuard, DriveError> {
         let lifecycle = self.lifecycle();
-        let holder = match lifecycle.hold(child, "give up", Wait::No).await {
-            Err(LifecycleError::Lock { source: LockError::Conflict(Conflict(holder)), .. }) => holder,
-            Err(LifecycleError::Lock { source: LockError::Queued(_), .. }) => {
-                return self.hold(child, "give up").await;
+        match lifecycle.hold(child, "give up", Wait::No).await {
+            Err(LifecycleError::Lock { source: LockError::Conflict(Conflict(held)), .. }) => {
+                let wish = Wish::LetGo { token: held.token };
+                let asked = lifecycle.locks().ask(LockKey::Plan(child), wish, None).await;
+                asked.map_err(LifecycleError::from)?;
+                lifecycle.observer().asked(&held);
             }
-            hold => return Ok(hold?),
-        };
-        let (key, wish) = (LockKey::Plan(child), Wish::LetGo { token: holder.token });
-        let asked = lifecycle.locks().ask(key, wish, Some(reason.to_owned())).await;
-        let asked = asked.map_err(LifecycleError::from)?;
-        lifecycle.observer().asked(&holder);
-        let hold = self.hold(child, "give up").await?;
-        // Its holder may have ended without a word.
-        self.answer_let_go(Some(asked)).await;
-        Ok(hold)
+            Err(LifecycleError::Lock { source: LockError::Queued(_), .. }) => {}
+            outcome => return Ok(outcome?),
+        }
+        self.hold(child, "give up").await
     }
 }

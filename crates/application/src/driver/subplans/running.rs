@@ -87,9 +87,14 @@ impl PhaseDriver {
     }
 }
 
-/// Whether it waits for a person.
+/// Whether a question of it is not answered.
 fn asks(plan: &Plan) -> bool {
     plan.parked.as_ref().is_some_and(|parked| parked.input.is_some())
+}
+
+/// Whether nothing but a person leads on: it asks, or a child of its own does.
+pub(super) fn waits_for_a_person(plan: &Plan) -> bool {
+    plan.state() == State::Queued && plan.parked.as_ref().is_some_and(|parked| parked.until.is_none())
 }
 
 /// Until when it waits by its own wish, if it does.

@@ -10,8 +10,8 @@ use agents_domain::runner::StopCause;
 use agents_domain::subplan::{Cause, GivenUp, NodeId, Scheduler, Status, Step};
 use tokio::task::JoinSet;
 
-use super::running::Errand;
-use crate::driver::{DriveError, PhaseDriver, failures};
+use super::running::{Errand, waits_for_a_person};
+use crate::driver::{DriveError, PhaseDriver, failures, stop_cause};
 use crate::lifecycle::LifecycleError;
 use crate::lock_service::LockGuard;
 use crate::stop::StopHub;
@@ -117,7 +117,11 @@ impl Scheduling<'_> {
         let until = limit.map(|limit| self.driver.parts.clock.boottime().plus(limit));
         loop {
             let end = match self.act().await {
-                Ok(()) if self.running.is_empty() => return self.settle().await,
+                // What was asked while it merged comes before whatever the children came to.
+                Ok(()) if self.running.is_empty() => match self.asked() {
+                    None => return self.settle().await,
+                    stopped => Ok(stopped),
+                },
                 Ok(()) => self.wait(until).await,
                 Err(error) => Err(error),
             };
@@ -148,6 +152,13 @@ impl Scheduling<'_> {
         let failures = self.scheduler.failures(node);
         let errand = Errand { node, child: self.child(node).id, failures };
         self.running.spawn(self.driver.for_child(hub).run_child(errand));
+    }
+
+    /// Whether the plan is to stop now.
+    fn asked(&self) -> Option<End> {
+        let lost = self.hold.is_lost().then_some(StopCause::LeaseLost);
+        let request = || self.hold.request().map(|request| stop_cause(&request));
+        lost.or_else(|| self.driver.parts.stop.requested()).or_else(request).map(End::Stopped)
     }
 
     /// Waits until something happens: to a child, or to the plan.
@@ -184,7 +195,10 @@ impl Scheduling<'_> {
         };
         let child = match outcome {
             Ok(child) => child,
-            Err(DriveError::Stopped { .. }) => self.driver.parts.lifecycle.load(self.child(node).id).await?,
+            // Somebody asked for it, or has it by now: its row says what has come of it.
+            Err(DriveError::Stopped { .. } | DriveError::Lifecycle(LifecycleError::LeaseLost { .. })) => {
+                self.driver.parts.lifecycle.load(self.child(node).id).await?
+            }
             Err(error) => return Err(error),
         };
         if let Some(cause) = stopping {
@@ -195,8 +209,7 @@ impl Scheduling<'_> {
         match (child.phase(), child.state()) {
             (_, State::Cancelled) => self.scheduler.cancelled(node),
             (Phase::Execute, State::Complete) | (Phase::Apply, _) => self.scheduler.executed(node),
-            // It asks a person, or one below it does: a pause is sat out by whoever runs it.
-            (_, State::Queued) if child.parked.is_some() => self.scheduler.parked(node),
+            _ if waits_for_a_person(&child) => self.scheduler.parked(node),
             _ => self.scheduler.failed(node, failures_of(&child)),
         }
         Ok(())
