@@ -128,7 +128,13 @@ impl PhaseDriver {
         let family = self.parts.subplans.family(plan).await.map_err(LifecycleError::from)?;
         for view in family.members().iter().rev().filter(|view| !view.record.state().is_terminal()) {
             let reason = reason.map_or_else(|| "its parent was cancelled".to_owned(), str::to_owned);
-            self.cancel_later(view.record.id, reason).await?;
+            let id = view.record.id;
+            if let Err(error) = self.cancel_later(id, reason).await {
+                // Its landing was decided, and is carried out first; or somebody was faster.
+                if !self.lifecycle().load(id).await?.state().is_terminal() {
+                    return Err(error);
+                }
+            }
         }
         Ok(())
     }
