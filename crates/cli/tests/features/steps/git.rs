@@ -208,7 +208,7 @@ fn clean(world: &mut World, repository: String) {
 
 #[then(expr = "in {string} {int} commit(s) landed on {string}")]
 fn landed(world: &mut World, repository: String, count: u32, branch: String) {
-    let range = format!("start..{branch}");
+    let range = format!("start..{}", world.said(&branch));
     let found = world.repository(&repository).git(&["rev-list", "--count", "--first-parent", &range]);
     assert_eq!(found, count.to_string());
 }
