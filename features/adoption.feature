@@ -188,6 +188,7 @@ Feature: Adoption
     And the history of PLAN has 3 times "subplan.merged"
     And in "site" the branch "agents/plan-PLAN" has "slow" in "slow.txt"
     And the locks table has no held row
+    And in "site" no worktree is left
     When I run "plan apply PLAN"
     Then it succeeds
     And in "site" 1 commit landed on "main"
@@ -301,6 +302,7 @@ Feature: Adoption
     And in "site" 2 commits landed on "agents/plan-PLAN"
     And in "site" the branch "agents/plan-PLAN" has "api" in "api.txt"
     And in "site" the branch "agents/plan-PLAN" has "web" in "web.txt"
+    And in "site" no worktree is left
 
   @process
   Scenario: A scheduler killed after a branch moved has that merge done once
@@ -368,6 +370,7 @@ Feature: Adoption
     And the subplans are "api apply/applied, lev1 execute/cancelled"
     And the subplans of LEV1 are "slow execute/cancelled, web strategize/cancelled"
     And the locks table has no held row
+    And in "site" no worktree is left
 
   # Told to end, or frozen
 
@@ -392,6 +395,7 @@ Feature: Adoption
     And I am told "agents plan retry PLAN"
     And "life" falls silent
     And the locks table has no held row
+    And in "site" no worktree is left
     And the plan is execute/errored
     And its "error.code" is "shutdown"
     And the subplans are "api apply/applied, lev1 execute/errored, web strategize/queued"
@@ -433,3 +437,4 @@ Feature: Adoption
     And the history of PLAN has 3 times "subplan.merged"
     And the history of PLAN has 1 times "adopted"
     And in "site" 3 commits landed on "agents/plan-PLAN"
+    And in "site" no worktree is left
