@@ -142,6 +142,107 @@ Feature: Adoption
     And the file "ran" has "slow 2 other 2 other 3", line by line
 
   @process
+  Scenario: A part of the tree that another process schedules is followed there, too
+    Given a plan of "single" on "site"
+    And the plan has the subplans
+      | name | action     |
+      | slow | slow       |
+      | lev1 | sequential |
+    And the subplan LEV1 has the subplans
+      | name  | action |
+      | api   | api    |
+      | other | other  |
+    When Ada starts "plan execute PLAN"
+    And Ada reaches "work"
+    And Bob starts "plan execute LEV1"
+    And Bob reaches "elsewhere"
+    And "work" goes on
+    Then Ada says "waiting for plan/LEV1" while it runs
+    When Bob gets SIGKILL
+    And Bob is gone
+    Then Ada ends with exit code 0
+    And the subplans are "slow apply/applied, lev1 apply/applied"
+    And the subplans of LEV1 are "api apply/applied, other apply/applied"
+    And the file "ran" has "slow 2 api 2 other 2 other 3", line by line
+    And the history of LEV1 has 1 times "adopted"
+    And the history of PLAN has 0 times "adopted"
+
+  @process
+  Scenario: A scheduler that is told to end does not wait for what others run
+    Given a plan of "single" on "site"
+    And the plan has the subplans
+      | name  | action |
+      | slow  | slow   |
+      | other | other  |
+    When Ada starts "plan execute PLAN"
+    And Ada reaches "work"
+    And Bob starts "plan execute OTHER"
+    And Bob reaches "elsewhere"
+    And "work" goes on
+    Then Ada says "waiting for plan/OTHER" while it runs
+    When Ada gets SIGTERM
+    Then Ada ends with exit code 143
+    And the plan is execute/errored
+    And the plan OTHER is execute/processing
+    When "elsewhere" goes on
+    Then Bob ends with exit code 0
+    When I run "plan retry PLAN"
+    Then it succeeds
+    And the file "ran" has "slow 2 other 2", line by line
+
+  @binary
+  Scenario: Giving up a parent reaches the children that others run
+    Given a plan of "single" on "site"
+    And the plan has the subplans
+      | name  | action |
+      | slow  | slow   |
+      | other | other  |
+    When Ada starts "plan execute PLAN"
+    And Ada reaches "work"
+    And Bob starts "plan execute OTHER"
+    And Bob reaches "elsewhere"
+    And I run "plan cancel PLAN"
+    Then it succeeds
+    And Ada ends with exit code 9
+    And Bob ends with exit code 9
+    And the plan is execute/cancelled
+    And the subplans are "slow execute/cancelled, other execute/cancelled"
+    And the locks table has no held row
+
+  @binary
+  Scenario: A failure that ends everything ends what others run, too
+    Given the action
+      """
+      name: local/fast
+      subplans: { mode: parallel, max_parallel: 1, fail_fast: true, max_retries: 0 }
+      """
+    And an action "wrong" that runs
+      """
+      pause failure; exit 3
+      """
+    And an action "endless" that runs
+      """
+      exec 9<> ROOT/pauses/life; pause elsewhere; exec sleep 1000
+      """
+    And somebody listens to "life"
+    And a plan of "fast" on "site"
+    And the plan has the subplans
+      | name    | action  |
+      | wrong   | wrong   |
+      | endless | endless |
+    When Ada starts "plan execute PLAN"
+    And Ada reaches "failure"
+    And Bob starts "plan execute ENDLESS"
+    And Bob reaches "elsewhere"
+    And "elsewhere" goes on
+    And "failure" goes on
+    Then Ada ends with exit code 7
+    And Bob ends with exit code 9
+    And "life" falls silent
+    And the subplans are "wrong execute/errored, endless execute/cancelled"
+    And the "cancel_reason" of ENDLESS is "stopped: `wrong` failed, and `fail_fast` is set"
+
+  @process
   Scenario: There is one scheduler
     Given a plan of "parallel" on "site"
     And the plan has the subplans

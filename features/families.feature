@@ -522,6 +522,34 @@ Feature: Families of plans
     And in "site" the branch "agents/plan-PLAN" has "api" in "api.txt"
 
   @binary
+  Scenario: A child with children is given up while its parent runs, with all below it
+    Given an action "slow" that runs
+      """
+      exec 3>ROOT/pauses/life; pause work; exec sleep 1000
+      """
+    And somebody listens to "life"
+    And a plan of "parallel" on "site"
+    And the plan has the subplans
+      | name | action     |
+      | lev1 | sequential |
+      | api  | api        |
+    And the subplan LEV1 has the subplans
+      | name | action |
+      | slow | slow   |
+      | web  | web    |
+    When Ada starts "plan execute PLAN"
+    And Ada reaches "work"
+    And "work" goes on
+    And I run "plan cancel LEV1"
+    Then it succeeds
+    And "life" falls silent
+    And Ada ends with exit code 0
+    And the plan is execute/complete
+    And the subplans are "lev1 execute/cancelled, api apply/applied"
+    And the subplans of LEV1 are "slow execute/cancelled, web strategize/cancelled"
+    And the file "ran" has "api", line by line
+
+  @binary
   Scenario: A child is given up before its parent begins
     Given a plan of "parallel" on "site"
     And the plan has the subplans

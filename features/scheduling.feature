@@ -395,6 +395,75 @@ Feature: Scheduling subplans
     And the "error.code" of SLOW is "timeout"
     And in "site" no worktree is left
 
+  # Takes as long as the child's time limit: a second.
+  @binary
+  Scenario: A child with children that takes too long is ended with all that is below it
+    Given the action
+      """
+      name: local/hurried
+      subplans: { mode: parallel, timeout: 2s, max_retries: 0 }
+      """
+    And an action "slow" that runs
+      """
+      exec 3>ROOT/pauses/life; pause work; exec sleep 1000
+      """
+    And somebody listens to "life"
+    And a plan of "hurried" on "site"
+    And the plan has the subplans
+      | name | action     |
+      | lev1 | sequential |
+    And the subplan LEV1 has the subplans
+      | name | action |
+      | slow | slow   |
+      | api  | api    |
+    When Ada starts "plan execute PLAN"
+    And Ada reaches "work"
+    And "work" goes on
+    Then Ada ends with exit code 7
+    And "life" falls silent
+    And the subplans are "lev1 execute/errored"
+    And the "error.code" of LEV1 is "timeout"
+    And the subplans of LEV1 are "slow execute/errored, api strategize/queued"
+    And in "site" no worktree is left
+
+  @binary
+  Scenario: The first failure ends what is far below, if that was asked for, and its work does not count
+    Given the action
+      """
+      name: local/fast
+      subplans: { mode: parallel, fail_fast: true, max_retries: 0 }
+      """
+    And an action "slow" that runs
+      """
+      exec 3>ROOT/pauses/life; pause work; exec sleep 1000
+      """
+    And an action "fails" that runs
+      """
+      pause failure; exit 3
+      """
+    And somebody listens to "life"
+    And a plan of "fast" on "site"
+    And the plan has the subplans
+      | name  | action     |
+      | lev1  | sequential |
+      | wrong | fails      |
+    And the subplan LEV1 has the subplans
+      | name | action |
+      | api  | api    |
+      | slow | slow   |
+      | web  | web    |
+    When Ada starts "plan execute PLAN"
+    And Ada reaches "work"
+    And Ada reaches "failure"
+    And "work" goes on
+    And "failure" goes on
+    Then Ada ends with exit code 7
+    And "life" falls silent
+    And the subplans are "lev1 execute/cancelled, wrong execute/errored"
+    And the subplans of LEV1 are "api apply/applied, slow execute/cancelled, web strategize/cancelled"
+    And in "site" the branch "agents/plan-PLAN" has no "api.txt"
+    And in "site" no worktree is left
+
   # The plan's own work
 
   @binary
