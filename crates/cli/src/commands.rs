@@ -13,6 +13,7 @@ pub mod prune;
 pub mod recover;
 pub mod run;
 
+mod cancel;
 mod drive;
 mod resolve;
 mod results;
