@@ -12,8 +12,10 @@ pub mod project;
 pub mod prune;
 pub mod recover;
 pub mod run;
+pub mod tree;
 
 mod drive;
+mod graph;
 mod resolve;
 mod results;
 mod spawn;

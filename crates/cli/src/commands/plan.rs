@@ -13,10 +13,10 @@ use serde_json::json;
 use crate::app::App;
 use crate::args::plan::{ListArgs, PlanCommand};
 use crate::args::value::PlanRef;
-use crate::commands::{drive, resolve, results, run, spawn, wait, why};
+use crate::commands::{drive, graph, resolve, results, run, spawn, tree, wait, why};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::render::{Body, Report, ask, errors_report, events_report, plans_report};
+use crate::render::{Body, Report, ask, errors_report, events_report, plans_report, with_cancelled};
 
 /// How many plans are listed unless told.
 const DEFAULT_LIMIT: u32 = 50;
@@ -44,7 +44,10 @@ pub fn plan(app: &App, command: &PlanCommand) -> Result<Report, Failure> {
         }
         PlanCommand::Cancel { reasoned: args, keep_landed } => {
             let (id, reason) = (resolve::plan(app, &args.plan)?, text(args.reason.as_ref()));
-            drive::drive(app, |driver| async move { driver.cancel(id, reason, *keep_landed).await })
+            let report =
+                drive::drive(app, |driver| async move { driver.cancel(id, reason, *keep_landed).await })?;
+            let below = app.block_on(app.store.reads().family(id))?;
+            Ok(with_cancelled(report, &below))
         }
         PlanCommand::Revert(args) => {
             let (id, reason) = (resolve::plan(app, &args.plan)?, text(args.reason.as_ref()));
@@ -59,6 +62,9 @@ pub fn plan(app: &App, command: &PlanCommand) -> Result<Report, Failure> {
         PlanCommand::Status { plan } => drive::report(app, resolve::plan(app, plan)?),
         PlanCommand::Why { plan } => why::why(app, plan),
         PlanCommand::Wait(args) => wait::wait(app, args),
+        // Watched elsewhere: it outlives this function.
+        PlanCommand::Tree { plan, .. } => tree::tree(app, plan),
+        PlanCommand::Graph { plan, form } => graph::graph(app, plan, *form),
         PlanCommand::Events { plan } => {
             let id = resolve::plan(app, plan)?;
             let events = app.block_on(app.store.plans().events(id))?;

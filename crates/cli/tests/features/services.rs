@@ -231,7 +231,7 @@ impl Drivers {
         let id = self.ids.ulid().into();
         let (owner, token) = (fence.owner(), fence.token());
         let event = Event { id, plan: plan.id, seq: plan.version, at, owner, token, change };
-        PlanWrite { expected_version: before.version, plan, event, also: vec![] }
+        PlanWrite { expected_version: before.version, plan, events: vec![event], spawn: vec![], also: vec![] }
     }
 
     /// `sleeper` falls asleep between reading the plan and writing it; its lease runs out and

@@ -11,3 +11,4 @@ mod plans;
 mod power;
 mod running;
 mod setup;
+mod trees;

@@ -116,7 +116,9 @@ impl Scheduling<'_> {
     async fn keep_on(mut self, limit: Option<Duration>) -> Result<Outcome, DriveError> {
         let until = limit.map(|limit| self.driver.parts.clock.boottime().plus(limit));
         loop {
-            let end = match self.act().await {
+            let acted = self.act().await;
+            self.driver.lifecycle().observer().subplans(&self.plan, &self.scheduler.totals());
+            let end = match acted {
                 // What was asked while it merged comes before whatever the children came to.
                 Ok(()) if self.running.is_empty() => match self.asked() {
                     None => return self.settle().await,

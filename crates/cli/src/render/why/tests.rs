@@ -6,7 +6,7 @@ use agents_domain::lock::{HeldLock, Liveness};
 use agents_domain::places::PlacesCensus;
 use agents_domain::plan::{Parked, Stage, State};
 use agents_domain::request::Asker;
-use agents_domain::why::{Facts, causes};
+use agents_domain::why::{Below, Facts, causes};
 
 use super::*;
 use crate::render::samples;
@@ -31,7 +31,17 @@ fn at(stage: Stage) -> Facts {
     let plan = samples::plan_at(stage).into_record();
     let (projects, waiting, requests) = (Vec::new(), Vec::new(), Vec::new());
     let now = plan.created_at;
-    Facts { plan, holder: None, projects, waiting, places: None, requests, now }
+    Facts {
+        plan,
+        holder: None,
+        projects,
+        waiting,
+        places: None,
+        requests,
+        above: None,
+        below: Below::default(),
+        now,
+    }
 }
 
 fn stage(phase: Phase, state: State) -> Stage {
@@ -48,7 +58,7 @@ fn line(position: Option<u32>) -> Waiting {
 }
 
 fn said(facts: &Facts) -> Vec<String> {
-    causes(facts).iter().map(|cause| reason(&facts.plan, &cause.why, facts.now)).collect()
+    causes(facts).iter().map(|cause| reason(Some(&facts.plan), &cause.why, facts.now)).collect()
 }
 
 #[test]
