@@ -23,7 +23,7 @@ mod status;
 
 pub use graph::{Graph, GraphProblem, Item, NodeId};
 pub use item::SubplanItem;
-pub use kin::{GivenUp, MAX_CHILDREN, MAX_DEPTH, Subplan, Tally};
+pub use kin::{GivenUp, MAX_CHILDREN, MAX_DEPTH, Subplan, Tally, has_come_to_children, waits_for};
 pub use scheduler::Scheduler;
 pub use settings::{InvalidSettings, MergePolicy, Mode, Settings};
 pub use status::{Cause, Found, Status, Step, Totals};

@@ -10,7 +10,7 @@ use agents_domain::subplan::{GraphProblem, Item, MAX_CHILDREN, Subplan, SubplanI
 use thiserror::Error;
 
 use super::family::subplan;
-use super::items::{self, Lookup};
+use super::items::{self, Fitting, Lookup};
 use super::{Family, SpawnError, SubplanService};
 use crate::arguments::InvalidArguments;
 use crate::lifecycle::NewChild;
@@ -49,7 +49,7 @@ pub enum SubplanProblem {
         action: Name,
     },
     /// Arguments that do not fit the action of a child.
-    #[error("`{item}`: {problems}")]
+    #[error("`{item}`: {}", in_a_line(problems))]
     Arguments {
         /// The child.
         item: String,
@@ -67,6 +67,11 @@ pub enum SubplanProblem {
     /// A line of a file that cannot be read.
     #[error("{0}")]
     Unreadable(String),
+}
+
+/// One line for a list of lines.
+fn in_a_line(wrong: &InvalidArguments) -> String {
+    wrong.problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 /// All that is wrong with the children that a plan is to have.
@@ -138,12 +143,9 @@ impl SubplanService {
         let mut lookup = Lookup::new(&*self.parts.actions);
         let mut children = Vec::with_capacity(items.len());
         for (index, item) in items.iter().enumerate() {
-            let child = match lookup.action(item).await? {
-                Ok(stored) => parent.child(index, item, stored),
-                Err(missing) => Err(vec![missing]),
-            };
-            match child {
-                Ok((origin, definition)) => {
+            match lookup.fit(definition, item).await? {
+                Ok(fitting) => {
+                    let (origin, definition) = parent.child(index, item, fitting);
                     let id = PlanId::from(self.parts.ids.ulid());
                     children.push(NewChild { id, origin, definition });
                 }
@@ -155,18 +157,12 @@ impl SubplanService {
 }
 
 impl Parent<'_> {
-    fn child(
-        &self,
-        index: usize,
-        item: &SubplanItem,
-        stored: &StoredAction,
-    ) -> Result<(Origin, Definition), Vec<SubplanProblem>> {
-        let (arguments, mut projects) = items::fit(self.definition, item, stored)?;
+    fn child(&self, index: usize, item: &SubplanItem, fitting: Fitting) -> (Origin, Definition) {
+        let Fitting { stored: StoredAction { mut action, source, .. }, arguments, mut projects } = fitting;
         // A child lands on its parent's own branch.
         for project in &mut projects {
             project.branch = plan_branch(self.plan.id);
         }
-        let mut action = stored.action.clone();
         if action.definition_of_done.is_empty() {
             action.definition_of_done.clone_from(&self.definition.action.definition_of_done);
         }
@@ -186,6 +182,6 @@ impl Parent<'_> {
                 given_up: None,
             }),
         };
-        Ok((origin, Definition { action, action_source: stored.source.clone(), arguments, projects }))
+        (origin, Definition { action, action_source: source, arguments, projects })
     }
 }

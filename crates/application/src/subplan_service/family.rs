@@ -7,6 +7,7 @@ use agents_domain::plan::{InterruptCause, Origin, Phase, PlanRecord, State};
 use agents_domain::reads::PlanView;
 use agents_domain::subplan::{
     Cause, Found, GivenUp, Graph, GraphProblem, Item, Mode, NodeId, Scheduler, Settings, Subplan,
+    has_come_to_children, waits_for,
 };
 
 /// All that are below a plan.
@@ -82,27 +83,12 @@ impl Family {
     }
 
     /// Why a child of the head cannot begin by itself; `None`: it can. `parent` is the head.
-    pub fn unready(&self, parent: &PlanRecord, mode: Mode, child: PlanId) -> Option<Unready> {
-        if parent.phase() != Phase::Execute || parent.attempt == 0 || parent.state() == State::Queued {
+    pub fn unready(&self, parent: &PlanRecord, mode: Mode, child: &PlanRecord) -> Option<Unready> {
+        if !has_come_to_children(parent) {
             return Some(Unready::ParentIdle);
         }
-        let merged = |name: &str| {
-            let named = |view: &&PlanView| subplan(&view.record).name == name;
-            self.children().find(named).is_some_and(|view| view.record.state() == State::Applied)
-        };
-        let siblings: Vec<&PlanView> = self.children().collect();
-        let place = siblings.iter().position(|view| view.record.id == child)?;
-        let needs: Vec<&str> = match mode {
-            Mode::Parallel => Vec::new(),
-            Mode::Sequential => {
-                siblings[..place].iter().map(|view| subplan(&view.record).name.as_str()).collect()
-            }
-            Mode::Dependency => {
-                subplan(&siblings[place].record).depends_on.iter().map(String::as_str).collect()
-            }
-        };
-        let sibling = needs.into_iter().find(|name| !merged(name))?.to_owned();
-        Some(Unready::DependsOn { sibling })
+        let sibling = waits_for(child, self.children().map(|view| &view.record), mode).next()?;
+        Some(Unready::DependsOn { sibling: subplan(sibling).name.clone() })
     }
 }
 

@@ -14,6 +14,14 @@ use agents_domain::workspace::Project;
 use super::check::{InvalidSubplans, SubplanProblem};
 use crate::arguments;
 
+/// What an item comes to.
+pub(super) struct Fitting {
+    pub(super) stored: StoredAction,
+    pub(super) arguments: Arguments,
+    /// Of the plan above, with its branches.
+    pub(super) projects: Vec<Project>,
+}
+
 /// Actions by name; each is looked up once.
 pub(super) struct Lookup<'a> {
     actions: &'a dyn ActionStore,
@@ -25,17 +33,28 @@ impl<'a> Lookup<'a> {
         Self { actions, known: BTreeMap::new() }
     }
 
-    /// The action that an item uses, if it is there.
-    pub(super) async fn action(
+    /// The action, arguments and projects of an item of a plan with that definition; all that does
+    /// not fit.
+    pub(super) async fn fit(
         &mut self,
+        above: &Definition,
         item: &SubplanItem,
-    ) -> Result<Result<&StoredAction, SubplanProblem>, StoreError> {
+    ) -> Result<Result<Fitting, Vec<SubplanProblem>>, StoreError> {
         if !self.known.contains_key(&item.action) {
             self.known.insert(item.action.clone(), self.actions.get(&item.action).await?);
         }
+        let stored = self.known[&item.action].as_ref();
         let missing =
             || SubplanProblem::NoSuchAction { item: item.name.clone(), action: item.action.clone() };
-        Ok(self.known[&item.action].as_ref().ok_or_else(missing))
+        let made = stored.ok_or_else(missing).and_then(|stored| Ok((stored, given(above, item, stored)?)));
+        Ok(match (made, projects(above, item)) {
+            (Ok((stored, arguments)), Ok(projects)) => {
+                Ok(Fitting { stored: stored.clone(), arguments, projects })
+            }
+            (made, projects) => {
+                Err(made.err().into_iter().chain(projects.err().into_iter().flatten()).collect())
+            }
+        })
     }
 }
 
@@ -47,20 +66,6 @@ pub(super) fn shape(items: &[Item<'_>], mode: Mode) -> Vec<SubplanProblem> {
     }
     let wrong = Graph::new(items, mode).err().unwrap_or_default();
     wrong.into_iter().map(SubplanProblem::Graph).collect()
-}
-
-/// The arguments and projects of an item of a plan with that definition; all that does not fit.
-pub(super) fn fit(
-    above: &Definition,
-    item: &SubplanItem,
-    stored: &StoredAction,
-) -> Result<(Arguments, Vec<Project>), Vec<SubplanProblem>> {
-    match (given(above, item, stored), projects(above, item)) {
-        (Ok(arguments), Ok(projects)) => Ok((arguments, projects)),
-        (arguments, projects) => {
-            Err(arguments.err().into_iter().chain(projects.err().into_iter().flatten()).collect())
-        }
-    }
 }
 
 /// What the item gives, and what it does not name from the plan above, where that has it.
@@ -102,10 +107,7 @@ pub(crate) async fn foresee(
     // Whatever else is wrong with a hundred thousand of them would tell nobody anything.
     let few = if items.len() > MAX_CHILDREN { &[] } else { items };
     for item in few {
-        match lookup.action(item).await? {
-            Ok(stored) => problems.extend(fit(definition, item, stored).err().into_iter().flatten()),
-            Err(missing) => problems.push(missing),
-        }
+        problems.extend(lookup.fit(definition, item).await?.err().into_iter().flatten());
     }
     Ok(if problems.is_empty() { Ok(()) } else { Err(InvalidSubplans { problems }) })
 }

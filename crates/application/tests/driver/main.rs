@@ -15,5 +15,6 @@ mod pruning;
 mod recovering;
 mod requests;
 mod stopping;
+mod subplans;
 mod validating;
 mod world;

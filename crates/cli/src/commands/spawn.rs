@@ -33,15 +33,11 @@ pub(super) fn spawn(app: &App, args: &SpawnArgs) -> Result<Report, Failure> {
 fn given(app: &App, args: &SpawnArgs) -> Result<Arguments, Failure> {
     let pairs: Vec<String> =
         args.args.iter().map(|given| format!("{}={}", given.name, given.value)).collect();
-    match app.block_on(app.store.actions().get(&args.action))? {
-        Some(stored) => {
-            let read = arguments::read(&stored.action.arguments, &pairs);
-            let action = args.action.clone();
-            Ok(read.map_err(|problems| OrderError::Arguments { action, problems })?)
-        }
-        None => {
-            let text = |value: &str| ArgumentValue::String(value.to_owned());
-            Ok(args.args.iter().map(|given| (given.name.clone(), text(&given.value))).collect())
-        }
-    }
+    let Some(stored) = app.block_on(app.store.actions().get(&args.action))? else {
+        let text = |value: &str| ArgumentValue::String(value.to_owned());
+        return Ok(args.args.iter().map(|given| (given.name.clone(), text(&given.value))).collect());
+    };
+    let read = arguments::read(&stored.action.arguments, &pairs);
+    let action = args.action.clone();
+    Ok(read.map_err(|problems| OrderError::Arguments { action, problems })?)
 }

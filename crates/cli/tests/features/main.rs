@@ -7,8 +7,8 @@
 //! A step that is skipped, undefined or ambiguous fails the run, and so does a run without
 //! scenarios: nothing here can be green by not having run. The last line counts.
 //!
-//! `--name TEXT` runs only the scenarios whose name contains the text; whatever else `cargo test`
-//! passes on is ignored.
+//! `--name TEXT` runs only the scenarios whose name, or whose feature's name, contains the text;
+//! whatever else `cargo test` passes on is ignored.
 
 mod job;
 mod pauses;
@@ -80,7 +80,8 @@ async fn run(through: Through, name: &str, counts: &Arc<Counts>) -> bool {
         .fail_on_skipped()
         .with_default_cli()
         .filter_run(features, move |feature, _, scenario| {
-            scenario.name.contains(&name) && meant_for(through, feature, scenario)
+            let named = scenario.name.contains(&name) || feature.name.contains(&name);
+            named && meant_for(through, feature, scenario)
         })
         .await;
     finished.execution_has_failed()

@@ -11,4 +11,5 @@ mod plans;
 mod power;
 mod running;
 mod setup;
+mod subplans;
 mod trees;

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::id::PlanId;
-use crate::plan::{PlanRecord, State};
+use crate::plan::{Phase, PlanRecord, State};
+use crate::subplan::Mode;
 
 /// How deep subplans nest, unless it is configured (`subplans.md`): a plan without a parent is at
 /// depth 0.
@@ -32,6 +33,30 @@ pub struct Subplan {
     pub failures: u32,
     /// Why its scheduler gave it up; `None`: it did not.
     pub given_up: Option<GivenUp>,
+}
+
+/// The siblings that must be merged before a child begins and are not, in the order in which they
+/// are given: all children of its parent, itself among them or not.
+pub fn waits_for<'a>(
+    child: &PlanRecord,
+    siblings: impl IntoIterator<Item = &'a PlanRecord>,
+    mode: Mode,
+) -> impl Iterator<Item = &'a PlanRecord> {
+    let is_needed = move |sibling: &&PlanRecord| {
+        let (Some(own), Some(other)) = (&child.subplan, &sibling.subplan) else { return false };
+        match mode {
+            Mode::Parallel => false,
+            Mode::Sequential => other.position < own.position,
+            Mode::Dependency => own.depends_on.contains(&other.name),
+        }
+    };
+    siblings.into_iter().filter(is_needed).filter(|sibling| sibling.state() != State::Applied)
+}
+
+/// Whether a plan has come to where its children may run: its branch is there to build on.
+pub fn has_come_to_children(parent: &PlanRecord) -> bool {
+    let begun = parent.phase() == Phase::Execute && parent.attempt > 0;
+    begun && !matches!(parent.state(), State::Queued | State::Cancelled)
 }
 
 /// Why a scheduler cancelled a child. A child that a person cancelled was not given up.

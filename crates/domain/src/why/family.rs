@@ -5,7 +5,7 @@
 
 use crate::id::PlanId;
 use crate::plan::{Failure, Phase, PlanRecord, Stage, State};
-use crate::subplan::{Mode, Tally};
+use crate::subplan::{Mode, Tally, has_come_to_children, waits_for};
 
 use super::Facts;
 
@@ -79,20 +79,7 @@ impl Above {
         siblings: impl IntoIterator<Item = &'a PlanRecord>,
         mode: Mode,
     ) -> Self {
-        let is_needed = |sibling: &&PlanRecord| {
-            let (Some(own), Some(other)) = (&child.subplan, &sibling.subplan) else { return false };
-            match mode {
-                Mode::Parallel => false,
-                Mode::Sequential => other.position < own.position,
-                Mode::Dependency => own.depends_on.contains(&other.name),
-            }
-        };
-        let waits_for = siblings
-            .into_iter()
-            .filter(is_needed)
-            .filter(|sibling| sibling.state() != State::Applied)
-            .filter_map(Relative::of)
-            .collect();
+        let waits_for = waits_for(child, siblings, mode).filter_map(Relative::of).collect();
         Self { parent, waits_for }
     }
 
@@ -104,9 +91,7 @@ impl Above {
     /// Whether a person may run the child: its parent has come to it, and what it builds on is
     /// merged.
     pub fn lets_begin(&self) -> bool {
-        let parent = &self.parent.plan;
-        let has_begun = parent.phase() == Phase::Execute && parent.attempt > 0;
-        has_begun && !matches!(parent.state(), State::Queued | State::Cancelled) && self.waits_for.is_empty()
+        has_come_to_children(&self.parent.plan) && self.waits_for.is_empty()
     }
 }
 

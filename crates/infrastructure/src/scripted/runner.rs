@@ -96,6 +96,12 @@ impl ScriptedRunner {
         locked(&self.0).script.entry(purpose.to_owned()).or_default().push_back(scripted);
     }
 
+    /// What the next command of this purpose comes to of the plan of that name; goes before
+    /// [`Self::on`].
+    pub fn on_plan(&self, name: &str, purpose: &str, scripted: Scripted) {
+        self.on(&of(name, purpose), scripted);
+    }
+
     /// Something that every command does when it starts; must not use this runner.
     pub fn each_time(&self, effect: impl Fn(&Invocation) + Send + 'static) {
         locked(&self.0).effects.push(Box::new(effect));
@@ -124,11 +130,17 @@ impl ScriptedRunner {
     fn start(&self, invocation: Invocation) -> (Scripted, Running) {
         let mut state = locked(&self.0);
         state.effects.iter().for_each(|effect| effect(&invocation));
-        let scripted = state.script.get_mut(&invocation.purpose).and_then(VecDeque::pop_front);
+        let its_own = of(&invocation.context.plan_name, &invocation.purpose);
+        let keys = [&its_own, &invocation.purpose];
+        let scripted = keys.into_iter().find_map(|key| state.script.get_mut(key)?.pop_front());
         state.invocations.push(invocation);
         state.running += 1;
         (scripted.unwrap_or_else(|| Scripted::exits(0)), Running(self.clone()))
     }
+}
+
+fn of(plan: &str, purpose: &str) -> String {
+    format!("{purpose} of {plan}")
 }
 
 /// Counts a command for as long as it runs.

@@ -9,6 +9,7 @@ mod children;
 mod commits;
 mod creation;
 mod differential;
+mod family_histories;
 mod fences;
 mod journey;
 mod line;
@@ -160,6 +161,9 @@ macro_rules! every_test {
                 a_child_is_done_when_its_parent_says_so
                 several_events_are_written_as_one
                 a_part_of_a_write_is_not_the_write
+            }
+            family_histories {
+                random_families_agree_with_the_model
             }
             races {
                 of_many_who_ask_at_once_one_is_granted

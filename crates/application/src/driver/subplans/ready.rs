@@ -22,7 +22,7 @@ impl PhaseDriver {
         let above = self.parts.lifecycle.load(parent).await?;
         let definition = self.parts.lifecycle.definition(parent).await?;
         let family = self.family(parent).await?;
-        let reason = match family.unready(&above, definition.action.subplan_settings().mode, child.id) {
+        let reason = match family.unready(&above, definition.action.subplan_settings().mode, child) {
             None => return Ok(()),
             Some(Unready::ParentIdle) => format!("plan {parent}, of which it is a part, has not come to it"),
             Some(Unready::DependsOn { sibling }) => {

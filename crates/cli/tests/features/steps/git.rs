@@ -50,7 +50,7 @@ fn no_hook(world: &mut World) {
 }
 
 #[when(expr = "in {string} I merge {string} into the plan's branch, and {string} becomes {string}")]
-fn merge(world: &mut World, repository: String, branch: String, file: String, text: String) {
+pub(super) fn merge(world: &mut World, repository: String, branch: String, file: String, text: String) {
     let checkout = merged(world, &repository, &branch, &file, &text);
     world.repository(&repository).git(&["worktree", "remove", &checkout.display().to_string()]);
 }
@@ -224,6 +224,7 @@ fn order(world: &mut World, repository: String, branch: String, files: String) {
 
 #[then(expr = "in {string} the last commit of {string} has {int} parent(s)")]
 fn parents(world: &mut World, repository: String, branch: String, count: usize) {
+    let branch = world.said(&branch);
     let found = world.repository(&repository).git(&["log", "-1", "--format=%P", &branch]);
     assert_eq!(found.split_whitespace().count(), count, "{found}");
 }

@@ -144,7 +144,8 @@ fn of_many_wrong_lines_most_are_counted() {
 #[test]
 fn as_many_as_may_be_are_read_and_more_are_one_problem() {
     let lines = |count: usize| {
-        (0..count).map(|n| format!("{{\"name\":\"n{n}\",\"action\":\"a\"}}\n")).collect::<String>()
+        let line = |n| format!("{{\"name\":\"n{n}\",\"action\":\"a\"}}\n");
+        (0..count).map(line).collect::<Vec<_>>().concat()
     };
     assert_eq!(asked(lines(MAX_CHILDREN).as_bytes()).items.len(), MAX_CHILDREN);
     let message = "100000 subplans are more than the 1000 that a plan may have";

@@ -1,0 +1,163 @@
+//! The work of children comes together in their parent's branch: conflicts, and the fence.
+
+use agents_application::LifecycleError;
+use agents_application::driver::DriveError;
+use agents_domain::id::PlanId;
+use agents_domain::lock::LockKey;
+use agents_domain::plan::{Phase, State};
+use agents_domain::subplan::Mode;
+use agents_infrastructure::scripted::Scripted;
+
+use super::tree::{item, items, once};
+use crate::world::{PLAINLY, World, at, code};
+
+/// The merge of that number, from 1, conflicts; those after it do not.
+fn conflicts_at(world: &World, nth: u32) {
+    let (project, clean) = (world.projects[0].clone(), world.projects[0].clone());
+    world.workspace.before("merge", nth, move |workspace| {
+        workspace.conflict(&project, &["src/lib.rs"]);
+        Ok(())
+    });
+    world.workspace.before("merge", nth + 1, move |workspace| {
+        workspace.conflict(&clean, &[]);
+        Ok(())
+    });
+}
+
+#[tokio::test]
+async fn a_conflict_waits_for_a_person_and_the_siblings_settle_and_are_kept() {
+    let world = World::of_families();
+    conflicts_at(&world, 2);
+    let process = world.process(1);
+    let wanted = vec![item("a", &[]), item("b", &[]), item("c", &[]), item("d", &["b"])];
+    let parent = world.drive_family(&process, once(Mode::Dependency), wanted).await;
+    let id = parent.id;
+    assert_eq!((at(&parent), code(&parent)), ((Phase::Execute, State::Errored), "conflict"));
+    let failure = parent.failure.clone().expect("said");
+    let child = world.child(id, "b").await;
+    for part in ["`b`", child.branch().as_str(), "src/lib.rs"] {
+        assert!(failure.message.contains(part), "{part}: {}", failure.message);
+    }
+    let hint = failure.hint.expect("there is a way on");
+    assert!(hint.ends_with(&format!("then: agents plan retry {id}")) && hint.contains(&parent.branch()));
+    assert_eq!((at(&child), code(&child)), ((Phase::Apply, State::Constrained), "conflict"));
+    assert_eq!(
+        world.states(id).await,
+        [State::Applied, State::Constrained, State::Applied, State::Queued],
+        "what depends on it waits"
+    );
+    assert_eq!(world.log(id).await.iter().filter(|event| **event == "subplan.conflicted").count(), 1);
+    world.check_tree(id).await;
+
+    // A person merges by hand, on the parent's branch.
+    let by_hand = world.workspace.commit(&world.projects[0], &format!("refs/heads/{}", parent.branch()));
+    let ran = world.started();
+    let parent = world.process(2).driver.retry(id, PLAINLY).await.expect("driven");
+    assert_eq!(at(&parent), (Phase::Execute, State::Complete), "{:?}", parent.failure);
+    assert_eq!(world.states(id).await, [State::Applied; 4]);
+    assert_eq!(world.started()[ran.len()..], ["d"], "what has settled is not run again");
+    assert!(world.workspace.contains(&parent.projects[0].tip.clone().expect("made"), &by_hand));
+    world.check_tree(id).await;
+}
+
+#[tokio::test]
+async fn a_conflict_that_is_not_resolved_is_the_same_conflict_again() {
+    let world = World::of_families();
+    world.workspace.conflict(&world.projects[0], &["src/lib.rs"]);
+    let process = world.process(1);
+    let parent = world.drive_family(&process, once(Mode::Parallel), items(&["a"])).await;
+    assert_eq!(code(&parent), "conflict");
+    let parent = process.driver.retry(parent.id, PLAINLY).await.expect("driven");
+    assert_eq!((code(&parent), world.started().len()), ("conflict", 1));
+    world.check_tree(parent.id).await;
+}
+
+#[tokio::test]
+async fn a_conflict_and_a_failure_are_told_together() {
+    let world = World::of_families();
+    conflicts_at(&world, 1);
+    world.runner.on_plan("b", "execute", Scripted::exits(1));
+    let process = world.process(1);
+    let parent = world.drive_family(&process, once(Mode::Parallel), items(&["a", "b"])).await;
+    assert_eq!(code(&parent), "conflict");
+    assert!(parent.failure.clone().expect("said").message.contains("1 of 2 subplans failed: `b`"));
+    let parent = process.driver.retry(parent.id, PLAINLY).await.expect("driven");
+    assert_eq!(code(&parent), "subplans_failed");
+    assert_eq!(world.states(parent.id).await, [State::Applied, State::Errored]);
+    world.check_tree(parent.id).await;
+}
+
+/// Its process has not heard of the loss when it decides to merge.
+#[tokio::test]
+async fn without_the_parents_lock_nothing_lands_in_its_branch() {
+    let world = World::of_families();
+    let breaker = world.clone();
+    world.workspace.before("check_checkout", 1, move |_| {
+        let root = crate::world::now(breaker.root()).id;
+        breaker.evict(&LockKey::Plan(root));
+        Ok(())
+    });
+    let driving = world.spawn_family(&world.process(1), once(Mode::Parallel), items(&["a"]));
+    let lost = driving.await.expect("no panic");
+    assert!(matches!(lost, Err(DriveError::Lifecycle(LifecycleError::LeaseLost { .. }))), "{lost:?}");
+    let root = world.root().await.id;
+    assert_eq!((world.workspace.moves(), world.workspace.calls("land")), (vec![], 0));
+    assert_eq!(at(&world.child(root, "a").await), (Phase::Apply, State::Processing));
+    let parent = world.process(2).driver.execute(root).await.expect("carried on");
+    assert_eq!((parent.state(), world.workspace.moves().len()), (State::Complete, 1));
+    world.check_tree(root).await;
+}
+
+async fn refusal(outcome: crate::world::Outcome) -> (String, Option<String>) {
+    match outcome {
+        Err(DriveError::Lifecycle(LifecycleError::Refused(refusal))) => (refusal.reason, refusal.remedy),
+        other => panic!("it is not refused: {other:?}"),
+    }
+}
+
+fn why(parent: PlanId) -> Option<String> {
+    Some(format!("agents plan why {parent}"))
+}
+
+#[tokio::test]
+async fn only_its_parent_merges_a_child() {
+    let world = World::of_families();
+    conflicts_at(&world, 1);
+    let process = world.process(1);
+    let parent = world.drive_family(&process, once(Mode::Parallel), items(&["a"])).await;
+    let child = world.child(parent.id, "a").await.id;
+    let (reason, remedy) = refusal(process.driver.retry(child, PLAINLY).await).await;
+    assert!(reason.contains("it is a subplan"), "{reason}");
+    assert_eq!(remedy, why(parent.id));
+    let (reason, remedy) = refusal(process.driver.apply(child, PLAINLY).await).await;
+    assert!(reason.contains("it is a subplan"), "{reason}");
+    assert_eq!(remedy, why(parent.id));
+    process.driver.retry(parent.id, PLAINLY).await.expect("driven");
+    let applied = process.driver.apply(child, PLAINLY).await.expect("acknowledged");
+    assert_eq!((applied.state(), world.workspace.moves().len()), (State::Applied, 1));
+    world.check_tree(parent.id).await;
+}
+
+#[tokio::test]
+async fn a_child_is_not_run_before_its_time() {
+    let world = World::of_families();
+    let process = world.process(1);
+    let order = world.family_order(once(Mode::Dependency), vec![item("a", &[]), item("b", &["a"])]);
+    let plan = process.driver.create(order).await.expect("made").id;
+    let wanted = [item("extra", &[]), item("after", &["extra"])];
+    process.subplans.spawn(plan, &wanted, agents_application::Wait::No).await.expect("spawned");
+    let (first, second) = (world.child(plan, "extra").await.id, world.child(plan, "after").await.id);
+    let (reason, _) = refusal(process.driver.execute(first).await).await;
+    assert!(reason.contains("has not come to it"), "{reason}");
+    let gate = world.gate("extra", Scripted::exits(0));
+    let driver = process.driver.clone();
+    let driving = tokio::spawn(async move { driver.execute(plan).await });
+    gate.reached().await;
+    let (reason, remedy) = refusal(world.process(2).driver.execute(second).await).await;
+    assert!(reason.contains("begins with the work of `extra`"), "{reason}");
+    assert_eq!(remedy, why(plan));
+    gate.open();
+    let parent = driving.await.expect("no panic").expect("driven");
+    assert_eq!((parent.state(), world.states(plan).await), (State::Complete, vec![State::Applied; 4]));
+    world.check_tree(plan).await;
+}
