@@ -410,7 +410,7 @@ Feature: Families of plans
     And the locks table has no held row
 
   @binary
-  Scenario: Giving up a parent says how many of those below were finished, stopped and kept
+  Scenario: Giving up a parent says how many of those below had finished, were stopped, or never began
     Given an action "slow" that runs
       """
       pause work; sleep 1000
@@ -425,8 +425,7 @@ Feature: Families of plans
     And Ada reaches "work"
     And I run "plan cancel PLAN"
     Then it succeeds
-    And I am told "1 finished"
-    And I am told "2 stopped"
+    And I am told "3 subplans: 1 finished, 1 stopped, 1 never begun"
     And Ada ends with exit code 9
 
   @binary

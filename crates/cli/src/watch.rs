@@ -143,7 +143,9 @@ mod tests {
         let err = Capture::default();
         let progress = Progress::new(&Global::default(), &Env::default(), Box::new(err.clone()));
         let watch = Watch::new(Arc::new(progress));
-        changes.iter().for_each(|(plan, change)| watch.transition(plan, change));
+        for (plan, change) in changes {
+            watch.transition(plan, change);
+        }
         err.text().lines().map(str::to_owned).collect()
     }
 

@@ -229,9 +229,7 @@ pub enum PlanCommand {
         watch: bool,
     },
     /// Draw the subplans of a plan with what they depend on, wave after wave
-    #[command(
-        after_help = "Examples:\n  agents plan graph 01JV8Q\n  agents plan graph 01JV8Q --as svg > subplans.svg"
-    )]
+    #[command(after_help = "Examples:\n  agents plan graph 01JV8Q\n  agents plan graph 01JV8Q --as svg")]
     Graph {
         /// The plan: its id, or at least the first 4 characters
         #[arg(value_name = "PLAN", value_parser = PlanRef::parse)]
