@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod drivers;
+mod earlier;
 mod git;
 mod locks;
 mod output;
