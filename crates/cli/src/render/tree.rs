@@ -143,3 +143,72 @@ pub fn with_cancelled(mut report: Report, below: &[PlanView]) -> Report {
     report
         .message(format!("{all} subplans: {finished} finished, {stopped} stopped, {never_begun} never begun"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::render::samples;
+    use agents_domain::plan::{Phase, Stage};
+
+    const ALIVE: LivenessOf<'static> = &|_| Liveness::Alive;
+
+    /// A head with the child of the samples.
+    fn family() -> (PlanView, PlanView) {
+        let child = samples::full_view();
+        let mut head = samples::view();
+        head.record.id = child.record.parent().expect("a child");
+        (head, child)
+    }
+
+    #[test]
+    fn a_look_tells_what_has_moved_since_the_last() {
+        let (head, mut child) = family();
+        let mut known = BTreeMap::new();
+        let mut look = |child: &PlanView| {
+            let below = [child.clone()];
+            let seen = Tree { head: &head, below: &below }.seen(&mut known, ALIVE);
+            seen.changes
+                .into_iter()
+                .map(|change| (change.line, change.object["path"].clone()))
+                .collect::<Vec<_>>()
+        };
+        let first = look(&child);
+        assert_eq!((first[0].1.as_str(), first[1].1.as_str()), (Some(""), Some("client")));
+        assert!(first[0].0.ends_with(" strategize/queued"), "{first:?}");
+        assert_eq!(look(&child), []);
+        child.record.version += 1;
+        child.record.stage = Stage::new(Phase::Execute, State::Errored).expect("exists");
+        let id = samples::plan_id();
+        let line = format!("`client` ({id}) execute/errored: exit_code: the command ended with 1");
+        assert_eq!(look(&child), [(line, "client".into())]);
+    }
+
+    #[test]
+    fn a_row_says_who_is_at_it_and_why_it_rests() {
+        let (head, child) = family();
+        let below = [child];
+        let report = tree_report(Tree { head: &head, below: &below }, &|_| Liveness::Dead);
+        let Body::Table(grid) = report.body else { panic!("no table") };
+        let (plan, why) = (samples::plan_id(), "exit_code: the command ended with 1");
+        let row = format!("  client\t{plan}\tapply/errored\t2\t1\tada (pid 4711 on box, dead)\t{why}\n");
+        assert!(grid.plain().ends_with(&row), "{}", grid.plain());
+        assert_eq!(report.data["tree"]["children"][0]["plan_id"], plan.as_str());
+        assert_eq!(report.ids.len(), 2);
+    }
+
+    #[test]
+    fn the_cancelled_are_told_apart_by_whether_they_had_begun() {
+        let (_, child) = family();
+        let settled = |state, attempt| {
+            let mut view = child.clone();
+            view.record.stage = Stage::new(Phase::Apply, state).expect("exists");
+            view.record.attempt = attempt;
+            view
+        };
+        let below = [settled(State::Applied, 3), settled(State::Cancelled, 1), settled(State::Cancelled, 0)];
+        let report = with_cancelled(Report::of(json!({})), &below);
+        assert_eq!(report.data["cancelled"], json!({"finished": 1, "stopped": 1, "never_begun": 1}));
+        assert_eq!(report.messages, ["3 subplans: 1 finished, 1 stopped, 1 never begun"]);
+        assert_eq!(with_cancelled(Report::of(json!({})), &[]).data, json!({}));
+    }
+}
