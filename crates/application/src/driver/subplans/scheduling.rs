@@ -133,7 +133,9 @@ impl Scheduling<'_> {
     async fn keep_on(mut self, limit: Option<Duration>) -> Result<Outcome, DriveError> {
         let until = limit.map(|limit| self.driver.parts.clock.boottime().plus(limit));
         loop {
-            let end = match self.act().await {
+            let acted = self.act().await;
+            self.driver.lifecycle().observer().subplans(&self.plan, &self.scheduler.totals());
+            let end = match acted {
                 Ok(None) if self.running.is_empty() => match self.hear_answers().await {
                     Ok(true) => Ok(None),
                     Ok(false) => return self.settle().await,
