@@ -65,9 +65,13 @@ pub enum Command {
     /// Create the configuration and the database; what is there stays
     #[command(after_help = "Examples:\n  agents init")]
     Init,
-    /// Run a plan from start to end in a scratch repository: no key, no network
-    #[command(after_help = "Examples:\n  agents demo")]
-    Demo,
+    /// Run plans from start to end in a scratch repository: no key, no network
+    #[command(after_help = "Examples:\n  agents demo\n  agents demo --subplans")]
+    Demo {
+        /// One plan with ten subplans, of which one fails and two do not go together
+        #[arg(long)]
+        subplans: bool,
+    },
     /// Register the repositories that plans work on
     #[command(subcommand)]
     Project(ProjectCommand),
@@ -108,7 +112,7 @@ impl Command {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Init => "init",
-            Self::Demo => "demo",
+            Self::Demo { .. } => "demo",
             Self::Project(command) => command.name(),
             Self::Action(command) => command.name(),
             Self::Run(_) => "run",

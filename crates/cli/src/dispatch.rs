@@ -27,7 +27,8 @@ pub fn dispatch(cli: &Cli, settings: &Settings, env: &Env, progress: Progress) -
     match &cli.command {
         Command::Help { topic } => help(topic),
         Command::Init => init::init(&base),
-        Command::Demo => demo::demo(&base),
+        Command::Demo { subplans: false } => demo::demo(&base),
+        Command::Demo { subplans: true } => demo::demo_subplans(&base),
         Command::Diagnostics => diagnostics::diagnostics(base),
         Command::Db(command) => db::db(&base, command),
         Command::Action(ActionCommand::Validate { file }) => action::validate(file),
