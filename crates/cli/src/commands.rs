@@ -14,6 +14,7 @@ pub mod recover;
 pub mod run;
 pub mod tree;
 
+mod cancel;
 mod drive;
 mod graph;
 mod resolve;

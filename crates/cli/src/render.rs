@@ -47,7 +47,7 @@ pub use style::Style;
 pub use table::Grid;
 pub use time::{relative, rfc3339};
 pub use trace::trace;
-pub use tree::{Tree, tree_report, with_cancelled};
+pub use tree::{Tree, tree_report};
 pub use why::why_report;
 
 use agents_domain::lock::{Holder, Liveness};

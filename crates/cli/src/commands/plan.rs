@@ -13,10 +13,10 @@ use serde_json::json;
 use crate::app::App;
 use crate::args::plan::{ListArgs, PlanCommand};
 use crate::args::value::PlanRef;
-use crate::commands::{drive, graph, resolve, results, run, spawn, tree, wait, why};
+use crate::commands::{cancel, drive, graph, resolve, results, run, spawn, tree, wait, why};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::render::{Body, Report, ask, errors_report, events_report, plans_report, with_cancelled};
+use crate::render::{Body, Report, ask, errors_report, events_report, plans_report};
 
 /// How many plans are listed unless told.
 const DEFAULT_LIMIT: u32 = 50;
@@ -42,13 +42,7 @@ pub fn plan(app: &App, command: &PlanCommand) -> Result<Report, Failure> {
             let (id, options) = (at_work(app, plan)?, ApplyOptions { allow_empty: *allow_empty });
             drive::drive(app, |driver| async move { driver.retry(id, options).await })
         }
-        PlanCommand::Cancel { reasoned: args, keep_landed } => {
-            let (id, reason) = (resolve::plan(app, &args.plan)?, text(args.reason.as_ref()));
-            let report =
-                drive::drive(app, |driver| async move { driver.cancel(id, reason, *keep_landed).await })?;
-            let below = app.block_on(app.store.reads().family(id))?;
-            Ok(with_cancelled(report, &below))
-        }
+        PlanCommand::Cancel { reasoned, keep_landed } => cancel::cancel(app, reasoned, *keep_landed),
         PlanCommand::Revert(args) => {
             let (id, reason) = (resolve::plan(app, &args.plan)?, text(args.reason.as_ref()));
             drive::drive(app, |driver| async move { driver.revert(id, reason).await })

@@ -128,22 +128,6 @@ pub fn tree_report(tree: Tree<'_>, liveness: LivenessOf<'_>) -> Report {
     Report { body: Body::Table(tree.grid(liveness)), ids, ..Report::of(data) }
 }
 
-/// `plan cancel` of a plan with children: what became of them, at every depth.
-pub fn with_cancelled(mut report: Report, below: &[PlanView]) -> Report {
-    if below.is_empty() {
-        return report;
-    }
-    let count = |wanted: fn(&PlanRecord) -> bool| below.iter().filter(|view| wanted(&view.record)).count();
-    let finished = count(|record| record.state() == State::Applied);
-    let never_begun = count(|record| record.state() == State::Cancelled && record.attempt == 0);
-    let stopped = below.len() - finished - never_begun;
-    report.data["cancelled"] =
-        json!({ "finished": finished, "stopped": stopped, "never_begun": never_begun });
-    let all = below.len();
-    report
-        .message(format!("{all} subplans: {finished} finished, {stopped} stopped, {never_begun} never begun"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -194,21 +178,5 @@ mod tests {
         assert!(grid.plain().ends_with(&row), "{}", grid.plain());
         assert_eq!(report.data["tree"]["children"][0]["plan_id"], plan.as_str());
         assert_eq!(report.ids.len(), 2);
-    }
-
-    #[test]
-    fn the_cancelled_are_told_apart_by_whether_they_had_begun() {
-        let (_, child) = family();
-        let settled = |state, attempt| {
-            let mut view = child.clone();
-            view.record.stage = Stage::new(Phase::Apply, state).expect("exists");
-            view.record.attempt = attempt;
-            view
-        };
-        let below = [settled(State::Applied, 3), settled(State::Cancelled, 1), settled(State::Cancelled, 0)];
-        let report = with_cancelled(Report::of(json!({})), &below);
-        assert_eq!(report.data["cancelled"], json!({"finished": 1, "stopped": 1, "never_begun": 1}));
-        assert_eq!(report.messages, ["3 subplans: 1 finished, 1 stopped, 1 never begun"]);
-        assert_eq!(with_cancelled(Report::of(json!({})), &[]).data, json!({}));
     }
 }
