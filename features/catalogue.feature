@@ -96,3 +96,21 @@ Feature: Projects and actions
     When I run "db adopt"
     Then it succeeds
     And I am told "this machine's now"
+
+  Scenario: A database of an earlier schema is brought up to date with all that is in it
+    Given I have run "init"
+    And the database is of schema 2, with plans in it
+    When I run "plan list"
+    Then the exit code is 10
+    And I am told "help: agents db migrate"
+    When I run "db migrate"
+    Then it succeeds
+    When I run "db check"
+    Then it succeeds
+    And I am told "3 plans"
+    When I run "--json plan list"
+    Then it succeeds
+    And there "data.plans.0.state" is "complete"
+    And there "data.plans.2.state" is "applied"
+    When I run "plan prompt 01M8CH42ZZ6DXDRXX5WM3PD5JA smaller"
+    Then it succeeds

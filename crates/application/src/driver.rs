@@ -26,12 +26,12 @@ use agents_domain::action::Automation;
 use agents_domain::files::AttemptFiles;
 use agents_domain::id::{Ids, PlanId};
 use agents_domain::places::Places;
-use agents_domain::plan::{Change, Phase, Plan, State, Verb};
+use agents_domain::plan::{Phase, Plan, State, Verb};
 use agents_domain::runner::{Context, PhaseRunner, RunError};
 use agents_domain::time::Clock;
 use agents_domain::workspace::{Landings, Worktrees};
 
-use crate::lifecycle::PlanLifecycleService;
+use crate::lifecycle::{LifecycleError, PlanLifecycleService};
 use crate::lock_service::{LockGuard, Wait};
 use crate::order::Order;
 use crate::stop::StopHub;
@@ -244,9 +244,12 @@ impl PhaseDriver {
     /// `plan revert`: back to the start, with what a dead driver left put away first.
     pub async fn revert(&self, plan: PlanId, reason: Option<String>) -> Result<Plan, DriveError> {
         let work = async |plan: Plan, _: &LockGuard| {
-            let back = Change::Reverted { reason: None };
-            self.give_up_below(&plan, &back, Some("its parent went back to its start")).await?;
-            Ok(self.parts.lifecycle.revert(plan.id, reason).await?)
+            // The children first become its past, then are given up: should this process die in
+            // between, none of them is missed.
+            let family = self.parts.subplans.family(plan.id).await.map_err(LifecycleError::from)?;
+            let reverted = self.parts.lifecycle.revert(plan.id, reason).await?;
+            self.cancel_those(&requests::unsettled(&family), "its parent went back to its start").await?;
+            Ok(reverted)
         };
         self.under_hold(plan, "plan revert", Found::PutAway, work).await
     }

@@ -9,6 +9,7 @@ mod judge;
 use std::sync::Arc;
 use std::time::Duration;
 
+use agents_domain::action::LandOn;
 use agents_domain::housekeeping::{Leftover, LeftoverKind, Leftovers};
 use agents_domain::id::PlanId;
 use agents_domain::lock::FencingToken;
@@ -122,7 +123,8 @@ impl Housekeeper {
         let works = lifecycle.works(plan).await?;
         let old = record.updated_at.plus(wish.older_than) <= self.parts.clock.now();
         let found = self.parts.leftovers.of(plan, &definition.projects).await?;
-        let land = definition.action.apply.land;
+        // The branch of a child is nobody's result: its parent has taken the work in.
+        let land = if record.subplan.is_some() { LandOn::Target } else { definition.action.apply.land };
         let judged = found.into_iter().map(|leftover| {
             let verdict = judge(&record, land, &works, old, &leftover);
             Judged { leftover, verdict, removed: Ok(false) }

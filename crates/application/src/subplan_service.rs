@@ -27,8 +27,8 @@ use crate::lifecycle::{LifecycleError, NewChild, PlanLifecycleService};
 use crate::lock_service::Wait;
 
 pub use check::{InvalidSubplans, SubplanProblem};
+pub(crate) use family::{CONFLICT, NOT_MERGED, failures_of, is_torn, was_interrupted};
 pub use family::{Child, Family, Unready};
-pub(crate) use family::{failures_of, was_interrupted};
 pub(crate) use items::foresee;
 
 /// What a [`SubplanService`] is made of.

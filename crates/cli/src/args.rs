@@ -263,8 +263,7 @@ mod tests {
 
     #[test]
     fn commands_of_later_versions_do_not_parse() {
-        for line in
-            ["agents worker run", "agents plan tree 01JV", "agents completions bash", "agents plan help"]
+        for line in ["agents worker run", "agents report 01JV", "agents completions bash", "agents plan help"]
         {
             assert!(matches!(parse(&argv(line)), Err(Stop::Usage(_))), "{line}");
         }

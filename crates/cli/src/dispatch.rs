@@ -9,7 +9,7 @@ use crate::args::action::ActionCommand;
 use crate::args::plan::PlanCommand;
 use crate::args::{Cli, Command, Topic, topic};
 use crate::commands::{
-    action, db, demo, diagnostics, follow, init, lock, plan, project, prune, recover, run,
+    action, db, demo, diagnostics, follow, init, lock, plan, project, prune, recover, run, tree,
 };
 use crate::config::Settings;
 use crate::env::Env;
@@ -42,6 +42,7 @@ pub fn dispatch(cli: &Cli, settings: &Settings, env: &Env, progress: Progress) -
         Command::Plan(PlanCommand::Log { plan, attempt, follow: true }) => {
             follow::follow(base.open()?, plan, *attempt)
         }
+        Command::Plan(PlanCommand::Tree { plan, watch: true }) => tree::watch(base.open()?, plan),
         Command::Plan(command) => plan::plan(&base.open()?, command),
         Command::Lock(command) => lock::lock(&base.open()?, command),
         Command::Prune(args) => prune::prune(&base.open()?, args),

@@ -22,6 +22,7 @@ use super::recovery::Found;
 use super::{DriveError, PhaseDriver};
 use crate::lifecycle::LifecycleError;
 use crate::lock_service::{LockGuard, Wait};
+use crate::subplan_service::Family;
 
 impl PhaseDriver {
     /// `plan cancel`: gives up a plan and all that are below it, leaves first. Held by another: its
@@ -59,7 +60,7 @@ impl PhaseDriver {
                     });
                 }
             } else {
-                self.ask_to_cancel(plan, keep_landed, reason.clone()).await?;
+                self.ask_to_cancel(plan, keep_landed, reason.clone(), true).await?;
                 if let Some(held) = &held {
                     self.lifecycle().observer().asked(held);
                 }
@@ -82,6 +83,10 @@ impl PhaseDriver {
     ) -> Result<Plan, DriveError> {
         let work = async {
             let plan = self.recovered(plan, &hold, Found::PutAway).await?;
+            if next(&plan, &cancelled(keep_landed), self.parts.clock.now()).is_ok() {
+                // Should this process die halfway, whoever comes next finds what was wanted.
+                self.ask_to_cancel(plan.id, keep_landed, reason.clone(), false).await?;
+            }
             self.give_up_below(&plan, &cancelled(keep_landed), reason.as_deref()).await?;
             Ok(self.lifecycle().cancel(plan.id, reason, keep_landed, Vec::new()).await?)
         };
@@ -94,16 +99,20 @@ impl PhaseDriver {
     }
 
     /// Asks the holder of a plan, and those of all that are below it that may still run: in one
-    /// transaction, the plan itself first.
+    /// transaction, the plan itself first. `alone`: also if there is nobody below.
     async fn ask_to_cancel(
         &self,
         plan: PlanId,
         keep_landed: bool,
         reason: Option<String>,
+        alone: bool,
     ) -> Result<(), DriveError> {
         let family = self.parts.subplans.family(plan).await.map_err(LifecycleError::from)?;
-        let below = family.members().iter().filter(|view| !view.record.state().is_terminal());
-        let keys = std::iter::once(plan).chain(below.map(|view| view.record.id)).map(LockKey::Plan).collect();
+        let below = unsettled(&family);
+        if below.is_empty() && !alone {
+            return Ok(());
+        }
+        let keys = std::iter::once(plan).chain(below).map(LockKey::Plan).collect();
         let wish = Wish::Cancel { keep_landed };
         self.lifecycle().locks().ask_all(keys, wish, reason).await.map_err(LifecycleError::from)?;
         Ok(())
@@ -126,9 +135,18 @@ impl PhaseDriver {
     /// the work above stays there.
     pub(super) async fn cancel_children(&self, plan: PlanId, reason: Option<&str>) -> Result<(), DriveError> {
         let family = self.parts.subplans.family(plan).await.map_err(LifecycleError::from)?;
-        for view in family.members().iter().rev().filter(|view| !view.record.state().is_terminal()) {
-            let reason = reason.map_or_else(|| "its parent was cancelled".to_owned(), str::to_owned);
-            self.cancel_later(view.record.id, reason).await?;
+        self.cancel_those(&unsettled(&family), reason.unwrap_or("its parent was cancelled")).await
+    }
+
+    /// Gives up these plans, the last first.
+    pub(super) async fn cancel_those(&self, plans: &[PlanId], reason: &str) -> Result<(), DriveError> {
+        for plan in plans.iter().rev() {
+            if let Err(error) = self.cancel_later(*plan, reason.to_owned()).await {
+                // Its landing was decided, and is carried out first; or somebody was faster.
+                if !self.lifecycle().load(*plan).await?.state().is_terminal() {
+                    return Err(error);
+                }
+            }
         }
         Ok(())
     }
@@ -236,7 +254,7 @@ impl PhaseDriver {
         }
     }
 
-    async fn close_cancellations(&self, plan: PlanId, outcome: &str) {
+    pub(super) async fn close_cancellations(&self, plan: PlanId, outcome: &str) {
         let open = self.lifecycle().locks().open_requests(&LockKey::Plan(plan)).await.unwrap_or_default();
         for request in open.iter().filter(|request| matches!(request.wish, Wish::Cancel { .. })) {
             self.close(request, outcome).await;
@@ -253,4 +271,10 @@ impl PhaseDriver {
 
 const fn cancelled(keep_landed: bool) -> Change {
     Change::Cancelled { reason: None, keep_landed, work: Vec::new(), given_up: None }
+}
+
+/// Those of a family of which something may still come, each after its parent.
+pub(super) fn unsettled(family: &Family) -> Vec<PlanId> {
+    let members = family.members().iter().filter(|view| !view.record.state().is_terminal());
+    members.map(|view| view.record.id).collect()
 }

@@ -26,6 +26,7 @@ impl PhaseDriver {
             if plan.state() == State::Applied {
                 return Ok(plan);
             }
+            self.may_begin(&plan).await?;
             let resume = self.unfinished(&plan, hold).await?;
             let plan = self.parts.lifecycle.retry_from(plan.id, resume, true).await?;
             self.drive_to_executed(plan, hold, false).await

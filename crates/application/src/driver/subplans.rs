@@ -13,6 +13,7 @@
 
 mod again;
 mod ending;
+mod listening;
 mod merging;
 mod ready;
 mod running;

@@ -9,6 +9,7 @@ use agents_domain::plan::{Change, Definition, Failure, Origin, Plan, Spawned, Wo
 use agents_domain::subplan::GivenUp;
 
 use super::{LifecycleError, Moves, PlanLifecycleService};
+use crate::lock_service::LockGuard;
 
 /// A child that is about to be stored.
 #[derive(Debug, Clone, PartialEq)]
@@ -80,11 +81,18 @@ impl PlanLifecycleService {
         self.change(plan, Change::CommandStarted).await
     }
 
-    /// Cancels a child because of what became of a sibling.
-    pub async fn give_up(&self, child: PlanId, given_up: GivenUp) -> Result<Plan, LifecycleError> {
+    /// Cancels a child because of what became of a sibling. Its parent's lock is checked in the same
+    /// transaction: only the scheduler of the moment gives up children.
+    pub async fn give_up(
+        &self,
+        child: PlanId,
+        given_up: GivenUp,
+        parent: &LockGuard,
+    ) -> Result<Plan, LifecycleError> {
         let reason = Some(given_up.reason());
         let (work, given_up) = (Vec::new(), Some(given_up));
-        self.change(child, Change::Cancelled { reason, keep_landed: true, work, given_up }).await
+        let change = Change::Cancelled { reason, keep_landed: true, work, given_up };
+        self.transition(child, Moves { also: parent.fences(), ..Moves::of(change) }).await
     }
 }
 

@@ -10,6 +10,11 @@ use agents_domain::subplan::{
     has_come_to_children, waits_for,
 };
 
+/// The work of children conflicts.
+pub(crate) const CONFLICT: &str = "conflict";
+/// The work of children could not be merged for another reason.
+pub(crate) const NOT_MERGED: &str = "subplan_not_merged";
+
 /// All that are below a plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Family {
@@ -108,7 +113,7 @@ fn found(record: &PlanRecord, nodes: &BTreeMap<&str, NodeId>) -> (Found, u32) {
         (_, State::Cancelled) => Found::Cancelled(cause(record.given_up(), nodes)),
         (Phase::Execute, State::Complete) | (Phase::Apply, _) => Found::Executed,
         (_, State::Processing) => Found::Running,
-        (_, State::Errored) if !was_interrupted(record) => Found::Failed,
+        (_, State::Errored) if !was_interrupted(record) && !is_torn(record) => Found::Failed,
         _ => Found::Queued,
     };
     (found, failures_of(record))
@@ -119,6 +124,14 @@ fn found(record: &PlanRecord, nodes: &BTreeMap<&str, NodeId>) -> (Found, u32) {
 pub(crate) fn failures_of(record: &PlanRecord) -> u32 {
     let hopeless = record.failure.as_ref().is_some_and(|failure| !failure.retryable);
     if hopeless && record.state() == State::Errored { u32::MAX } else { subplan(record).failures }
+}
+
+/// Whether the work of its own children could not be merged: a person resolves that, and then it goes
+/// on.
+pub(crate) fn is_torn(record: &PlanRecord) -> bool {
+    let torn = |code: &str| code == CONFLICT || code == NOT_MERGED;
+    let errored = record.phase() == Phase::Execute && record.state() == State::Errored;
+    errored && record.failure.as_ref().is_some_and(|failure| torn(&failure.code))
 }
 
 /// Whether its last attempt was cut short, which is no failure of its own.

@@ -111,3 +111,92 @@ pub(crate) async fn foresee(
     }
     Ok(if problems.is_empty() { Ok(()) } else { Err(InvalidSubplans { problems }) })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use agents_domain::action::{Action, ArgumentValue};
+    use agents_domain::time::Timestamp;
+    use agents_infrastructure::action_file;
+    use agents_infrastructure::clock::HandClock;
+    use agents_infrastructure::memory::MemoryStore;
+
+    use super::*;
+
+    const NOTE: &str = "name: note\narguments:\n- { name: file, required: true }\n\
+                        - { name: count, type: integer, default: 1, max: 5 }\nexecute: { run: [a] }\n";
+
+    fn action(text: &str) -> Action {
+        action_file::parse(text, "x").expect("valid")
+    }
+
+    fn name(text: &str) -> Name {
+        Name::parse(text).expect("valid")
+    }
+
+    fn project(of: &str) -> Project {
+        let (path, common_dir, branch) = ("/src".into(), "/src/.git".into(), "main".into());
+        Project { name: name(of), path, common_dir, branch }
+    }
+
+    /// What is wrong with a plan on `api` and `web` whose action has these subplans.
+    async fn problems(subplans: &str, arguments: Arguments) -> Vec<String> {
+        let store = MemoryStore::new(Arc::new(HandClock::default()));
+        let stored = |text: &str| StoredAction {
+            action: action(text),
+            source: text.to_owned(),
+            updated_at: Timestamp::default(),
+        };
+        store.actions().put(&stored(NOTE)).await.expect("stored");
+        let definition = Definition {
+            action: action(&format!("name: x\nsubplans: {subplans}\n")),
+            action_source: String::new(),
+            arguments,
+            projects: vec![project("api"), project("web")],
+        };
+        let outcome = foresee(&*store.actions(), &definition).await.expect("the store answers");
+        outcome.err().map(|invalid| invalid.lines()).unwrap_or_default()
+    }
+
+    #[tokio::test]
+    async fn what_fits_is_given_by_the_item_else_by_the_plan_else_by_the_action() {
+        let given = |name: &str, value| Arguments::from([(name.to_owned(), value)]);
+        let bare = "{ items: [{ name: a, action: note }] }";
+        let own = "{ items: [{ name: a, action: note, args: { file: x, count: 5 }, projects: [web] }] }";
+        let file = given("file", ArgumentValue::String("y".into()));
+        assert_eq!(problems(bare, file).await, [""; 0], "from the plan, and the default of the action");
+        assert_eq!(problems(bare, Arguments::new()).await, ["`a`: argument `file` (string) is required"]);
+        let count = given("count", ArgumentValue::Integer(9));
+        assert_eq!(problems(own, count.clone()).await, [""; 0], "the item goes before the plan");
+        let lean = "{ items: [{ name: a, action: note, args: { file: x } }] }";
+        assert_eq!(problems(lean, count).await, ["`a`: argument `count` must be at most 5, not 9"]);
+        let foreign = given("elsewhere", ArgumentValue::Boolean(true));
+        assert_eq!(problems(lean, foreign).await, [""; 0], "what the action does not know is not passed on");
+    }
+
+    #[tokio::test]
+    async fn all_that_is_wrong_is_told_at_once() {
+        let items = "{ items: [{ name: a, action: b, projects: [api, p, q] }, { name: c, action: note, \
+                     args: { count: 6, z: 1 }, projects: [r] }] }";
+        let expected = [
+            "`a`: there is no action local/b",
+            "`a`: local/p is not a project of the plan",
+            "`a`: local/q is not a project of the plan",
+            "`c`: argument `file` (string) is required; argument `count` must be at most 5, not 6; unknown argument `z`",
+            "`c`: local/r is not a project of the plan",
+        ];
+        assert_eq!(problems(items, Arguments::new()).await, expected);
+    }
+
+    /// An embedder's action may come from elsewhere than a checked file.
+    #[tokio::test]
+    async fn a_shape_that_no_file_has_is_refused_too() {
+        let needs = ["b".to_owned()];
+        let circle = [Item { name: "b", depends_on: &needs }];
+        assert_eq!(shape(&circle, Mode::Dependency).len(), 1);
+        let many = vec![Item { name: "b", depends_on: &[] }; MAX_CHILDREN + 1];
+        let problem = SubplanProblem::TooMany { count: MAX_CHILDREN + 1, most: MAX_CHILDREN };
+        assert_eq!(shape(&many, Mode::Parallel), [problem]);
+    }
+}

@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 
 use agents_application::Observer;
-use agents_domain::lock::Standing;
+use agents_domain::lock::{HeldLock, Standing};
 use agents_domain::places::PlacesCensus;
 use agents_domain::plan::Plan;
 use agents_domain::time::Timestamp;
@@ -21,6 +21,10 @@ impl Notes {
 impl Observer for Notes {
     fn waiting(&self, standing: &Standing) {
         self.warning(&format!("waiting for {}", standing.key));
+    }
+
+    fn asked(&self, held: &HeldLock) {
+        self.warning(&format!("asked the holder of {}", held.key));
     }
 
     fn crowded(&self, census: &PlacesCensus) {

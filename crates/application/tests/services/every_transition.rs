@@ -100,7 +100,13 @@ const TRANSITIONS: [(&str, Phase, State, Call); 24] = [
         Box::pin(async move { s.command_started(p).await })
     }),
     ("give_up", Phase::Execute, State::Queued, |s, p| {
-        Box::pin(async move { s.give_up(p, GivenUp::Skipped { by: "docs".into() }).await })
+        Box::pin(async move {
+            // The parent's lock in earnest; here any that is held.
+            let held = s.hold(p, "plan execute", agents_application::Wait::No).await?;
+            let outcome = s.give_up(p, GivenUp::Skipped { by: "docs".into() }, &held).await;
+            std::mem::forget(held);
+            outcome
+        })
     }),
     ("create", Phase::Strategize, State::Queued, |s, _| {
         Box::pin(async move {
@@ -282,7 +288,7 @@ async fn every_public_method_commits_only_while_it_holds() {
         let expected: &[&str] = match name {
             "create" => &["create held", "release"],
             // Inside a hold: the inner release leaves it to the outer one.
-            "intend" => &["acquire", "acquire", "load", "commit"],
+            "intend" | "give_up" => &["acquire", "acquire", "load", "commit"],
             _ => &["acquire", "load", "commit", "release"],
         };
         assert_eq!(*stage.trace.lock().expect("unpoisoned"), expected, "{name}");
@@ -295,7 +301,7 @@ async fn the_lock_is_released_when_the_write_is_refused() {
         let stage = stage(name, phase, state, || Ok(CommitOutcome::Stale));
         let refused = call(stage.service, stage.plan).await;
         assert!(matches!(refused, Err(LifecycleError::LeaseLost { .. })), "{name}: {refused:?}");
-        let last = if name == "intend" { "commit" } else { "release" };
+        let last = if matches!(name, "intend" | "give_up") { "commit" } else { "release" };
         assert_eq!(stage.trace.lock().expect("unpoisoned").last(), Some(&last), "{name}");
     }
 }

@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod drivers;
+mod earlier;
 mod git;
 mod locks;
 mod output;
@@ -12,3 +13,4 @@ mod power;
 mod running;
 mod setup;
 mod subplans;
+mod trees;

@@ -46,7 +46,11 @@ pub fn waits_for<'a>(
         let (Some(own), Some(other)) = (&child.subplan, &sibling.subplan) else { return false };
         match mode {
             Mode::Parallel => false,
-            Mode::Sequential => other.position < own.position,
+            // Who was cancelled by a person is passed over.
+            Mode::Sequential => {
+                let passed_over = sibling.state() == State::Cancelled && other.given_up.is_none();
+                other.position < own.position && !passed_over
+            }
             Mode::Dependency => own.depends_on.contains(&other.name),
         }
     };

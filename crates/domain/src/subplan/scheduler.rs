@@ -30,6 +30,8 @@ pub struct Scheduler {
     slots: u32,
     most_attempts: u32,
     fail_fast: bool,
+    /// Whether the edges are an order only.
+    in_sequence: bool,
 }
 
 impl Scheduler {
@@ -54,6 +56,7 @@ impl Scheduler {
             slots: if settings.mode == super::Mode::Sequential { 1 } else { settings.max_parallel },
             most_attempts: settings.max_retries.saturating_add(1),
             fail_fast: settings.fail_fast,
+            in_sequence: settings.mode == super::Mode::Sequential,
             graph,
         };
         scheduler.take_in(&found);
@@ -68,6 +71,7 @@ impl Scheduler {
                 Found::Running => self.occupy(node),
                 Found::Executed => self.queue_merge(node),
                 Found::Merged => self.note_merged(node),
+                Found::Cancelled(cause) if self.is_passed_over(cause) => self.note_passed_over(node),
                 Found::Cancelled(cause) => self.set(node, Status::Cancelled(cause)),
                 Found::Failed if self.may_try_again(node) => {}
                 Found::Failed => self.set(node, Status::Failed),
@@ -77,6 +81,7 @@ impl Scheduler {
             match self.status(node) {
                 Status::Waiting if self.unmet[node.index()] == 0 => self.make_ready(node),
                 Status::Failed => self.fail(node),
+                Status::Cancelled(cause) if self.is_passed_over(cause) => {}
                 status @ Status::Cancelled(_) => self.give_up(node, status),
                 _ => {}
             }
@@ -160,13 +165,13 @@ impl Scheduler {
             return;
         }
         self.note_merged(node);
-        let Self { graph, statuses, unmet, ready, .. } = self;
-        for dependent in graph.dependents(node) {
-            let status = &mut statuses[dependent.index()];
-            if unmet[dependent.index()] == 0 && *status == Status::Waiting {
-                *status = Status::Ready;
-                ready.push_back(*dependent);
-            }
+        self.ready_dependents(node);
+    }
+
+    /// It asked a person, and asks no more: it may go on. Nothing, unless it waits for that.
+    pub fn answered(&mut self, node: NodeId) {
+        if self.status(node) == Status::Parked {
+            self.make_ready(node);
         }
     }
 
@@ -189,7 +194,12 @@ impl Scheduler {
         if matches!(self.status(node), Status::Running | Status::Stopping(_)) {
             self.running -= 1;
         }
-        self.give_up(node, Status::Cancelled(cause));
+        if self.is_passed_over(cause) {
+            self.note_passed_over(node);
+            self.ready_dependents(node);
+        } else {
+            self.give_up(node, Status::Cancelled(cause));
+        }
     }
 
     /// Where a child is.
@@ -245,7 +255,33 @@ impl Scheduler {
 
     fn note_merged(&mut self, node: NodeId) {
         self.set(node, Status::Merged);
+        self.release_dependents(node);
+    }
+
+    /// Whether the others go on without a child that was cancelled so: a place in an order is no
+    /// dependency, and only a failure ends it.
+    fn is_passed_over(&self, cause: Cause) -> bool {
+        self.in_sequence && cause == Cause::Asked
+    }
+
+    fn note_passed_over(&mut self, node: NodeId) {
+        self.set(node, Status::Cancelled(Cause::Asked));
+        self.release_dependents(node);
+    }
+
+    fn release_dependents(&mut self, node: NodeId) {
         self.graph.dependents(node).iter().for_each(|dependent| self.unmet[dependent.index()] -= 1);
+    }
+
+    fn ready_dependents(&mut self, node: NodeId) {
+        let Self { graph, statuses, unmet, ready, .. } = self;
+        for dependent in graph.dependents(node) {
+            let status = &mut statuses[dependent.index()];
+            if unmet[dependent.index()] == 0 && *status == Status::Waiting {
+                *status = Status::Ready;
+                ready.push_back(*dependent);
+            }
+        }
     }
 
     fn may_try_again(&self, node: NodeId) -> bool {

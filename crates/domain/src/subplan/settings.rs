@@ -41,7 +41,8 @@ pub enum MergePolicy {
     /// A three-way merge on real bases that advance.
     #[default]
     ThreeWay,
-    /// The same, but a file that two children touched is a conflict even where it would merge.
+    /// The same, but a file that two children touched, of which neither began with the work of the
+    /// other, is a conflict even where it would merge.
     FailOnConflict,
 }
 

@@ -252,3 +252,30 @@ fn a_dead_scheduler_is_followed_with_the_failures_it_had_seen(
     assert_eq!(steps(&mut next), expected);
     assert_eq!(next.failures(node(0)), found.1);
 }
+
+#[test]
+fn in_sequence_who_is_cancelled_by_a_person_is_passed_over() {
+    let mut line = scheduler(&["a", "b", "c"], &once(Mode::Sequential));
+    assert_eq!(steps(&mut line), [Step::Start(node(0))]);
+    line.cancelled(node(0));
+    assert_eq!(steps(&mut line), [Step::Start(node(1))]);
+    let found = [(Found::Cancelled(Cause::Asked), 0), (Found::Merged, 0), (Found::Queued, 0)];
+    let mut next = Scheduler::resume(
+        graph(&["a", "b", "c"], Mode::Sequential).expect("a chain"),
+        &once(Mode::Sequential),
+        found,
+    );
+    assert_eq!(steps(&mut next), [Step::Start(node(2))]);
+}
+
+#[test]
+fn an_answer_makes_a_parked_child_ready_again() {
+    let mut pair = scheduler(&["a", "b: a"], &once(Mode::Dependency));
+    steps(&mut pair);
+    pair.parked(node(0));
+    assert_eq!(steps(&mut pair), []);
+    pair.answered(node(0));
+    assert_eq!(steps(&mut pair), [Step::Start(node(0))]);
+    pair.answered(node(0));
+    assert_eq!(steps(&mut pair), [], "it runs");
+}

@@ -4,15 +4,17 @@ use std::time::Duration;
 
 use agents_domain::action::{
     Action, ApplySpec, ArgumentSpec, ArgumentType, ArgumentValue, Automation, LandOn, MergeStrategy,
-    PhaseSpec, Program, RetryPolicy, ValidationSpec, WorktreeSpec,
+    PhaseSpec, Program, RetryPolicy, SubplanSpec, ValidationSpec, WorktreeSpec,
 };
 use agents_domain::name::Name;
+use agents_domain::subplan::{MergePolicy, Mode, Settings, SubplanItem};
 
 use super::*;
 
 mod documents;
 mod hostile;
 mod mistakes;
+mod subplans;
 
 /// Every key there is.
 const WHOLE: &str = r#"
@@ -43,6 +45,16 @@ apply:
   land: branch
   after: [gh, pr, create, --fill]
   message: "{{ plan.name }}: {{ description }}"
+subplans:
+  mode: dependency
+  max_parallel: 50
+  fail_fast: true
+  max_retries: 0
+  timeout: 20m
+  merge: fail-on-conflict
+  items:
+    - { name: api, action: fix, args: { s: a, i: -3, f: 1.5, b: true, l: [x, y] }, projects: [api, team/web] }
+    - { name: web, action: team/fix, depends_on: [api] }
 env: { RUST_LOG: info, PORT: 8080 }
 env_from: [API_KEY]
 "#;
@@ -126,8 +138,42 @@ fn whole() -> Action {
         },
         env: [("RUST_LOG".to_owned(), "info".to_owned()), ("PORT".to_owned(), "8080".to_owned())].into(),
         env_from: vec!["API_KEY".into()],
-        subplans: None,
+        subplans: Some(subplans()),
     }
+}
+
+fn subplans() -> SubplanSpec {
+    let name = |text: &str| Name::parse(text).expect("valid");
+    let args = [
+        ("s", ArgumentValue::String("a".into())),
+        ("i", ArgumentValue::Integer(-3)),
+        ("f", ArgumentValue::Float(1.5)),
+        ("b", ArgumentValue::Boolean(true)),
+        ("l", ArgumentValue::List(vec!["x".into(), "y".into()])),
+    ];
+    let api = SubplanItem {
+        name: "api".into(),
+        action: name("fix"),
+        args: args.map(|(name, value)| (name.to_owned(), value)).into(),
+        depends_on: vec![],
+        projects: vec![name("api"), name("team/web")],
+    };
+    let web = SubplanItem {
+        name: "web".into(),
+        action: name("team/fix"),
+        args: [].into(),
+        depends_on: vec!["api".into()],
+        projects: vec![],
+    };
+    let settings = Settings {
+        mode: Mode::Dependency,
+        max_parallel: 50,
+        fail_fast: true,
+        max_retries: 0,
+        timeout: Some(Duration::from_mins(20)),
+        merge: MergePolicy::FailOnConflict,
+    };
+    SubplanSpec { settings, items: vec![api, web] }
 }
 
 #[test]

@@ -25,6 +25,8 @@ const MOST_READ: u64 = 64 << 20;
 const LONGEST_LINE: usize = 64 << 10;
 /// What all lines may be together (8 MiB), since it all is stored.
 const MOST_BUILT: usize = 8 << 20;
+/// Arguments, dependencies and projects of all children together: what is wrong with each is told.
+const MOST_ENTRIES: usize = 20_000;
 /// More problems than these are counted only.
 const KEPT: usize = 200;
 /// Characters of a problem that are shown; the rest is somebody's line.
@@ -65,6 +67,8 @@ struct Reading {
     count: usize,
     /// Bytes of those that were built.
     size: usize,
+    /// Arguments, dependencies and projects of those.
+    entries: usize,
     asked: AskedSubplans,
     /// Problems that were not kept.
     more: usize,
@@ -82,7 +86,7 @@ impl Reading {
         self.count += 1;
         self.size += text.len();
         // What is too much is an error, whatever is in it.
-        if self.count > MAX_CHILDREN || self.size > MOST_BUILT {
+        if self.count > MAX_CHILDREN || self.size > MOST_BUILT || self.entries > MOST_ENTRIES {
             return;
         }
         let item = if line.len() > LONGEST_LINE {
@@ -91,7 +95,10 @@ impl Reading {
             utf8(text).and_then(item_of_json)
         };
         match item {
-            Ok(item) => self.asked.items.push(item),
+            Ok(item) => {
+                self.entries += item.args.len() + item.depends_on.len() + item.projects.len();
+                self.asked.items.push(item);
+            }
             Err(reason) if self.asked.problems.len() < KEPT => {
                 self.asked.problems.push(format!("line {}: {}", self.number, shown(&reason)));
             }
@@ -112,6 +119,9 @@ impl Reading {
             }),
             (self.size > MOST_BUILT).then(|| {
                 format!("the lines are {} bytes together, more than {} MiB", self.size, MOST_BUILT >> 20)
+            }),
+            (self.entries > MOST_ENTRIES).then(|| {
+                format!("they have more than {MOST_ENTRIES} arguments, dependencies and projects together")
             }),
             self.cut.then(|| format!("the file is longer than {} MiB: it was not read on", MOST_READ >> 20)),
         ];

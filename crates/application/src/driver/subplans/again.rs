@@ -5,7 +5,7 @@
 //! command does the rest.
 
 use agents_domain::id::PlanId;
-use agents_domain::plan::{Phase, Plan, State, Verb};
+use agents_domain::plan::{Phase, Plan, State, Verb, target};
 use agents_domain::reads::PlanView;
 use agents_domain::subplan::GivenUp;
 
@@ -14,7 +14,7 @@ use super::refused;
 use crate::driver::recovery::Found;
 use crate::driver::{DriveError, PhaseDriver};
 use crate::lock_service::LockGuard;
-use crate::subplan_service::Family;
+use crate::subplan_service::{Family, was_interrupted};
 
 impl PhaseDriver {
     /// `plan retry --only-failed`: orders another attempt of a plan in which the failed children run
@@ -42,44 +42,59 @@ impl PhaseDriver {
             let reason = "it has no failed subplans".to_owned();
             return Err(refused(plan, Verb::Retry, reason, format!("agents plan retry {}", plan.id)));
         }
-        self.replace_given_up(plan.id, &family).await?;
-        let failed = |view: &&PlanView| is_settled(view) && view.record.state() == State::Errored;
-        for view in family.members().iter().filter(failed) {
-            let id = view.record.id;
-            let hold = self.for_child(self.parts.stop.clone()).hold(id, "plan retry").await?;
-            let again = async {
-                self.replace_given_up(id, &family).await?;
-                self.parts.lifecycle.retry(id).await?;
-                Ok(())
-            };
-            let outcome: Result<(), DriveError> = again.await;
+        self.replace_given_up(plan, &family).await?;
+        for view in family.members().iter().filter(|view| has_to_do(view, &family)) {
+            let hold = self.for_child(self.parts.stop.clone()).hold(view.record.id, "plan retry").await?;
+            let outcome = self.try_child_again(view.record.id, &family).await;
             self.let_go(hold).await;
             outcome?;
         }
         Ok(())
     }
 
-    /// Children in place of those that were given up because another one failed.
-    async fn replace_given_up(&self, parent: PlanId, family: &Family) -> Result<(), DriveError> {
+    /// Under its lock, and as it is now: somebody may have been faster.
+    async fn try_child_again(&self, child: PlanId, family: &Family) -> Result<(), DriveError> {
+        let plan = self.parts.lifecycle.load(child).await?;
+        self.replace_given_up(&plan, family).await?;
+        if plan.state() == State::Errored && plan.phase() != Phase::Apply && !was_interrupted(&plan) {
+            self.parts.lifecycle.retry(child).await?;
+        }
+        Ok(())
+    }
+
+    /// Children in place of those that were given up because of others, where that may be.
+    async fn replace_given_up(&self, parent: &Plan, family: &Family) -> Result<(), DriveError> {
         let given_up: Vec<PlanView> =
-            family.of(parent).filter(|view| is_to_be_replaced(view, parent, family)).cloned().collect();
-        if given_up.is_empty() {
+            family.of(parent.id).filter(|view| is_missing(view, parent.id, family)).cloned().collect();
+        if given_up.is_empty() || target(Verb::Spawn, parent.stage).is_none() {
             return Ok(());
         }
         let successors = self.parts.subplans.successors(&given_up).await?;
         let replaces = successors.iter().map(|(old, child)| (child.id, *old)).collect();
         let children = successors.into_iter().map(|(_, child)| child).collect();
-        self.parts.lifecycle.spawn(parent, children, &replaces).await?;
+        self.parts.lifecycle.spawn(parent.id, children, &replaces).await?;
         Ok(())
     }
 }
 
-/// What a person gave up stays given up, and so does what depends on it.
-fn is_to_be_replaced(view: &PlanView, parent: PlanId, family: &Family) -> bool {
+/// Whether it has failed, or has children that were given up because of others.
+fn has_to_do(view: &PlanView, family: &Family) -> bool {
+    let id = view.record.id;
+    let failed = is_settled(view) && view.record.state() == State::Errored;
+    failed || family.of(id).any(|child| is_missing(child, id, family))
+}
+
+/// Whether it was given up because of others, and not, in the end, because a person gave one up: that
+/// stays so, with what depends on it.
+pub(super) fn is_missing(view: &PlanView, parent: PlanId, family: &Family) -> bool {
     let Some(GivenUp::Skipped { by } | GivenUp::FailFast { by }) = view.record.given_up() else {
         return false;
     };
-    let cause =
-        family.of(parent).find(|view| view.record.subplan.as_ref().is_some_and(|one| one.name == *by));
-    cause.is_some_and(|view| view.record.state() != State::Cancelled)
+    let named = |view: &&PlanView| view.record.subplan.as_ref().is_some_and(|one| one.name == *by);
+    match family.of(parent).find(named) {
+        Some(cause) if cause.record.state() == State::Cancelled && cause.record.id != view.record.id => {
+            is_missing(cause, parent, family)
+        }
+        _ => true,
+    }
 }

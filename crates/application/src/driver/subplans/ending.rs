@@ -1,9 +1,9 @@
 //! What a parent comes to when its children have settled, or wait for a person.
 
 use agents_domain::id::PlanId;
-use agents_domain::lock::{Conflict, LockError, LockKey};
-use agents_domain::plan::{Failure, Parked, Plan, State};
-use agents_domain::request::Wish;
+use agents_domain::lock::{LockFilter, LockKey};
+use agents_domain::plan::{Failure, Parked, Plan};
+use agents_domain::request::{Request, Wish};
 use agents_domain::subplan::{Cause, GivenUp, NodeId, Status};
 
 use super::ready::FAILED;
@@ -11,18 +11,22 @@ use super::scheduling::{Outcome, Scheduling};
 use crate::driver::recovery::Found;
 use crate::driver::{DriveError, PhaseDriver, failures};
 use crate::lifecycle::LifecycleError;
-use crate::lock_service::{LockGuard, Wait};
+use crate::lock_service::LockGuard;
+use crate::subplan_service::{CONFLICT, NOT_MERGED, is_torn};
 
 impl Scheduling<'_> {
     /// Nothing runs, and nothing is to be done.
     pub(super) async fn settle(self) -> Result<Outcome, DriveError> {
         let (lifecycle, id) = (&self.driver.parts.lifecycle, self.plan.id);
-        let totals = self.scheduler.totals();
-        if totals.conflicted > 0 {
-            let failure = self.conflict().await?;
+        let torn = self.torn().await?;
+        if !torn.is_empty() {
+            let failure = self.conflict(&torn);
             return Ok(Outcome::Over(lifecycle.fail(id, failure, None, Vec::new()).await?));
         }
-        if totals.parked > 0 {
+        if let Some(error) = self.trouble.clone() {
+            return self.give_way(error).await;
+        }
+        if self.scheduler.totals().parked > 0 {
             let cause = self.questions().await?;
             let waits = Parked { until: None, input: None, cause };
             return Ok(Outcome::Over(lifecycle.park(id, waits, Vec::new()).await?));
@@ -31,6 +35,20 @@ impl Scheduling<'_> {
             Some(failure) => Ok(Outcome::Over(lifecycle.fail(id, failure, None, Vec::new()).await?)),
             None => Ok(Outcome::Merged(self.plan)),
         }
+    }
+
+    /// The children whose work does not go together with that of the others, or whose own children's
+    /// does not.
+    async fn torn(&self) -> Result<Vec<(NodeId, Plan)>, DriveError> {
+        let mut torn = Vec::new();
+        let held_up = |status| matches!(status, Status::Conflicted | Status::Parked);
+        for node in self.those(held_up).into_iter().filter(|node| !self.troubled.contains(node)) {
+            let child = self.driver.parts.lifecycle.load(self.child(node).id).await?;
+            if self.scheduler.status(node) == Status::Conflicted || is_torn(&child) {
+                torn.push((node, child));
+            }
+        }
+        Ok(torn)
     }
 
     fn those(&self, wanted: impl Fn(Status) -> bool) -> Vec<NodeId> {
@@ -48,31 +66,28 @@ impl Scheduling<'_> {
     }
 
     /// The failure of a plan that a person must help: which work does not go together.
-    async fn conflict(&self) -> Result<Failure, DriveError> {
+    fn conflict(&self, torn: &[(NodeId, Plan)]) -> Failure {
         let (id, branch) = (self.plan.id, self.plan.branch());
-        let (mut lines, mut conflicts) = (Vec::new(), Vec::new());
-        for node in self.those(|status| status == Status::Conflicted) {
-            let child = self.driver.parts.lifecycle.load(self.child(node).id).await?;
-            let failure = child.failure.clone();
-            if failure.as_ref().is_some_and(|failure| failure.code == "conflict") {
-                conflicts.push(child.branch());
+        let (mut lines, mut steps) = (Vec::new(), Vec::new());
+        for (node, child) in torn {
+            let (name, why) = (&self.child(*node).name, child.failure.as_ref());
+            if is_torn(child) {
+                steps.push(format!("resolve it in subplan `{name}` (agents plan why {})", child.id));
+            } else if why.is_some_and(|failure| failure.code == CONFLICT) {
+                steps.push(format!("merge {} into {branch}", child.branch()));
             }
-            let why = failure.map_or_else(|| child.stage.to_string(), |failure| failure.message);
-            lines.push(format!("`{}` ({}): {why}", self.child(node).name, child.branch()));
+            let why = why.map_or_else(|| child.stage.to_string(), |failure| failure.message.clone());
+            lines.push(format!("`{name}` ({}): {why}", child.branch()));
         }
-        if let Some(failed) = self.failed() {
-            lines.push(failed.message);
-        }
-        let code = if conflicts.is_empty() { "subplan_not_merged" } else { "conflict" };
+        lines.extend(self.failed().map(|failed| failed.message));
+        let code = if steps.is_empty() { NOT_MERGED } else { CONFLICT };
         let message = format!("the work of subplans does not go together:\n{}", lines.join("\n"));
-        let merge = conflicts.iter().map(|child| format!("merge {child} into {branch}"));
-        let hint = if conflicts.is_empty() {
+        let hint = if steps.is_empty() {
             failures::retry_hint(id)
         } else {
-            let merge = merge.collect::<Vec<_>>().join(", ");
-            format!("{merge} in any checkout and commit, then: agents plan retry {id}")
+            format!("{} in any checkout and commit, then: agents plan retry {id}", steps.join(", "))
         };
-        Ok(failures::failure(code, message, hint, false))
+        failures::failure(code, message, hint, false)
     }
 
     /// What the parent waits for, with the command that answers.
@@ -96,56 +111,88 @@ impl Scheduling<'_> {
     /// what depends on that, was given up knowingly.
     fn failed(&self) -> Option<Failure> {
         let failed = self.those(|status| status == Status::Failed);
-        if failed.is_empty() {
-            return None;
-        }
-        let given_up = self.those(|status| {
-            matches!(status, Status::Cancelled(Cause::Skipped { by } | Cause::FailFast { by })
-                if self.scheduler.status(by) == Status::Failed)
-        });
+        let given_up: Vec<NodeId> = self
+            .nodes()
+            .into_iter()
+            .filter(|node| !failed.contains(node) && self.is_missing(*node))
+            .collect();
         let (count, total) = (failed.len(), self.children.len());
-        let mut message = format!("{count} of {total} subplans failed: {}", self.names(&failed));
-        if !given_up.is_empty() {
-            message = format!("{message}; given up because of that: {}", self.names(&given_up));
-        }
+        let message = match (failed.is_empty(), given_up.is_empty()) {
+            (true, true) => return None,
+            (false, true) => format!("{count} of {total} subplans failed: {}", self.names(&failed)),
+            (false, false) => format!(
+                "{count} of {total} subplans failed: {}; given up because of that: {}",
+                self.names(&failed),
+                self.names(&given_up)
+            ),
+            (true, false) => format!(
+                "{} of {total} subplans were given up because of others: {}",
+                given_up.len(),
+                self.names(&given_up)
+            ),
+        };
         let hint = format!("agents plan retry {} --only-failed", self.plan.id);
         Some(failures::failure(FAILED, message, hint, false))
+    }
+
+    /// Whether the work of a child is missing that nobody gave up knowingly: also if what it was
+    /// given up for has succeeded since.
+    fn is_missing(&self, node: NodeId) -> bool {
+        match self.scheduler.status(node) {
+            Status::Failed => true,
+            Status::Cancelled(Cause::Skipped { by } | Cause::FailFast { by }) => {
+                match self.scheduler.status(by) {
+                    Status::Cancelled(Cause::Asked) => false,
+                    Status::Cancelled(_) if by != node => self.is_missing(by),
+                    _ => true,
+                }
+            }
+            _ => false,
+        }
     }
 }
 
 impl PhaseDriver {
     /// Records why a child is given up, with all that is below it; one that has settled stays so.
-    pub(super) async fn give_up_child(&self, child: PlanId, given_up: GivenUp) -> Result<(), DriveError> {
+    /// Whoever runs it is asked to let go of it. Nothing is written once the parent's lock is lost:
+    /// another scheduler may want the child by then.
+    pub(super) async fn give_up_child(
+        &self,
+        child: PlanId,
+        given_up: GivenUp,
+        parent: &LockGuard,
+    ) -> Result<(), DriveError> {
         let driver = self.for_child(self.parts.stop.clone());
-        let hold = driver.hold_soon(child).await?;
+        let asked = driver.ask_to_let_go(child, &given_up).await?;
+        let hold = driver.hold_below(child, "give up", parent).await?;
         let work = async {
             let plan = driver.recovered(child, &hold, Found::PutAway).await?;
             if plan.state().is_terminal() {
-                return Ok(plan);
+                return Ok(());
             }
             driver.cancel_children(child, Some(&given_up.reason())).await?;
-            Ok(driver.parts.lifecycle.give_up(child, given_up).await?)
+            driver.parts.lifecycle.give_up(child, given_up, parent).await?;
+            driver.close_cancellations(child, "given up").await;
+            Ok(())
         };
-        let outcome: Result<Plan, DriveError> = work.await;
+        let outcome: Result<(), DriveError> = work.await;
         driver.let_go(hold).await;
-        let plan = outcome?;
-        debug_assert!(plan.state() == State::Cancelled || plan.state() == State::Applied);
-        Ok(())
+        // Whoever was asked may have ended without a word.
+        driver.answer_let_go(asked).await;
+        outcome
     }
 
-    /// The lock of a child that is to end: whoever runs it is asked to let go of it first.
-    async fn hold_soon(&self, child: PlanId) -> Result<LockGuard, DriveError> {
-        let lifecycle = self.lifecycle();
-        match lifecycle.hold(child, "give up", Wait::No).await {
-            Err(LifecycleError::Lock { source: LockError::Conflict(Conflict(held)), .. }) => {
-                let wish = Wish::LetGo { token: held.token };
-                let asked = lifecycle.locks().ask(LockKey::Plan(child), wish, None).await;
-                asked.map_err(LifecycleError::from)?;
-                lifecycle.observer().asked(&held);
-            }
-            Err(LifecycleError::Lock { source: LockError::Queued(_), .. }) => {}
-            outcome => return Ok(outcome?),
-        }
-        self.hold(child, "give up").await
+    /// Asks whoever else runs a child to let go of it, if somebody does.
+    async fn ask_to_let_go(&self, child: PlanId, given_up: &GivenUp) -> Result<Option<Request>, DriveError> {
+        let locks = self.lifecycle().locks();
+        let key = LockKey::Plan(child);
+        let filter = LockFilter { key: Some(key.clone()), stale_only: false };
+        let held =
+            locks.list(&filter).await.map_err(|source| LifecycleError::Lock { plan: child, source })?;
+        let Some(held) = held.into_iter().find(|held| held.owner != locks.owner()) else { return Ok(None) };
+        let (wish, reason) = (Wish::LetGo { token: held.token }, Some(given_up.reason()));
+        let asked = locks.ask(key, wish, reason).await.map_err(LifecycleError::from)?;
+        self.lifecycle().observer().asked(&held);
+        Ok(Some(asked))
     }
 }

@@ -9,41 +9,60 @@ use std::collections::BTreeMap;
 use agents_domain::name::Name;
 use agents_domain::oid::Oid;
 use agents_domain::plan::{Failure, Phase, Plan, State};
-use agents_domain::runner::StopCause;
 use agents_domain::subplan::{MergePolicy, NodeId};
 
-use super::scheduling::Scheduling;
+use super::scheduling::{Scheduling, is_trouble};
 use crate::driver::landing::Terms;
 use crate::driver::recovery::Found;
 use crate::driver::{DriveError, PhaseDriver};
+use crate::lifecycle::LifecycleError;
 use crate::lock_service::LockGuard;
+
+/// So often a merge is begun again because somebody took the child, or was asked to let go of it.
+const TRIES: u32 = 3;
 
 impl Scheduling<'_> {
     /// Merges a child that has done its work, and tells what came of it.
     pub(super) async fn merge(&mut self, node: NodeId) -> Result<(), DriveError> {
         let driver = self.driver.for_child(self.driver.parts.stop.clone());
         let id = self.child(node).id;
-        let hold = driver.hold(id, "merge into its parent").await?;
-        let outcome = Box::pin(self.merge_held(&driver, node, &hold)).await;
-        match driver.end(id, hold, outcome).await {
-            Ok(child) if child.state() == State::Applied => {
-                self.tell_merged(&child).await?;
-                self.scheduler.merged(node);
-            }
-            Ok(child) if child.state() == State::Cancelled => self.scheduler.cancelled(node),
-            Ok(child) => {
-                self.tell_conflicted(&child).await?;
-                self.scheduler.conflicted(node);
-            }
-            Err(DriveError::Stopped { cause, .. }) => {
-                // It was cancelled, or it is the plan that is to stop.
-                let child = self.driver.parts.lifecycle.load(id).await?;
-                if cause != StopCause::Cancelled || child.state() != State::Cancelled {
+        for _ in 0..TRIES {
+            let hold = driver.hold_below(id, "merge into its parent", self.hold).await?;
+            let outcome = Box::pin(self.merge_held(&driver, node, &hold)).await;
+            match driver.end(id, hold, outcome).await {
+                Ok(child) => return self.merged_or_not(node, &child).await,
+                Err(error) if is_trouble(&error) => {
+                    self.meet(node, error);
+                    self.scheduler.conflicted(node);
+                    return Ok(());
+                }
+                Err(DriveError::Stopped { .. } | DriveError::Lifecycle(LifecycleError::LeaseLost { .. }))
+                    if self.asked().is_none() =>
+                {
+                    // It was the child that somebody wanted something of, or has: look again.
+                }
+                Err(DriveError::Stopped { cause, .. }) => {
                     return Err(DriveError::Stopped { plan: self.plan.id, cause });
                 }
-                self.scheduler.cancelled(node);
+                Err(error) => return Err(error),
             }
-            Err(error) => return Err(error),
+        }
+        let child = self.driver.parts.lifecycle.load(id).await?;
+        self.merged_or_not(node, &child).await
+    }
+
+    async fn merged_or_not(&mut self, node: NodeId, child: &Plan) -> Result<(), DriveError> {
+        match child.state() {
+            State::Applied => {
+                self.tell_merged(child).await?;
+                self.scheduler.merged(node);
+                self.driver.close_cancellations(child.id, "too late: it is merged").await;
+            }
+            State::Cancelled => self.scheduler.cancelled(node),
+            _ => {
+                self.tell_conflicted(child).await?;
+                self.scheduler.conflicted(node);
+            }
         }
         Ok(())
     }

@@ -4,6 +4,7 @@ use agents_domain::id::PlanId;
 use agents_domain::plan::{Phase, Plan, State, Verb};
 use agents_domain::reads::PlanView;
 
+use super::again::is_missing;
 use super::refused;
 use crate::driver::{DriveError, PhaseDriver};
 use crate::lifecycle::LifecycleError;
@@ -37,7 +38,13 @@ impl PhaseDriver {
     pub(in crate::driver) async fn may_go_on(&self, parent: &Plan) -> Result<(), DriveError> {
         let failed_only = parent.phase() == Phase::Execute
             && parent.failure.as_ref().is_some_and(|failure| failure.code == FAILED);
-        if !failed_only || self.family(parent.id).await?.children().any(|view| !is_settled(view)) {
+        if !failed_only {
+            return Ok(());
+        }
+        let family = self.family(parent.id).await?;
+        let is_lost =
+            |view: &PlanView| view.record.state() == State::Errored || is_missing(view, parent.id, &family);
+        if family.children().any(|view| !is_settled(view)) || !family.children().any(is_lost) {
             return Ok(());
         }
         let reason = "all its subplans have settled, and some have failed".to_owned();

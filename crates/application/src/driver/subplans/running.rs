@@ -15,7 +15,10 @@ use crate::driver::recovery::Found;
 use crate::driver::{DriveError, DriverParts, PhaseDriver};
 use crate::lock_service::{LockGuard, Wait};
 use crate::stop::StopHub;
-use crate::subplan_service::was_interrupted;
+use crate::subplan_service::{is_torn, was_interrupted};
+
+/// So many short pauses lie between two looks at a child that sits out a pause of its own.
+const LOOKS: u32 = 10;
 
 /// A child that is run.
 pub(super) type Run = Pin<Box<dyn Future<Output = (NodeId, Result<Plan, DriveError>)> + Send>>;
@@ -32,7 +35,24 @@ pub(super) struct Errand {
 impl PhaseDriver {
     /// A driver for one child: what is asked of `hub` is asked of it alone.
     pub(super) fn for_child(&self, hub: StopHub) -> Self {
-        Self::new(DriverParts { stop: hub, wait_for_plan: Wait::Forever, ..self.parts.clone() })
+        // A full house, or a lock of one of its own, ends no family, whatever the flags say.
+        let (wait_for_plan, wait_for_places) = (Wait::Forever, Wait::Forever);
+        Self::new(DriverParts { stop: hub, wait_for_plan, wait_for_places, ..self.parts.clone() })
+    }
+
+    /// The lock of a child, taken after that of its parent; what is asked of the parent meanwhile, or
+    /// its loss, ends the wait.
+    pub(super) async fn hold_below(
+        &self,
+        child: PlanId,
+        operation: &str,
+        parent: &LockGuard,
+    ) -> Result<LockGuard, DriveError> {
+        tokio::select! {
+            biased;
+            cause = self.stop_signal(parent.into()) => Err(DriveError::Stopped { plan: child, cause }),
+            held = self.lifecycle().hold(child, operation, Wait::Forever) => Ok(held?),
+        }
     }
 
     /// Runs a child on a driver of its own. Its type is known, so that children may have children.
@@ -76,7 +96,15 @@ impl PhaseDriver {
     async fn sit_out(&self, plan: &Plan, waits: &Parked, until: Timestamp) -> Result<(), DriveError> {
         tracing::info!(plan = %plan.id, cause = %waits.cause, "a subplan pauses");
         self.lifecycle().observer().pausing(plan, until);
+        let mut looks = 0_u32;
         while self.parts.clock.now() < until {
+            looks += 1;
+            if looks.is_multiple_of(LOOKS)
+                && self.parts.lifecycle.load(plan.id).await?.version != plan.version
+            {
+                // Somebody has moved it on.
+                break;
+            }
             tokio::select! {
                 biased;
                 cause = self.parts.stop.stopped() => return Err(DriveError::Stopped { plan: plan.id, cause }),
@@ -92,9 +120,11 @@ fn asks(plan: &Plan) -> bool {
     plan.parked.as_ref().is_some_and(|parked| parked.input.is_some())
 }
 
-/// Whether nothing but a person leads on: it asks, or a child of its own does.
-pub(super) fn waits_for_a_person(plan: &Plan) -> bool {
-    plan.state() == State::Queued && plan.parked.as_ref().is_some_and(|parked| parked.until.is_none())
+/// Whether nothing but a person leads on: it asks, or a child of its own does, or the work of its
+/// children does not go together.
+pub(super) fn needs_a_person(plan: &Plan) -> bool {
+    let asks = plan.state() == State::Queued && plan.parked.as_ref().is_some_and(|it| it.until.is_none());
+    asks || is_torn(plan)
 }
 
 /// Until when it waits by its own wish, if it does.

@@ -1,7 +1,7 @@
 //! The loop of a scheduler: what the pure state machine wants is done, and what comes of it is told
 //! to it, until there is nothing more to do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use agents_domain::id::PlanId;
@@ -10,8 +10,8 @@ use agents_domain::runner::StopCause;
 use agents_domain::subplan::{Cause, GivenUp, NodeId, Scheduler, Status, Step};
 use tokio::task::JoinSet;
 
-use super::running::{Errand, waits_for_a_person};
-use crate::driver::{DriveError, PhaseDriver, failures, stop_cause};
+use super::running::{Errand, needs_a_person};
+use crate::driver::{DriveError, PhaseDriver, failures};
 use crate::lifecycle::LifecycleError;
 use crate::lock_service::LockGuard;
 use crate::stop::StopHub;
@@ -37,10 +37,14 @@ pub(super) struct Scheduling<'a> {
     running: JoinSet<(NodeId, Result<Plan, DriveError>)>,
     /// By which each running child is stopped.
     hubs: BTreeMap<NodeId, StopHub>,
+    /// Children that could not be run or merged for no fault of theirs, and the first reason. The
+    /// others go on.
+    pub(super) troubled: BTreeSet<NodeId>,
+    pub(super) trouble: Option<DriveError>,
 }
 
 /// Why a scheduler ends before its children have.
-enum End {
+pub(super) enum End {
     /// Something is asked of it, or its lock is lost.
     Stopped(StopCause),
     /// Its own time is up.
@@ -63,9 +67,18 @@ impl PhaseDriver {
             Ok(made) => made,
             Err(problems) => return self.unschedulable(&plan, &problems).await,
         };
-        let (running, hubs) = (JoinSet::new(), BTreeMap::new());
-        let mut work =
-            Scheduling { driver: self, plan, definition, hold, scheduler, children, running, hubs };
+        let mut work = Scheduling {
+            driver: self,
+            plan,
+            definition,
+            hold,
+            scheduler,
+            children,
+            running: JoinSet::new(),
+            hubs: BTreeMap::new(),
+            troubled: BTreeSet::new(),
+            trouble: None,
+        };
         work.catch_up().await?;
         Box::pin(work.keep_on(limit)).await
     }
@@ -87,8 +100,8 @@ impl Scheduling<'_> {
         &self.children[node.index()]
     }
 
-    /// What an earlier scheduler left half done: merges that its log does not tell of, and children
-    /// that were running.
+    /// What an earlier scheduler left half done: merges that its log does not tell of, children that
+    /// were running, and such as were to be stopped.
     async fn catch_up(&mut self) -> Result<(), DriveError> {
         let events = self.driver.parts.lifecycle.events(self.plan.id).await?;
         let told = |id: PlanId| {
@@ -103,6 +116,10 @@ impl Scheduling<'_> {
                     self.tell_merged(&child).await?;
                 }
                 Status::Running => self.run(node),
+                Status::Stopping(cause) => {
+                    self.scheduler.cancelled(node);
+                    self.give_up(node, cause).await?;
+                }
                 _ => {}
             }
         }
@@ -116,14 +133,16 @@ impl Scheduling<'_> {
     async fn keep_on(mut self, limit: Option<Duration>) -> Result<Outcome, DriveError> {
         let until = limit.map(|limit| self.driver.parts.clock.boottime().plus(limit));
         loop {
-            let end = match self.act().await {
-                // What was asked while it merged comes before whatever the children came to.
-                Ok(()) if self.running.is_empty() => match self.asked() {
-                    None => return self.settle().await,
-                    stopped => Ok(stopped),
+            let acted = self.act().await;
+            self.driver.lifecycle().observer().subplans(&self.plan, &self.scheduler.totals());
+            let end = match acted {
+                Ok(None) if self.running.is_empty() => match self.hear_answers().await {
+                    Ok(true) => Ok(None),
+                    Ok(false) => return self.settle().await,
+                    Err(error) => Err(error),
                 },
-                Ok(()) => self.wait(until).await,
-                Err(error) => Err(error),
+                Ok(None) => self.wait(until).await,
+                stopped => stopped,
             };
             match end {
                 Ok(None) => {}
@@ -133,17 +152,21 @@ impl Scheduling<'_> {
         }
     }
 
-    /// Does what is to be done now.
-    async fn act(&mut self) -> Result<(), DriveError> {
-        while let Some(step) = self.scheduler.step() {
-            match step {
-                Step::Start(node) => self.run(node),
-                Step::Merge(node) => Box::pin(self.merge(node)).await?,
-                Step::Stop(node, _) => self.hubs.get(&node).into_iter().for_each(StopHub::let_go),
-                Step::Cancel(node, cause) => self.give_up(node, cause).await?,
+    /// Does what is to be done now; what is asked meanwhile comes before whatever the children came
+    /// to.
+    async fn act(&mut self) -> Result<Option<End>, DriveError> {
+        loop {
+            if let Some(end) = self.asked() {
+                return Ok(Some(end));
+            }
+            match self.scheduler.step() {
+                None => return Ok(None),
+                Some(Step::Start(node)) => self.run(node),
+                Some(Step::Merge(node)) => Box::pin(self.merge(node)).await?,
+                Some(Step::Stop(node, _)) => self.hubs.get(&node).into_iter().for_each(StopHub::let_go),
+                Some(Step::Cancel(node, cause)) => self.give_up(node, cause).await?,
             }
         }
-        Ok(())
     }
 
     fn run(&mut self, node: NodeId) {
@@ -152,13 +175,6 @@ impl Scheduling<'_> {
         let failures = self.scheduler.failures(node);
         let errand = Errand { node, child: self.child(node).id, failures };
         self.running.spawn(self.driver.for_child(hub).run_child(errand));
-    }
-
-    /// Whether the plan is to stop now.
-    fn asked(&self) -> Option<End> {
-        let lost = self.hold.is_lost().then_some(StopCause::LeaseLost);
-        let request = || self.hold.request().map(|request| stop_cause(&request));
-        lost.or_else(|| self.driver.parts.stop.requested()).or_else(request).map(End::Stopped)
     }
 
     /// Waits until something happens: to a child, or to the plan.
@@ -174,6 +190,7 @@ impl Scheduling<'_> {
                 self.driver.parts.lifecycle.locks().pause().await;
             }
         };
+        let answered = self.answered();
         tokio::select! {
             biased;
             cause = stop => Ok(Some(End::Stopped(cause))),
@@ -183,6 +200,7 @@ impl Scheduling<'_> {
                 self.hubs.remove(&node);
                 Box::pin(self.take_in(node, outcome)).await.map(|()| None)
             }
+            () = answered => self.hear_answers().await.map(|_| None),
             () = over => Ok(Some(End::TimedOut)),
         }
     }
@@ -199,6 +217,11 @@ impl Scheduling<'_> {
             Err(DriveError::Stopped { .. } | DriveError::Lifecycle(LifecycleError::LeaseLost { .. })) => {
                 self.driver.parts.lifecycle.load(self.child(node).id).await?
             }
+            Err(error) if is_trouble(&error) => {
+                self.meet(node, error);
+                self.scheduler.parked(node);
+                return Ok(());
+            }
             Err(error) => return Err(error),
         };
         if let Some(cause) = stopping {
@@ -209,7 +232,7 @@ impl Scheduling<'_> {
         match (child.phase(), child.state()) {
             (_, State::Cancelled) => self.scheduler.cancelled(node),
             (Phase::Execute, State::Complete) | (Phase::Apply, _) => self.scheduler.executed(node),
-            _ if waits_for_a_person(&child) => self.scheduler.parked(node),
+            _ if needs_a_person(&child) => self.scheduler.parked(node),
             _ => self.scheduler.failed(node, failures_of(&child)),
         }
         Ok(())
@@ -224,7 +247,14 @@ impl Scheduling<'_> {
             // Whoever asked has recorded it.
             Cause::Asked => return Ok(()),
         };
-        self.driver.give_up_child(self.child(node).id, given_up).await
+        self.driver.give_up_child(self.child(node).id, given_up, self.hold).await
+    }
+
+    /// Notes why a child could not be run or merged.
+    pub(super) fn meet(&mut self, node: NodeId, error: DriveError) {
+        self.driver.warn(&format!("subplan `{}`: {error}", self.child(node).name));
+        self.troubled.insert(node);
+        self.trouble.get_or_insert(error);
     }
 
     /// Lets the running children go and waits until they have: none is left behind, and each has
@@ -258,14 +288,11 @@ impl Scheduling<'_> {
 
     /// Something failed that is nobody's work: the rest is let go of. The plan stays as it is if the
     /// store or the lock failed, and whoever drives it next carries on; else it says why.
-    async fn give_way(mut self, error: DriveError) -> Result<Outcome, DriveError> {
+    pub(super) async fn give_way(mut self, error: DriveError) -> Result<Outcome, DriveError> {
         self.drain().await;
         let (driver, id) = (self.driver, self.plan.id);
         match error {
-            DriveError::Lifecycle(LifecycleError::Refused(_))
-            | DriveError::Workspace(_)
-            | DriveError::NoPlace { .. }
-            | DriveError::Places(_) => {
+            error if is_trouble(&error) => {
                 let hint = failures::retry_hint(id);
                 let failure = failures::failure("subplan_not_run", error.to_string(), hint, true);
                 driver.parts.lifecycle.fail(id, failure, None, Vec::new()).await?;
@@ -278,4 +305,15 @@ impl Scheduling<'_> {
             error => Err(error),
         }
     }
+}
+
+/// Whether that concerns one child and no other: git, places, or where the child is.
+pub(super) const fn is_trouble(error: &DriveError) -> bool {
+    matches!(
+        error,
+        DriveError::Lifecycle(LifecycleError::Refused(_))
+            | DriveError::Workspace(_)
+            | DriveError::NoPlace { .. }
+            | DriveError::Places(_)
+    )
 }

@@ -108,15 +108,17 @@ async fn without_the_parents_lock_nothing_lands_in_its_branch() {
     world.check_tree(root).await;
 }
 
-async fn refusal(outcome: crate::world::Outcome) -> (String, Option<String>) {
+fn refusal(outcome: crate::world::Outcome) -> (String, String) {
     match outcome {
-        Err(DriveError::Lifecycle(LifecycleError::Refused(refusal))) => (refusal.reason, refusal.remedy),
+        Err(DriveError::Lifecycle(LifecycleError::Refused(refusal))) => {
+            (refusal.reason, refusal.remedy.expect("there is a way on"))
+        }
         other => panic!("it is not refused: {other:?}"),
     }
 }
 
-fn why(parent: PlanId) -> Option<String> {
-    Some(format!("agents plan why {parent}"))
+fn why(parent: PlanId) -> String {
+    format!("agents plan why {parent}")
 }
 
 #[tokio::test]
@@ -126,10 +128,10 @@ async fn only_its_parent_merges_a_child() {
     let process = world.process(1);
     let parent = world.drive_family(&process, once(Mode::Parallel), items(&["a"])).await;
     let child = world.child(parent.id, "a").await.id;
-    let (reason, remedy) = refusal(process.driver.retry(child, PLAINLY).await).await;
+    let (reason, remedy) = refusal(process.driver.retry(child, PLAINLY).await);
     assert!(reason.contains("it is a subplan"), "{reason}");
     assert_eq!(remedy, why(parent.id));
-    let (reason, remedy) = refusal(process.driver.apply(child, PLAINLY).await).await;
+    let (reason, remedy) = refusal(process.driver.apply(child, PLAINLY).await);
     assert!(reason.contains("it is a subplan"), "{reason}");
     assert_eq!(remedy, why(parent.id));
     process.driver.retry(parent.id, PLAINLY).await.expect("driven");
@@ -147,13 +149,13 @@ async fn a_child_is_not_run_before_its_time() {
     let wanted = [item("extra", &[]), item("after", &["extra"])];
     process.subplans.spawn(plan, &wanted, agents_application::Wait::No).await.expect("spawned");
     let (first, second) = (world.child(plan, "extra").await.id, world.child(plan, "after").await.id);
-    let (reason, _) = refusal(process.driver.execute(first).await).await;
+    let (reason, _) = refusal(process.driver.execute(first).await);
     assert!(reason.contains("has not come to it"), "{reason}");
     let gate = world.gate("extra", Scripted::exits(0));
     let driver = process.driver.clone();
     let driving = tokio::spawn(async move { driver.execute(plan).await });
     gate.reached().await;
-    let (reason, remedy) = refusal(world.process(2).driver.execute(second).await).await;
+    let (reason, remedy) = refusal(world.process(2).driver.execute(second).await);
     assert!(reason.contains("begins with the work of `extra`"), "{reason}");
     assert_eq!(remedy, why(plan));
     gate.open();

@@ -184,6 +184,11 @@ fn way_on(plan: &Plan) -> String {
     if let Some(hint) = known.filter(|hint| hint.starts_with("agents plan retry")) {
         return hint;
     }
+    // What a child has done is merged by its parent, and by nobody else.
+    let done = matches!((plan.phase(), plan.state()), (Phase::Execute, State::Complete) | (Phase::Apply, _));
+    if let Some(parent) = plan.parent().filter(|_| done && !plan.state().is_terminal()) {
+        return format!("agents plan why {parent}");
+    }
     let command = match (plan.phase(), plan.state()) {
         (_, State::Errored | State::Constrained) => "retry",
         (Phase::Strategize, State::Queued | State::Complete) | (Phase::Execute, State::Queued) => "execute",

@@ -16,11 +16,8 @@ use super::super::located::{Located, Position};
 use super::super::yaml::Fault;
 use super::{fault, part, programs};
 
-/// Places of names and dependencies, item by item.
-struct Places {
-    name: Option<Position>,
-    depends_on: Vec<Option<Position>>,
-}
+/// So many misspelt dependencies are compared with all names.
+const HINTS: usize = 20;
 
 /// The settings and items of the entry.
 pub(super) fn spec(entry: SubplansEntry) -> Result<SubplanSpec, Fault> {
@@ -70,8 +67,7 @@ fn items(entries: Vec<Located<ItemEntry>>, mode: Mode) -> Result<Vec<SubplanItem
         let message = format!("{} subplans are more than the {MAX_CHILDREN} that may be", entries.len());
         return Err(fault(extra.at, message));
     }
-    let places: Vec<_> = entries.iter().map(|entry| places(&entry.value)).collect();
-    let mut faults = graph_faults(&entries, &places, mode);
+    let mut faults = graph_faults(&entries, mode);
     let mut items = Vec::with_capacity(entries.len());
     for entry in entries {
         match item(entry.value) {
@@ -87,76 +83,81 @@ fn items(entries: Vec<Located<ItemEntry>>, mode: Mode) -> Result<Vec<SubplanItem
     }
 }
 
-fn places(entry: &ItemEntry) -> Places {
-    Places { name: entry.name.at, depends_on: entry.depends_on.iter().map(|name| name.at).collect() }
-}
-
-fn graph_faults(entries: &[Located<ItemEntry>], places: &[Places], mode: Mode) -> Vec<Fault> {
-    let needs = |entry: &Located<ItemEntry>| {
-        entry.value.depends_on.iter().map(|name| name.value.clone()).collect::<Vec<_>>()
+fn graph_faults(entries: &[Located<ItemEntry>], mode: Mode) -> Vec<Fault> {
+    let names = |entry: &ItemEntry| entry.depends_on.iter().map(|name| name.value.clone()).collect();
+    let needs: Vec<Vec<String>> = entries.iter().map(|entry| names(&entry.value)).collect();
+    let item = |(entry, depends_on)| {
+        let entry: &Located<ItemEntry> = entry;
+        Item { name: &entry.value.name.value, depends_on }
     };
-    let names: Vec<&str> = entries.iter().map(|entry| entry.value.name.value.as_str()).collect();
-    let needs: Vec<_> = entries.iter().map(needs).collect();
-    let items: Vec<_> =
-        names.iter().zip(&needs).map(|(name, depends_on)| Item { name, depends_on }).collect();
+    let items: Vec<Item<'_>> = entries.iter().zip(needs.iter().map(Vec::as_slice)).map(item).collect();
     let problems = Graph::new(&items, mode).err().unwrap_or_default();
-    let mut index = Index::new(&items, places);
-    problems.into_iter().map(|problem| index.fault(problem)).collect()
+    let mut places = Places::of(entries);
+    problems.into_iter().map(|problem| places.fault(problem)).collect()
 }
 
-/// Finds the place that a problem of the graph is about.
-struct Index<'a> {
-    items: &'a [Item<'a>],
-    places: &'a [Places],
-    by_name: HashMap<&'a str, Vec<usize>>,
+/// Where names and dependencies stand, to be found by what a problem names. One pass makes it, and
+/// each problem is one look: a hostile file has tens of thousands.
+struct Places<'a> {
+    /// Each name, in the order of the file, with the places where items have it.
+    names: HashMap<&'a str, (usize, Vec<Option<Position>>)>,
+    /// Each pair of an item and what it depends on.
+    dependencies: HashMap<(&'a str, &'a str), Option<Position>>,
+    /// The place of the first dependency of an item.
+    first: HashMap<&'a str, Option<Position>>,
     /// How many further items of a name have been told.
     told: HashMap<String, usize>,
+    /// How many words may still be looked for: nobody reads more hints.
+    hints: usize,
 }
 
-impl<'a> Index<'a> {
-    fn new(items: &'a [Item<'a>], places: &'a [Places]) -> Self {
-        let mut by_name: HashMap<&str, Vec<usize>> = HashMap::with_capacity(items.len());
-        for (index, item) in items.iter().enumerate() {
-            by_name.entry(item.name).or_default().push(index);
+impl<'a> Places<'a> {
+    fn of(entries: &'a [Located<ItemEntry>]) -> Self {
+        let mut names: HashMap<_, (usize, Vec<_>)> = HashMap::with_capacity(entries.len());
+        let (mut dependencies, mut first) = (HashMap::new(), HashMap::new());
+        for (index, entry) in entries.iter().enumerate() {
+            let ItemEntry { name, depends_on, .. } = &entry.value;
+            let item = name.value.as_str();
+            names.entry(item).or_insert_with(|| (index, Vec::new())).1.push(name.at);
+            for dependency in depends_on {
+                dependencies.entry((item, dependency.value.as_str())).or_insert(dependency.at);
+                first.entry(item).or_insert(dependency.at);
+            }
         }
-        Self { items, places, by_name, told: HashMap::new() }
+        Self { names, dependencies, first, told: HashMap::new(), hints: HINTS }
     }
 
     fn fault(&mut self, problem: GraphProblem) -> Fault {
         let message = problem.to_string();
         match problem {
             GraphProblem::Duplicate { name } => {
-                let told = self.told.entry(name.clone()).or_default();
+                let (_, all) = &self.names[name.as_str()];
+                let told = self.told.entry(name).or_default();
                 *told += 1;
-                let index = self.by_name.get(name.as_str()).and_then(|all| all.get(*told)).copied();
-                fault(index.and_then(|index| self.places[index].name), message)
+                fault(all.get(*told).copied().flatten(), message)
             }
             GraphProblem::Unknown { item, dependency } => {
-                let hint = suggest::hint(&dependency, self.items.iter().map(|item| item.name));
-                fault(self.dependency(&item, &dependency), message + &hint)
+                let hint = self.hint(&dependency);
+                fault(self.dependencies[&(item.as_str(), dependency.as_str())], message + &hint)
             }
-            GraphProblem::OnItself { item } => fault(self.dependency(&item, &item), message),
+            GraphProblem::OnItself { item } => {
+                fault(self.dependencies[&(item.as_str(), item.as_str())], message)
+            }
             GraphProblem::Cycle { path } => {
-                let first = path.iter().filter_map(|name| self.by_name.get(name.as_str())?.first()).min();
-                fault(first.and_then(|index| self.places[*index].name), message)
+                let places = path.iter().map(|name| &self.names[name.as_str()]);
+                let first = places.min_by_key(|(index, _)| *index);
+                fault(first.and_then(|(_, all)| *all.first()?), message)
             }
-            GraphProblem::NotInThisMode { item, .. } => {
-                let place = |index: &usize| *self.places[*index].depends_on.first()?;
-                fault(self.named(&item).iter().find_map(place), message)
-            }
+            GraphProblem::NotInThisMode { item, .. } => fault(self.first[item.as_str()], message),
         }
     }
 
-    fn named(&self, name: &str) -> &[usize] {
-        self.by_name.get(name).map_or(&[], Vec::as_slice)
-    }
-
-    fn dependency(&self, item: &str, dependency: &str) -> Option<Position> {
-        let place = |index: &usize| {
-            let at = self.items[*index].depends_on.iter().position(|name| name == dependency)?;
-            self.places[*index].depends_on[at]
-        };
-        self.named(item).iter().find_map(place)
+    fn hint(&mut self, word: &str) -> String {
+        if self.hints == 0 {
+            return String::new();
+        }
+        self.hints -= 1;
+        suggest::hint(word, self.names.keys().copied())
     }
 }
 

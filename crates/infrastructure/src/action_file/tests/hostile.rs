@@ -100,6 +100,17 @@ fn hostile() -> Vec<(&'static str, String)> {
             "a pattern that nests",
             format!("{start}arguments: [{{ name: a, pattern: '{}' }}]\n", "(".repeat(500_000)),
         ),
+        ("many subplans", format!("name: x\nsubplans: {{ items: [{}] }}\n", "{},".repeat(100_000))),
+        ("many subplans with names", {
+            let item = |n: usize| format!("- {{name: n{n}, action: a}}\n");
+            format!("name: x\nsubplans:\n  items:\n{}", (0..7_000).map(item).collect::<String>())
+        }),
+        ("subplans that depend on nobody", {
+            let (item, needs) = (|n: usize| format!("{{name: n{n}, action: a}},"), ["zz"; 30_000].join(","));
+            let items: String = (0..900).map(item).collect();
+            let last = format!("{{name: last, action: a, depends_on: [{needs}]}}");
+            format!("name: x\nsubplans: {{ mode: dependency, items: [{items}{last}] }}\n")
+        }),
         ("too large", " ".repeat(MAX_FILE + 1)),
     ]
 }

@@ -171,6 +171,21 @@ fn a_line_and_all_lines_have_a_greatest_length() {
     assert_eq!(wrong(all.as_bytes()), ["the lines are 8454015 bytes together, more than 8 MiB"]);
 }
 
+/// Each of them may be wrong, and is told then: there is a bound for all.
+#[test]
+fn children_have_not_too_many_arguments_dependencies_and_projects() {
+    let line = |n: usize| {
+        let needs = vec!["\"x\""; n - 2].join(",");
+        format!(
+            "{{\"name\":\"a\",\"action\":\"b\",\"args\":{{\"y\":1}},\"projects\":[\"p\"],\"depends_on\":[{needs}]}}\n"
+        )
+    };
+    assert_eq!(asked(line(10_000).repeat(2).as_bytes()).items.len(), 2);
+    let much = line(10_000).repeat(2) + &line(3).repeat(2);
+    let message = "they have more than 20000 arguments, dependencies and projects together";
+    assert_eq!(wrong(much.as_bytes()), [message]);
+}
+
 #[test]
 fn a_file_without_end_is_not_read_to_its_end() {
     let keep = tempfile::tempdir().expect("a directory");

@@ -2,16 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use agents_domain::id::IntentId;
+use agents_domain::id::{IntentId, PlanId};
+use agents_domain::lock::{Fence, LockKey};
 use agents_domain::oid::Oid;
 use agents_domain::plan::{
-    Change, Exit, Failure, InterruptCause, Phase, Plan, PlanStore as _, Saved, Step, Validation, Work, next,
+    Change, CommitOutcome, Exit, Failure, InterruptCause, Phase, Plan, PlanStore as _, Saved, Spawned, Step,
+    Validation, Work, next,
 };
+use agents_domain::subplan::GivenUp;
 use agents_domain::time::{Clock as _, Timestamp};
 use agents_domain::workspace::Intent;
 use proptest::prelude::*;
 
+use super::subplans::spawn;
 use super::world::{World, done, holder, name, sound, start};
+use crate::sqlite::SqliteStore;
 
 fn oid(digit: &str) -> Oid {
     Oid::parse(&digit.repeat(40)).expect("valid")
@@ -47,6 +52,10 @@ fn changes(round: usize) -> Vec<Change> {
     let snapshot = Work { project: name("web"), saved };
     let exit = Some(if round.is_multiple_of(2) { Exit::Code(3) } else { Exit::Signal(9) });
     let input = (round.is_multiple_of(2)).then(|| "which?".to_owned());
+    let given_up = (round.is_multiple_of(2)).then(|| GivenUp::Skipped { by: "db".into() });
+    let child = PlanId::parse("01ARZ3NDEKTSV4RRFFQ69G5FAV").expect("valid");
+    let spawned =
+        Spawned { plan: child, name: format!("part-{round}"), action: name("port"), replaces: None };
     vec![
         start(),
         done(),
@@ -66,12 +75,26 @@ fn changes(round: usize) -> Vec<Change> {
         Change::LandingIntended { intents: vec![intent], validations: vec![validation] },
         Change::Landed { intent: id },
         Change::PhaseStarted { driver: holder("parent"), bases: BTreeMap::new(), commanded: false },
-        Change::Cancelled { reason: Some("enough".into()), keep_landed: true, work: vec![], given_up: None },
+        Change::Spawned { children: vec![spawned] },
+        Change::SubplanMerged { child, name: "a".into(), tips: [(name("web"), oid("5"))].into() },
+        Change::SubplanConflicted { child, name: "a".into(), failure: failure() },
+        Change::CommandStarted,
+        Change::Cancelled { reason: Some("enough".into()), keep_landed: true, work: vec![], given_up },
     ]
 }
 
 fn is_legal(plan: &Plan, change: &Change, world: &World) -> bool {
     matches!(next(plan, change, world.clock.now()), Ok(Step::Moved(_)))
+}
+
+/// A part of a plan, held: all that happens to plans happens to parts, and more.
+async fn child(world: &World, store: &SqliteStore) -> (Plan, Fence) {
+    let (parent, fence) = world.held_plan(store).await;
+    let mut write = spawn(world, &parent, &[("a", None)], &fence);
+    assert_eq!(store.plans().commit(&write, &fence).await, Ok(CommitOutcome::Applied));
+    let child = write.spawn.remove(0).plan;
+    let fence = world.take(store, &LockKey::Plan(child.id)).await;
+    (child, fence)
 }
 
 proptest! {
@@ -81,7 +104,7 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("runtime");
         runtime.block_on(async {
             let (world, store) = World::new();
-            let (mut plan, fence) = world.held_plan(&store).await;
+            let (mut plan, fence) = child(&world, &store).await;
             for (round, pick) in picks.into_iter().enumerate() {
                 // The last change ends the plan; it is left out until little else remains.
                 let mut legal = changes(round);
@@ -92,7 +115,12 @@ proptest! {
                 if legal.is_empty() {
                     break;
                 }
-                plan = world.commit(&store, &plan, legal.swap_remove(pick % legal.len()), &fence).await;
+                let write = match legal.swap_remove(pick % legal.len()) {
+                    Change::Spawned { children } => spawn(&world, &plan, &[(&children[0].name, None)], &fence),
+                    change => world.write(&plan, change, &fence),
+                };
+                assert_eq!(store.plans().commit(&write, &fence).await, Ok(CommitOutcome::Applied));
+                plan = write.plan;
                 assert_eq!(store.plans().load(plan.id).await, Ok(Some(plan.clone())));
             }
             sound(&store);

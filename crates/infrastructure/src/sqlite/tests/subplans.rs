@@ -1,10 +1,13 @@
 //! Children of plans: born with a commit of their parent, and retired by it.
 
+use agents_domain::id::RequestId;
 use agents_domain::lock::{Fence, LockKey};
 use agents_domain::plan::{
     Change, CommitOutcome, NewPlan, Plan, PlanStore as _, PlanWrite, Spawned, State, StoreError,
 };
 use agents_domain::reads::PlanReads as _;
+use agents_domain::request::{Asker, Request, Requests as _, Wish};
+use agents_domain::time::Clock as _;
 use diesel::RunQueryDsl as _;
 use rstest::rstest;
 
@@ -57,6 +60,37 @@ async fn children_are_born_with_their_parents_commit_free_and_in_order() {
     let view = store.reads().status(parent.id).await.expect("read").expect("there");
     assert_eq!((view.subplans.count(State::Queued), view.subplans.total()), (2, 2));
     sound(&store);
+}
+
+#[tokio::test]
+async fn a_whole_tree_is_asked_or_nobody_is() {
+    let (world, store) = World::new();
+    let (parent, fence) = world.held_plan(&store).await;
+    let write = spawn(&world, &parent, &[("a", None), ("b", None)], &fence);
+    assert_eq!(store.plans().commit(&write, &fence).await, Ok(CommitOutcome::Applied));
+    let tree = [parent.id, write.spawn[0].plan.id, write.spawn[1].plan.id];
+    let ask = |plan| Request {
+        id: RequestId::parse(world.owner().as_str()).expect("valid"),
+        key: LockKey::Plan(plan),
+        wish: Wish::Cancel { keep_landed: false },
+        by: Asker { host: "here".into(), pid: 7, user: "ada".into() },
+        reason: None,
+        at: world.clock.now(),
+        closed: None,
+    };
+    let asked = tree.map(ask);
+    let last = tree[2];
+    let hindrance = format!(
+        "CREATE TRIGGER hindrance BEFORE INSERT ON requests WHEN NEW.resource_id = '{last}' \
+         BEGIN SELECT raise(ABORT, 'no'); END"
+    );
+    world.sql(&hindrance).expect("made");
+    assert!(store.requests().make(&asked).await.is_err());
+    for plan in tree {
+        assert_eq!(store.requests().history(&LockKey::Plan(plan)).await, Ok(vec![]));
+    }
+    world.sql("DROP TRIGGER hindrance").expect("dropped");
+    assert_eq!(store.requests().make(&asked).await, Ok(asked.to_vec()));
 }
 
 #[tokio::test]

@@ -1,0 +1,228 @@
+//! A scheduler dies at every step, and whoever drives its plan next carries on.
+//!
+//! Whatever the step was: no child's command runs twice in an attempt, what has finished is never
+//! run again, each child's work is merged once, and the parent comes to its end.
+
+use agents_application::Order;
+use agents_domain::action::SubplanSpec;
+use agents_domain::id::PlanId;
+use agents_domain::plan::{Change, Phase, State};
+use agents_domain::reads::PlanFilter;
+use agents_domain::subplan::{Mode, Settings};
+use agents_infrastructure::scripted::{Gate, Scripted};
+
+use super::tree::{item, item_of, items};
+use crate::fuse::Fuse;
+use crate::world::{Outcome, PLAINLY, Process, World, at, fails, spec};
+
+/// Nothing burns it down.
+const NEVER: u32 = u32::MAX;
+
+/// Two children, one after the other, of which the second fails once; and a command of its own.
+fn plain(world: &World) -> Order {
+    world.order(|action| {
+        action.execute = Some(spec());
+        let settings = Settings { mode: Mode::Dependency, ..Settings::default() };
+        action.subplans = Some(SubplanSpec { settings, items: vec![item("a", &[]), item("b", &["a"])] });
+    })
+}
+
+/// A child that has one itself, beside another.
+fn nested(world: &World) -> Order {
+    world.store_action("nest", |action| {
+        action.execute = None;
+        let settings = Settings { mode: Mode::Parallel, ..Settings::default() };
+        action.subplans = Some(SubplanSpec { settings, items: items(&["x"]) });
+    });
+    world.order(|action| {
+        action.execute = None;
+        let settings = Settings { mode: Mode::Parallel, ..Settings::default() };
+        action.subplans =
+            Some(SubplanSpec { settings, items: vec![item_of("n", "nest", &[]), item("b", &[])] });
+    })
+}
+
+async fn root(world: &World) -> Option<PlanId> {
+    let page = world.store.reads().list(&PlanFilter::default()).await.expect("listed");
+    page.plans.first().map(|view| view.record.id)
+}
+
+/// The next command that a person gives; `None`: there is nothing to do.
+async fn next_command(world: &World, process: &Process, order: fn(&World) -> Order) -> Option<Outcome> {
+    let Some(id) = root(world).await else {
+        return Some(process.driver.run(order(world), true, PLAINLY).await);
+    };
+    let driver = &process.driver;
+    Some(match at(&world.load(id).await) {
+        (_, State::Applied) => return None,
+        (Phase::Strategize | Phase::Apply, State::Processing) => driver.recover(id).await,
+        (_, State::Errored | State::Constrained) => driver.retry(id, PLAINLY).await,
+        (Phase::Execute, State::Complete) | (Phase::Apply, State::Queued) => driver.apply(id, PLAINLY).await,
+        // Who only ran children is followed by one that carries on; who ran more is interrupted.
+        _ => match driver.execute(id).await {
+            Err(_) if world.load(id).await.state() == State::Errored => driver.retry(id, PLAINLY).await,
+            outcome => outcome,
+        },
+    })
+}
+
+/// Gives commands until nothing is left to do, or the process dies; true if it lived.
+async fn carry_on(world: &World, pid: u32, steps: u32, order: fn(&World) -> Order) -> bool {
+    let fuse = Fuse::of(steps);
+    let process = world.process_on(pid, world.ports().fused(&fuse));
+    let whole = async {
+        let mut commands = 0;
+        while let Some(outcome) = next_command(world, &process, order).await {
+            outcome.unwrap_or_else(|error| panic!("{steps} steps of {pid}: {error}"));
+            commands += 1;
+            assert!(commands < 9, "{steps} steps of {pid}: it goes round in circles");
+        }
+    };
+    let lived = tokio::select! {
+        biased;
+        () = whole => true,
+        () = fuse.blown() => false,
+    };
+    if !lived {
+        world.dies(pid);
+    }
+    lived
+}
+
+async fn end_well(world: &World, what: &str) {
+    let id = root(world).await.expect("made");
+    let below = world.below(id).await;
+    assert_eq!(world.load(id).await.state(), State::Applied, "{what}");
+    for child in &below {
+        assert_eq!(child.state(), State::Applied, "{what}: {:?}", child.name);
+        let events = world.events(child.id).await;
+        let executed = |phase: &mut Phase, change: &Change| {
+            if let Change::PhaseAdvanced { to } = change {
+                *phase = *to;
+            }
+            *phase == Phase::Execute && matches!(change, Change::PhaseCompleted { .. })
+        };
+        let mut phase = Phase::Strategize;
+        let times = events.iter().filter(|event| executed(&mut phase, &event.change)).count();
+        assert_eq!(times, 1, "{what}: {:?} has done its work once", child.name);
+        let tip = child.projects[0].tip.clone().expect("made");
+        assert!(world.workspace.contains(&world.target(0), &tip), "{what}: it is in what landed");
+    }
+    assert_eq!(world.workspace.moves().len(), below.len() + 1, "{what}: each branch moves once for each");
+    assert_eq!(world.workspace.directories().0, 0, "{what}: every directory is put away");
+    world.check_tree(id).await;
+}
+
+/// How many steps there were at which the first process died.
+async fn survives(order: fn(&World) -> Order, script: fn(&World)) -> u32 {
+    let mut steps = 1;
+    loop {
+        let world = World::of_families();
+        script(&world);
+        let lived = Box::pin(carry_on(&world, 1, steps, order)).await;
+        assert!(Box::pin(carry_on(&world, 2, NEVER, order)).await);
+        Box::pin(end_well(&world, &format!("crash at step {steps}"))).await;
+        if lived {
+            break;
+        }
+        steps += 1;
+    }
+    steps - 1
+}
+
+#[tokio::test]
+async fn a_family_survives_a_crash_of_its_scheduler_at_every_step() {
+    let points = survives(plain, |world| world.runner.on_plan("b", "execute", fails(3))).await;
+    println!("{points} crash points");
+    assert!(points > 200, "a family has many steps: {points}");
+}
+
+#[tokio::test]
+async fn a_family_of_families_survives_a_crash_at_every_step() {
+    let points = survives(nested, |_| ()).await;
+    println!("{points} crash points");
+    assert!(points > 200, "a family has many steps: {points}");
+}
+
+/// A parent whose driver dies while `a` runs.
+async fn dead(world: &World) -> PlanId {
+    let (fuse, gate) = (Fuse::of(NEVER), Gate::default());
+    world.runner.on_plan("a", "execute", Scripted::exits(0).behind(&gate));
+    let process = world.process_on(1, world.ports().fused(&fuse));
+    let order = world.family_order(Settings::default(), items(&["a"]));
+    tokio::select! {
+        biased;
+        ended = process.driver.run(order, false, PLAINLY) => panic!("it waits at the gate: {ended:?}"),
+        () = gate.reached() => fuse.blow(),
+    }
+    world.dies(1);
+    root(world).await.expect("made")
+}
+
+#[tokio::test]
+async fn execute_carries_on_the_same_attempt() {
+    let world = World::of_families();
+    let id = dead(&world).await;
+    let before = world.load(id).await;
+    assert_eq!(at(&before), (Phase::Execute, State::Processing));
+    let process = world.process(2);
+    let parent = process.driver.execute(id).await.expect("carried on");
+    assert_eq!((at(&parent), parent.attempt), ((Phase::Execute, State::Complete), before.attempt));
+    assert!(world.log(id).await.contains(&"plan.adopted"));
+    assert!(process.notes.have("carried on for a driver that is gone"));
+    let child = world.child(id, "a").await;
+    assert_eq!((child.subplan.clone().expect("it is one").failures, world.started().len()), (0, 2));
+    world.check_tree(id).await;
+}
+
+#[tokio::test]
+async fn who_has_not_come_to_drive_does_not_adopt() {
+    for command in ["recover", "cancel", "revert"] {
+        let world = World::of_families();
+        let id = dead(&world).await;
+        let driver = world.process(2).driver;
+        let outcome = match command {
+            "recover" => driver.recover(id).await,
+            "cancel" => driver.cancel(id, None, false).await,
+            _ => driver.revert(id, None).await,
+        };
+        let plan = outcome.unwrap_or_else(|error| panic!("{command}: {error}"));
+        let log = world.log(id).await;
+        assert!(log.contains(&"plan.interrupted") && !log.contains(&"plan.adopted"), "{command}: {log:?}");
+        assert_eq!(world.started().len(), 1, "{command}: nothing runs");
+        let end = match command {
+            "recover" => State::Errored,
+            "cancel" => State::Cancelled,
+            _ => State::Queued,
+        };
+        assert_eq!(plan.state(), end, "{command}");
+        world.check(id).await;
+    }
+}
+
+/// A scheduler died after its decision to merge `a`, before the branch moved.
+#[tokio::test]
+async fn cancelling_over_an_open_merge_finishes_it_and_gives_up_the_rest() {
+    let world = World::of_families();
+    let fuse = Fuse::of(NEVER);
+    let process = world.process_on(1, world.ports().fused(&fuse));
+    let (dying, burning) = (world.clone(), fuse.clone());
+    world.workspace.before("land", 1, move |_| {
+        burning.blow();
+        dying.dies(1);
+        Err(crate::world::git_error())
+    });
+    let order =
+        world.family_order(Settings { mode: Mode::Sequential, ..Settings::default() }, items(&["a", "b"]));
+    tokio::select! {
+        biased;
+        ended = process.driver.run(order, false, PLAINLY) => panic!("it dies: {ended:?}"),
+        () = fuse.blown() => {}
+    }
+    let id = root(&world).await.expect("made");
+    assert!(world.child(id, "a").await.landing_is_open());
+    let cancelled = world.process(2).driver.cancel(id, None, false).await.expect("cancelled");
+    assert_eq!(cancelled.state(), State::Cancelled);
+    assert_eq!(world.states(id).await, [State::Applied, State::Cancelled]);
+    world.check_tree(id).await;
+}
