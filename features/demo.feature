@@ -40,5 +40,7 @@ Feature: The first thirty seconds
     And stdout says "constrained: conflict"
     And stdout says "errored, 2 attempts: exit_code"
     And stdout says "cancelled, skipped: `billing` did not succeed"
+    And I am told "agents plan tree"
+    And I am told "strategize/cancelled"
     And I am told "by hand: "
     And I am told "AGENTS_HOME="

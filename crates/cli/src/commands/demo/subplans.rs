@@ -38,7 +38,7 @@ pub fn demo_subplans(base: &Base) -> Result<Report, Failure> {
     story.agents("ten subplans, in the order of what they need", &["run", "site", "demo"])?;
     let plan = family::head(&app)?;
     let first = Family::read(&app, plan)?;
-    story.tree(plan);
+    story.tree(plan)?;
     story.resolve(plan, &first)?;
     story.agents("the plan goes on", &["plan", "retry", plan.as_str()])?;
     let then = Family::read(&app, plan)?;
@@ -47,7 +47,7 @@ pub fn demo_subplans(base: &Base) -> Result<Report, Failure> {
     story.agents("what failed has new attempts, what was skipped a successor", &again)?;
     story.agents("the work of all lands, as one", &["plan", "apply", plan.as_str()])?;
     let last = Family::read(&app, plan)?;
-    story.tree(plan);
+    story.tree(plan)?;
     base.progress.finish();
 
     let (home, repository) = (scene.home.display().to_string(), scene.repository.display().to_string());

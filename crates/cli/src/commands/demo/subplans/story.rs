@@ -47,11 +47,11 @@ impl<'a> Story<'a> {
     }
 
     /// What `agents plan tree` shows at this moment.
-    pub(super) fn tree(&mut self, plan: PlanId) {
-        let words = ["--color", "never", "plan", "tree", plan.as_str()];
-        if let Ok(tree) = self.scene.agents(&words) {
-            self.told.extend(tree.lines().map(|line| format!("    {line}")));
-        }
+    pub(super) fn tree(&mut self, plan: PlanId) -> Result<(), Failure> {
+        let tree = self.scene.agents(&["plan", "tree", plan.as_str()])?;
+        self.told.push(format!("agents plan tree {plan}"));
+        self.told.extend(tree.lines().map(|line| format!("    {line}")));
+        Ok(())
     }
 
     /// What a person does about a conflict: the subplan's work is merged into the plan's branch, and
