@@ -276,7 +276,7 @@ Feature: A plan with subplans can be looked at
     And there "data.state" is "cancelled"
     And there "data.below.finished" is "1"
     And there "data.below.stopped" is "2"
-    And there "data.below.kept" is "0"
+    And there "data.below.kept" is "1"
     And there "data.subplans.by_state.cancelled" is "2"
     And Ada ends with exit code 9
 
