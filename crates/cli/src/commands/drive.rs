@@ -199,8 +199,9 @@ fn unsuccessful(plan: &PlanRecord, failure: &PlanFailure) -> Failure {
     shown.retryable = failure.retryable;
     let retry = way_on(plan).unwrap_or_else(|| format!("agents plan retry {}", plan.id));
     // Of a child that could not be merged only its parent is tried again.
-    let merged_above = plan.parent().is_some() && plan.phase() == Phase::Apply;
-    let known = failure.hint.clone().filter(|_| !merged_above);
+    let merged_by = plan.parent().filter(|_| plan.phase() == Phase::Apply);
+    let leads_there = |hint: &String| merged_by.is_none_or(|parent| hint.contains(parent.as_str()));
+    let known = failure.hint.clone().filter(leads_there);
     let hint = known.unwrap_or_else(|| retry.clone());
     let leads_on = hint == retry || hint.contains(" retry ");
     let (first, last) = if leads_on { (None, hint) } else { (Some(hint), retry) };

@@ -203,7 +203,7 @@ fn landed_part(plan: &PlanRecord) -> Option<(&'static str, String)> {
 
 /// What a person needs to know; the rest is in the log, and in JSON.
 pub fn first_line(text: &str) -> &str {
-    text.lines().next().unwrap_or_default()
+    text.lines().next().unwrap_or_default().trim_end_matches(':')
 }
 
 fn waits_for(parked: &Parked, now: Timestamp) -> String {
