@@ -194,17 +194,22 @@ impl PhaseDriver {
     ) -> Result<(), DriveError> {
         let keep_landed = matches!(request.wish, Wish::Cancel { keep_landed: true });
         let found = self.lifecycle().load(plan).await?;
-        self.give_up_below(&found, &cancelled(keep_landed), request.reason.as_deref()).await?;
-        match self.lifecycle().cancel(plan, request.reason.clone(), keep_landed, work).await {
+        let cancelled = async {
+            self.give_up_below(&found, &cancelled(keep_landed), request.reason.as_deref()).await?;
+            Ok(self.lifecycle().cancel(plan, request.reason.clone(), keep_landed, work).await?)
+        };
+        match cancelled.await {
             Ok(_) => {
                 self.close(request, "cancelled").await;
                 Err(DriveError::Stopped { plan, cause: StopCause::Cancelled })
             }
-            Err(LifecycleError::Refused(refusal)) => {
+            // Its own refusal, or that of one below whose landing is open: the plan goes on and
+            // finishes it. A request that stayed open would keep everybody from doing so.
+            Err(DriveError::Lifecycle(LifecycleError::Refused(refusal))) => {
                 self.close(request, &format!("refused: {}", refusal.reason)).await;
                 Ok(())
             }
-            Err(error) => Err(error.into()),
+            Err(error) => Err(error),
         }
     }
 

@@ -136,7 +136,9 @@ fn content(
             verdict.violations.push(format!("T3 plan {id}, {}: {commits} commits landed", project.name));
         }
         let Some(landing) = lands else {
-            if plan.state() == State::Applied && project.tip.is_some() {
+            // The branch of a plan with children is there before any has done anything.
+            let has_work = project.tip.is_some() && project.tip != project.base;
+            if plan.state() == State::Applied && has_work {
                 verdict.violations.push(format!("T3 plan {id}, {}: applied without its work", project.name));
             }
             continue;
