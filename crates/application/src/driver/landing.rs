@@ -128,6 +128,21 @@ impl PhaseDriver {
         }
     }
 
+    /// Carries out the landing of a child that was decided, and failed at that or stopped short of it:
+    /// its parent is to end, and what was decided is not taken back. Any other plan as it is.
+    pub(super) async fn finish_open(&self, plan: Plan, hold: &LockGuard) -> Result<Plan, DriveError> {
+        let lifecycle = &self.parts.lifecycle;
+        if plan.subplan.is_none() || !plan.landing_is_open() {
+            return Ok(plan);
+        }
+        if plan.state() == State::Errored {
+            lifecycle.retry_from(plan.id, BTreeMap::new(), false).await?;
+        }
+        let definition = lifecycle.definition(plan.id).await?;
+        let plan = lifecycle.start(plan.id, BTreeMap::new(), false).await?;
+        self.carry_out(plan, &definition, hold).await
+    }
+
     /// Moves each branch once, records it, and ends the plan. Safe to repeat at any point.
     pub(super) async fn carry_out(
         &self,
@@ -182,5 +197,5 @@ fn moved_away(plan: &Plan, intent: &Intent, found: Option<&Oid>) -> Failure {
         intent.reference,
         intent.old.short()
     );
-    failures::failure("moved_away", message, failures::retry_hint(plan.id), true)
+    failures::failure("moved_away", message, failures::retry_hint(failures::landed_by(plan)), true)
 }

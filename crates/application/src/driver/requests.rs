@@ -83,6 +83,7 @@ impl PhaseDriver {
     ) -> Result<Plan, DriveError> {
         let work = async {
             let plan = self.recovered(plan, &hold, Found::PutAway).await?;
+            let plan = self.finish_open(plan, &hold).await?;
             if next(&plan, &cancelled(keep_landed), self.parts.clock.now()).is_ok() {
                 // Should this process die halfway, whoever comes next finds what was wanted.
                 self.ask_to_cancel(plan.id, keep_landed, reason.clone(), false).await?;
