@@ -328,7 +328,7 @@ impl PhaseDriver {
             let began_in = plan.phase();
             plan = match (plan.phase(), plan.state()) {
                 (Phase::Strategize | Phase::Execute, State::Queued) | (Phase::Execute, State::Processing) => {
-                    self.run_phase(plan, &definition, hold).await?
+                    self.run_phase(plan, &definition, !stop_after_strategize, hold).await?
                 }
                 (Phase::Execute, State::Complete) => return Ok(plan),
                 // Orders execute; refuses, with the way on, wherever that is not legal.

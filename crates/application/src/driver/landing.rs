@@ -23,7 +23,7 @@ use agents_domain::plan::{Definition, Failure, Parked, Phase, Plan, State};
 use agents_domain::workspace::{Intent, Landing, Project};
 
 use super::place::no_place_cause;
-use super::{ApplyOptions, DriveError, PhaseDriver, Under, failures};
+use super::{ApplyOptions, DriveError, PhaseDriver, Under, failures, is_at};
 use crate::lock_service::LockGuard;
 
 use prepare::{Obstacle, failed};
@@ -87,7 +87,11 @@ impl PhaseDriver {
     ) -> Result<Plan, DriveError> {
         let lifecycle = &self.parts.lifecycle;
         self.heed(plan.id, hold).await?;
-        let plan = lifecycle.start(plan.id, BTreeMap::new(), false).await?;
+        let plan = if is_at(&plan, Phase::Execute, State::Complete) {
+            lifecycle.begin_apply(plan.id).await?
+        } else {
+            lifecycle.start(plan.id, BTreeMap::new(), false).await?
+        };
         if plan.landing_is_open() {
             return self.carry_out(plan, definition, hold).await;
         }
@@ -152,15 +156,22 @@ impl PhaseDriver {
     ) -> Result<Plan, DriveError> {
         let open: Vec<Intent> =
             plan.landings().filter(|landing| !landing.landed).map(|landing| landing.intent.clone()).collect();
-        for intent in open {
+        let last = open.len();
+        for (index, intent) in open.into_iter().enumerate() {
             let project = definition.projects.iter().find(|project| project.name == intent.project);
             let project = project.expect("an intent is made for a project of the plan");
             if let Err(obstacle) = self.move_branch(&plan, project, &intent).await {
                 return self.stopped_by(plan.id, obstacle, hold).await;
             }
-            plan = self.parts.lifecycle.landed(plan.id, intent.id).await?;
+            plan = if index + 1 == last {
+                self.parts.lifecycle.landed_last(plan.id, intent.id).await?
+            } else {
+                self.parts.lifecycle.landed(plan.id, intent.id).await?
+            };
         }
-        let plan = self.parts.lifecycle.applied(plan.id).await?;
+        if plan.state() != State::Applied {
+            plan = self.parts.lifecycle.applied(plan.id).await?;
+        }
         if plan.subplan.is_none() {
             self.after(&plan, definition, hold.into()).await;
         }
