@@ -167,12 +167,17 @@ pub struct ApplyOptions {
 #[derive(Clone)]
 pub struct PhaseDriver {
     parts: DriverParts,
+    /// How long an attempt of the child may take that this driver is for; `None`: it is for any plan.
+    limit: Option<Limit>,
 }
+
+/// How long an attempt may take; `None`: as long as it takes.
+type Limit = Option<Duration>;
 
 impl PhaseDriver {
     /// A driver of these parts.
     pub fn new(parts: DriverParts) -> Self {
-        Self { parts }
+        Self { parts, limit: None }
     }
 
     /// The service that makes the transitions.

@@ -20,7 +20,6 @@ mod running;
 mod scheduling;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use agents_domain::action::PhaseSpec;
 use agents_domain::files::AskedSubplans;
@@ -29,7 +28,7 @@ use agents_domain::plan::{Definition, Failure, Parked, Phase, Plan, Refusal, Sta
 
 use super::attempt::Made;
 use super::place::no_place_cause;
-use super::{DriveError, PhaseDriver, failures};
+use super::{DriveError, Limit, PhaseDriver, failures};
 use crate::lifecycle::{LifecycleError, NewChild, Strategized};
 use crate::lock_service::LockGuard;
 use crate::subplan_service::{InvalidSubplans, SpawnError, SubplanProblem};
@@ -51,7 +50,7 @@ impl PhaseDriver {
         mut plan: Plan,
         definition: &Definition,
         spec: Option<&PhaseSpec>,
-        limit: Option<Duration>,
+        limit: Limit,
         hold: &LockGuard,
     ) -> Result<ChildrenFirst, DriveError> {
         if plan.state() == State::Queued {
@@ -168,7 +167,10 @@ impl PhaseDriver {
     }
 
     /// How long an attempt of that plan may take: as its parent's action says.
-    pub(super) async fn limit(&self, plan: &Plan) -> Result<Option<Duration>, DriveError> {
+    pub(super) async fn limit(&self, plan: &Plan) -> Result<Limit, DriveError> {
+        if let Some(known) = self.limit {
+            return Ok(known);
+        }
         let Some(parent) = plan.parent() else { return Ok(None) };
         let definition = self.parts.lifecycle.definition(parent).await?;
         Ok(definition.action.subplan_settings().timeout)
@@ -176,7 +178,7 @@ impl PhaseDriver {
 }
 
 /// A command with no more time than that.
-pub(super) fn limited(spec: &PhaseSpec, limit: Option<Duration>) -> PhaseSpec {
+pub(super) fn limited(spec: &PhaseSpec, limit: Limit) -> PhaseSpec {
     let timeout = spec.timeout.into_iter().chain(limit).min();
     PhaseSpec { timeout, ..spec.clone() }
 }

@@ -174,7 +174,9 @@ impl Scheduling<'_> {
         self.hubs.insert(node, hub.clone());
         let failures = self.scheduler.failures(node);
         let errand = Errand { node, child: self.child(node).id, failures };
-        self.running.spawn(self.driver.for_child(hub).run_child(errand));
+        let limit = Some(self.definition.action.subplan_settings().timeout);
+        let driver = PhaseDriver { limit, ..self.driver.for_child(hub) };
+        self.running.spawn(driver.run_child(errand));
     }
 
     /// Waits until something happens: to a child, or to the plan.
