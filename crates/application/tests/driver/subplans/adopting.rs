@@ -144,6 +144,38 @@ async fn a_family_of_families_survives_a_crash_at_every_step() {
     assert!(points > 200, "a family has many steps: {points}");
 }
 
+/// A family with little to do.
+fn small(world: &World) -> Order {
+    world.family_order(Settings { mode: Mode::Parallel, ..Settings::default() }, items(&["a"]))
+}
+
+/// The first process dies at some of its steps, and whoever carries on at some of its own.
+#[tokio::test]
+async fn a_family_survives_that_whoever_carries_on_dies_too() {
+    /// Each pair costs as much as a whole family; primes, so that all kinds of steps meet.
+    const STRIDES: (usize, usize) = (7, 11);
+    let mut pairs = 0;
+    for first in (1..).step_by(STRIDES.0) {
+        let mut lived = true;
+        for second in (1..).step_by(STRIDES.1) {
+            let world = World::of_families();
+            lived = Box::pin(carry_on(&world, 1, first, small)).await;
+            let carried = Box::pin(carry_on(&world, 2, second, small)).await;
+            assert!(Box::pin(carry_on(&world, 3, NEVER, small)).await);
+            Box::pin(end_well(&world, &format!("crashes at steps {first} and {second}"))).await;
+            pairs += 1;
+            if lived || carried {
+                break;
+            }
+        }
+        if lived {
+            break;
+        }
+    }
+    println!("{pairs} pairs of crashes");
+    assert!(pairs > 100, "a family has many steps: {pairs}");
+}
+
 /// A parent whose driver dies while `a` runs.
 async fn dead(world: &World) -> PlanId {
     let (fuse, gate) = (Fuse::of(NEVER), Gate::default());

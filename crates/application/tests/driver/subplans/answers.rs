@@ -5,7 +5,7 @@ use std::time::Duration;
 use agents_domain::files::{Later, When};
 use agents_domain::id::PlanId;
 use agents_domain::plan::{Phase, State};
-use agents_domain::subplan::Mode;
+use agents_domain::subplan::{Mode, Settings};
 use agents_infrastructure::scripted::{Gate, Scripted};
 use tokio::task::JoinHandle;
 
@@ -21,14 +21,15 @@ struct Asking {
     driving: JoinHandle<Outcome>,
 }
 
-async fn asking() -> Asking {
+async fn asking(max_parallel: u32) -> Asking {
     let world = World::of_families();
     world.runner.on_plan("a", "execute", fails(75));
     world.files.commands_say(Some(Later::Answer { question: "which one?".to_owned() }));
     let slow = world.gate("slow", Scripted::exits(0));
     let process = world.process(1);
     let wanted = vec![item("a", &[]), item("slow", &[]), item("after", &["a"])];
-    let driving = world.spawn_family(&process, once(Mode::Dependency), wanted);
+    let settings = Settings { max_parallel, ..once(Mode::Dependency) };
+    let driving = world.spawn_family(&process, settings, wanted);
     slow.reached().await;
     let root = world.root().await.id;
     until("`a` asks", async || world.child(root, "a").await.parked.is_some()).await;
@@ -37,7 +38,7 @@ async fn asking() -> Asking {
 
 #[tokio::test(start_paused = true)]
 async fn an_answer_is_heard_while_a_sibling_runs() {
-    let Asking { world, process, root, slow, driving } = asking().await;
+    let Asking { world, process, root, slow, driving } = asking(2).await;
     let child = world.child(root, "a").await.id;
     process.driver.lifecycle().prompt(child, "the second".into()).await.expect("answered");
     let merged = async || world.states(root).await == [State::Applied, State::Processing, State::Applied];
@@ -49,9 +50,10 @@ async fn an_answer_is_heard_while_a_sibling_runs() {
     world.check_tree(root).await;
 }
 
+/// That takes no slot: `slow` has the only one.
 #[tokio::test(start_paused = true)]
 async fn an_asking_child_that_a_person_cancels_is_waited_for_no_longer() {
-    let Asking { world, root, slow, driving, .. } = asking().await;
+    let Asking { world, root, slow, driving, .. } = asking(1).await;
     let child = world.child(root, "a").await.id;
     world.process(2).driver.cancel(child, None, false).await.expect("cancelled");
     let skipped = async || world.child(root, "after").await.state() == State::Cancelled;

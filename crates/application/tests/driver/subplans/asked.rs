@@ -2,7 +2,7 @@
 //! nothing is given up.
 
 use agents_application::driver::DriveError;
-use agents_application::{LifecycleError, Wait};
+use agents_application::{LifecycleError, LockService, Wait};
 use agents_domain::action::ValidationSpec;
 use agents_domain::id::PlanId;
 use agents_domain::lock::LockKey;
@@ -126,6 +126,65 @@ async fn a_cancel_that_comes_during_a_merge_is_one_of_the_whole_tree() {
     asking.await.expect("no panic").expect("cancelled");
     assert_eq!(world.workspace.moves(), []);
     ends_cancelled(&world, root, driving).await;
+}
+
+/// One beat of the heartbeat, from where nothing can be awaited.
+fn beats(locks: &LockService) {
+    let beat = || {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("no I/O, no resources");
+        runtime.block_on(locks.beat());
+    };
+    std::thread::scope(|scope| scope.spawn(beat).join().expect("no panic"));
+}
+
+/// It is heard while the branch of the last child moves, which nothing stops any more.
+#[tokio::test]
+async fn a_cancel_that_comes_with_the_last_merge_still_ends_the_parent() {
+    let world = World::of_families();
+    let (asker, bob, ada) = (world.clone(), world.process(2).locks, world.process(1));
+    let holder = ada.locks.clone();
+    world.workspace.before("land", 1, move |_| {
+        now(async {
+            let (key, wish) = (LockKey::Plan(asker.root().await.id), Wish::Cancel { keep_landed: false });
+            bob.ask(key, wish, None).await.expect("stored");
+        });
+        beats(&holder);
+        Ok(())
+    });
+    let driving = world.spawn_family(&ada, once(Mode::Parallel), items(&["a"]));
+    let stopped = driving.await.expect("no panic");
+    let root = world.root().await.id;
+    assert_eq!(stopped, Err(DriveError::Stopped { plan: root, cause: StopCause::Cancelled }));
+    assert_eq!(
+        (world.load(root).await.state(), world.states(root).await),
+        (State::Cancelled, vec![State::Applied])
+    );
+    world.check_answers(root).await;
+    world.check_tree(root).await;
+}
+
+/// Somebody asks to cancel `b` and waits for no answer; its holder does not hear of it before its
+/// scheduler gives it up.
+#[tokio::test(start_paused = true)]
+async fn who_asked_to_cancel_a_child_is_answered_when_its_scheduler_gives_it_up() {
+    let world = World::of_families();
+    let gate = world.gate("a", fails(3));
+    let (ada, bob, carl) = (world.process(1), world.process(2), world.process(3));
+    let driving = family(&world, &ada);
+    gate.reached().await;
+    let root = world.root().await.id;
+    let child = world.child(root, "b").await.id;
+    let held = carl.driver.lifecycle().hold(child, "test", Wait::No).await.expect("free");
+    let asking = cancelling(&bob, child);
+    until("carl is asked", async || bob.notes.have("asked the holder of")).await;
+    asking.abort();
+    gate.open();
+    until("ada is in line", async || ada.notes.have("waiting for plan/")).await;
+    held.release().await.expect("given back");
+    driving.await.expect("no panic").expect("driven");
+    assert_eq!(world.states(root).await, [State::Errored, State::Cancelled]);
+    world.check_answers(root).await;
+    world.check_tree(root).await;
 }
 
 /// The branch is about to move, and nobody has heard of it yet.
