@@ -1,13 +1,14 @@
 //! A process that dies while it ends a family: whoever comes next does the rest of it.
 
 use agents_application::driver::DriveError;
+use agents_domain::action::SubplanSpec;
 use agents_domain::id::PlanId;
 use agents_domain::plan::{Phase, State};
 use agents_domain::runner::StopCause;
 use agents_domain::subplan::{GivenUp, Mode, Settings};
 use agents_infrastructure::scripted::Scripted;
 
-use super::tree::{dies, interrupted, items, once, retrying, until};
+use super::tree::{dies, interrupted, item, item_of, items, once, retrying, until};
 use crate::fuse::Fuse;
 use crate::world::{PLAINLY, World, at, code, fails};
 
@@ -182,4 +183,46 @@ async fn a_revert_that_dies_halfway_leaves_children_of_the_past_and_the_second_r
         world.check_tree(root).await;
     }
     assert!(halfway > 10, "a revert has many steps: {halfway} of {points}");
+}
+
+/// `x` failed below `n`, and `y` was given up for it, and `after` for `n`.
+async fn failed_below(world: &World) -> PlanId {
+    world.store_action("nest", |action| {
+        action.execute = None;
+        let items = vec![item("x", &[]), item("y", &["x"])];
+        action.subplans = Some(SubplanSpec { settings: once(Mode::Dependency), items });
+    });
+    world.runner.on_plan("x", "execute", fails(3));
+    let wanted = vec![item_of("n", "nest", &[]), item("after", &["n"])];
+    world.drive_family(&world.process(1), once(Mode::Dependency), wanted).await.id
+}
+
+#[tokio::test]
+async fn another_try_of_what_failed_that_dies_halfway_is_done_by_the_same_command() {
+    /// Each costs as much as two runs of a whole family.
+    const STRIDE: u32 = 3;
+    let mut points = 0;
+    loop {
+        points += STRIDE;
+        let world = World::of_families();
+        let root = failed_below(&world).await;
+        let fuse = Fuse::of(points);
+        let dying = world.process_on(2, world.ports().fused(&fuse)).driver;
+        let lived = lives(&world, &fuse, Box::pin(dying.retry_failed(root))).await;
+        let what = format!("dead at step {points}");
+        let mut parent = world.load(root).await;
+        if parent.state() != State::Complete {
+            let again = world.process(3).driver.retry_failed(root).await;
+            parent = again.unwrap_or_else(|error| panic!("{what}: {error}"));
+        }
+        assert_eq!(at(&parent), (Phase::Execute, State::Complete), "{what}: {:?}", parent.failure);
+        assert_eq!(world.states(root).await, [State::Applied; 2], "{what}: each is replaced once");
+        assert_eq!(world.states(world.child(root, "n").await.id).await, [State::Applied; 2], "{what}");
+        world.check_tree(root).await;
+        if lived {
+            break;
+        }
+    }
+    println!("{points} crash points");
+    assert!(points > 100, "such a try has many steps: {points}");
 }
