@@ -2,7 +2,7 @@
 //! nothing is given up.
 
 use agents_application::driver::DriveError;
-use agents_application::{LifecycleError, LockService, Wait};
+use agents_application::{LifecycleError, Wait};
 use agents_domain::action::ValidationSpec;
 use agents_domain::id::PlanId;
 use agents_domain::lock::LockKey;
@@ -13,7 +13,7 @@ use agents_domain::subplan::Mode;
 use agents_infrastructure::scripted::{Gate, Scripted};
 use tokio::task::JoinHandle;
 
-use super::tree::{cancelling, item, items, once, until};
+use super::tree::{beats, cancelling, item, items, once, until};
 use crate::world::{Outcome, Process, World, fails, now, program};
 
 /// `b` builds on `a`.
@@ -126,15 +126,6 @@ async fn a_cancel_that_comes_during_a_merge_is_one_of_the_whole_tree() {
     asking.await.expect("no panic").expect("cancelled");
     assert_eq!(world.workspace.moves(), []);
     ends_cancelled(&world, root, driving).await;
-}
-
-/// One beat of the heartbeat, from where nothing can be awaited.
-fn beats(locks: &LockService) {
-    let beat = || {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("no I/O, no resources");
-        runtime.block_on(locks.beat());
-    };
-    std::thread::scope(|scope| scope.spawn(beat).join().expect("no panic"));
 }
 
 /// It is heard while the branch of the last child moves, which nothing stops any more.

@@ -3,12 +3,14 @@
 use agents_application::driver::DriveError;
 use agents_domain::action::SubplanSpec;
 use agents_domain::id::PlanId;
+use agents_domain::lock::LockKey;
 use agents_domain::plan::{Phase, State};
+use agents_domain::request::Wish;
 use agents_domain::runner::StopCause;
 use agents_domain::subplan::{GivenUp, Mode, Settings};
 use agents_infrastructure::scripted::Scripted;
 
-use super::tree::{dies, interrupted, item, item_of, items, once, retrying, until};
+use super::tree::{beats, dies, interrupted, item, item_of, items, once, retrying, until};
 use crate::fuse::Fuse;
 use crate::world::{PLAINLY, World, at, code, fails};
 
@@ -150,6 +152,68 @@ async fn a_cancel_that_dies_halfway_is_finished_by_whoever_comes_next() {
         world.check_tree(root).await;
     }
     assert!(halfway > 10, "a cancel has many steps: {halfway} of {points}");
+}
+
+/// It is cancelled from elsewhere while both of its children run, and dies so many steps later; whether
+/// it lived through all that.
+async fn cancelled_to_death(world: &World, steps: u32) -> bool {
+    let gates = ["a", "b"].map(|name| world.gate(name, Scripted::exits(0)));
+    let fuse = Fuse::of(NEVER);
+    let (ada, bob) = (world.process_on(1, world.ports().fused(&fuse)), world.process(2).locks);
+    let order = world.family_order(once(Mode::Parallel), items(&["a", "b"]));
+    let dies = async {
+        for gate in &gates {
+            gate.reached().await;
+        }
+        let root = world.root().await.id;
+        let below = world.below(root).await;
+        let keys = std::iter::once(root).chain(below.iter().map(|child| child.id)).map(LockKey::Plan);
+        let (wish, reason) = (Wish::Cancel { keep_landed: false }, Some("wrong branch".to_owned()));
+        bob.ask_all(keys.collect(), wish, reason).await.expect("stored");
+        beats(&ada.locks);
+        fuse.burn(steps);
+        fuse.blown().await;
+    };
+    let lived = tokio::select! {
+        biased;
+        () = dies => false,
+        _ = ada.driver.run(order, false, PLAINLY) => true,
+    };
+    if !lived {
+        world.dies(1);
+    }
+    lived
+}
+
+#[tokio::test]
+async fn a_scheduler_that_dies_while_it_heeds_a_cancel_is_followed_by_one_that_does() {
+    let mut points = 0;
+    loop {
+        points += 1;
+        let world = World::of_families();
+        let lived = Box::pin(cancelled_to_death(&world, points)).await;
+        let what = format!("dead at step {points}");
+        let parent = world.root().await;
+        let next = world.process(3).driver.execute(parent.id).await;
+        if parent.state() != State::Cancelled {
+            let heard = Err(DriveError::Stopped { plan: parent.id, cause: StopCause::Cancelled });
+            assert_eq!(next, heard, "{what}");
+        }
+        assert_eq!(world.root().await.state(), State::Cancelled, "{what}");
+        for child in world.below(parent.id).await {
+            assert_eq!(child.state(), State::Cancelled, "{what}: {:?}", child.name);
+            assert_eq!(child.cancel_reason.as_deref(), Some("wrong branch"), "{what}: {:?}", child.name);
+            assert!(child.projects[0].snapshot.is_some(), "{what}: the work of {:?} is kept", child.name);
+        }
+        assert_eq!(world.started().len(), 2, "{what}: nothing runs again");
+        world.check_answers(parent.id).await;
+        world.check_tree(parent.id).await;
+        if lived {
+            break;
+        }
+    }
+    println!("{points} crash points");
+    assert!(points > 30, "to heed a cancel takes many steps: {points}");
 }
 
 #[tokio::test]

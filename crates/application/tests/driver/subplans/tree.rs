@@ -12,7 +12,7 @@ use agents_domain::time::Timestamp;
 use agents_infrastructure::scripted::{Gate, Scripted};
 use tokio::task::JoinHandle;
 
-use agents_application::Order;
+use agents_application::{LockService, Order};
 
 use crate::fuse::Fuse;
 use crate::orders::action;
@@ -94,6 +94,15 @@ pub(super) async fn dies<T: std::fmt::Debug>(
         ended = work => panic!("it was to die before: {ended:?}"),
     }
     world.dies(pid);
+}
+
+/// One beat of the heartbeat, while nothing else goes on.
+pub(super) fn beats(locks: &LockService) {
+    let beat = || {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("no I/O, no resources");
+        runtime.block_on(locks.beat());
+    };
+    std::thread::scope(|scope| scope.spawn(beat).join().expect("no panic"));
 }
 
 impl World {
