@@ -136,7 +136,12 @@ impl PhaseDriver {
     /// the work above stays there.
     pub(super) async fn cancel_children(&self, plan: PlanId, reason: Option<&str>) -> Result<(), DriveError> {
         let family = self.parts.subplans.family(plan).await.map_err(LifecycleError::from)?;
-        self.cancel_those(&unsettled(&family), reason.unwrap_or("its parent was cancelled")).await
+        self.cancel_those(&unsettled(&family), reason.unwrap_or("its parent was cancelled")).await?;
+        for settled in family.members().iter().filter(|view| view.record.state().is_terminal()) {
+            // Whoever cancelled it may have died before saying so.
+            self.close_cancellations(settled.record.id, answer_of(settled.record.state())).await;
+        }
+        Ok(())
     }
 
     /// Gives up these plans, the last first.
@@ -164,6 +169,8 @@ impl PhaseDriver {
     /// What was asked of the holder of a plan before we took its lock.
     pub(super) async fn heed_earlier(&self, plan: &Plan) -> Result<(), DriveError> {
         if plan.state().is_terminal() {
+            // Whoever brought it there may have died before saying so.
+            self.close_cancellations(plan.id, answer_of(plan.state())).await;
             return Ok(());
         }
         let open = self.lifecycle().locks().open_requests(&LockKey::Plan(plan.id)).await;
@@ -277,6 +284,11 @@ impl PhaseDriver {
 
 const fn cancelled(keep_landed: bool) -> Change {
     Change::Cancelled { reason: None, keep_landed, work: Vec::new(), given_up: None }
+}
+
+/// What a plan at its end answers to whoever asked to cancel it.
+const fn answer_of(end: State) -> &'static str {
+    if matches!(end, State::Cancelled) { "cancelled" } else { "too late: it is applied" }
 }
 
 /// Those of a family of which something may still come, each after its parent.

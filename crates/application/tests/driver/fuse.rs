@@ -50,6 +50,11 @@ impl Fuse {
         self.left.send_replace(0);
     }
 
+    /// The process dies so many steps from here.
+    pub(crate) fn burn(&self, left: u32) {
+        self.left.send_replace(left);
+    }
+
     /// Resolves when it has burnt down.
     pub(crate) async fn blown(&self) {
         self.left.subscribe().wait_for(|left| *left == 0).await.expect("the sender is here");

@@ -15,7 +15,12 @@ pub(crate) struct Notes(Mutex<Vec<String>>);
 
 impl Notes {
     pub(crate) fn have(&self, text: &str) -> bool {
-        self.0.lock().expect("unpoisoned").iter().any(|note| note.contains(text))
+        self.count(text) > 0
+    }
+
+    /// How often a person was told that.
+    pub(crate) fn count(&self, text: &str) -> usize {
+        self.0.lock().expect("unpoisoned").iter().filter(|note| note.contains(text)).count()
     }
 }
 

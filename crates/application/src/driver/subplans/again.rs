@@ -27,6 +27,8 @@ impl PhaseDriver {
             self.may_begin(&plan).await?;
             if plan.state() != State::Processing {
                 self.try_children_again(&plan).await?;
+            }
+            if plan.state() == State::Errored {
                 self.parts.lifecycle.retry(plan.id).await?;
             }
             let plan = self.parts.lifecycle.load(plan.id).await?;
@@ -38,9 +40,15 @@ impl PhaseDriver {
     async fn try_children_again(&self, plan: &Plan) -> Result<(), DriveError> {
         let family = self.family(plan.id).await?;
         let all_succeeded = family.children().all(|view| view.record.state() == State::Applied);
-        if (plan.phase(), plan.state()) != (Phase::Execute, State::Errored) || all_succeeded {
+        let (may_be, otherwise) = match (plan.phase(), plan.state()) {
+            (Phase::Execute, State::Errored) => (true, "retry"),
+            // Whoever ordered this may have died before it began; or it waits for a person.
+            (Phase::Execute, State::Queued) => (family.children().any(has_begun), "execute"),
+            _ => (false, "retry"),
+        };
+        if !may_be || all_succeeded {
             let reason = "it has no failed subplans".to_owned();
-            return Err(refused(plan, Verb::Retry, reason, format!("agents plan retry {}", plan.id)));
+            return Err(refused(plan, Verb::Retry, reason, format!("agents plan {otherwise} {}", plan.id)));
         }
         self.replace_given_up(plan, &family).await?;
         for view in family.members().iter().filter(|view| has_to_do(view, &family)) {
@@ -75,6 +83,10 @@ impl PhaseDriver {
         self.parts.lifecycle.spawn(parent.id, children, &replaces).await?;
         Ok(())
     }
+}
+
+fn has_begun(view: &PlanView) -> bool {
+    view.record.attempt > 0 || view.record.state().is_terminal()
 }
 
 /// Whether it has failed, or has children that were given up because of others.

@@ -164,21 +164,31 @@ impl PhaseDriver {
     ) -> Result<(), DriveError> {
         let driver = self.for_child(self.parts.stop.clone());
         let asked = driver.ask_to_let_go(child, &given_up).await?;
-        let hold = driver.hold_below(child, "give up", parent).await?;
+        let outcome = driver.give_up_held(child, given_up, parent).await;
+        // Whoever was asked may have ended without a word, and whoever asked may want it no longer.
+        driver.answer_let_go(asked).await;
+        outcome
+    }
+
+    async fn give_up_held(
+        &self,
+        child: PlanId,
+        given_up: GivenUp,
+        parent: &LockGuard,
+    ) -> Result<(), DriveError> {
+        let hold = self.hold_below(child, "give up", parent).await?;
         let work = async {
-            let plan = driver.recovered(child, &hold, Found::PutAway).await?;
+            let plan = self.recovered(child, &hold, Found::PutAway).await?;
             if plan.state().is_terminal() {
                 return Ok(());
             }
-            driver.cancel_children(child, Some(&given_up.reason())).await?;
-            driver.parts.lifecycle.give_up(child, given_up, parent).await?;
-            driver.close_cancellations(child, "given up").await;
+            self.cancel_children(child, Some(&given_up.reason())).await?;
+            self.parts.lifecycle.give_up(child, given_up, parent).await?;
+            self.close_cancellations(child, "given up").await;
             Ok(())
         };
         let outcome: Result<(), DriveError> = work.await;
-        driver.let_go(hold).await;
-        // Whoever was asked may have ended without a word.
-        driver.answer_let_go(asked).await;
+        self.let_go(hold).await;
         outcome
     }
 

@@ -11,9 +11,9 @@ use agents_domain::reads::PlanFilter;
 use agents_domain::subplan::{Mode, Settings};
 use agents_infrastructure::scripted::{Gate, Scripted};
 
-use super::tree::{item, item_of, items};
+use super::tree::{item, item_of, items, once};
 use crate::fuse::Fuse;
-use crate::world::{Outcome, PLAINLY, Process, World, at, fails, spec};
+use crate::world::{Outcome, PLAINLY, Process, World, at, code, fails, spec};
 
 /// Nothing burns it down.
 const NEVER: u32 = u32::MAX;
@@ -55,6 +55,8 @@ async fn next_command(world: &World, process: &Process, order: fn(&World) -> Ord
     let driver = &process.driver;
     Some(match at(&world.load(id).await) {
         (_, State::Applied) => return None,
+        // Nothing but new attempts for those that failed leads on.
+        (_, State::Errored) if code(&world.load(id).await) == "subplans_failed" => return None,
         (Phase::Strategize | Phase::Apply, State::Processing) => driver.recover(id).await,
         (_, State::Errored | State::Constrained) => driver.retry(id, PLAINLY).await,
         (Phase::Execute, State::Complete) | (Phase::Apply, State::Queued) => driver.apply(id, PLAINLY).await,
@@ -142,6 +144,79 @@ async fn a_family_of_families_survives_a_crash_at_every_step() {
     let points = survives(nested, |_| ()).await;
     println!("{points} crash points");
     assert!(points > 200, "a family has many steps: {points}");
+}
+
+/// The first failure ends all.
+fn hasty(world: &World) -> Order {
+    let settings = Settings { fail_fast: true, ..once(Mode::Parallel) };
+    world.family_order(settings, items(&["slow", "bad"]))
+}
+
+/// Once the failure is on record nothing of the other one is run to its end, or merged.
+#[tokio::test]
+async fn a_failure_that_ends_all_survives_a_crash_at_every_step() {
+    let (mut points, mut decided) = (0, 0);
+    loop {
+        points += 1;
+        let world = World::of_families();
+        // Only where the first process runs it; whoever ran it again would succeed.
+        world.gate("slow", Scripted::exits(0));
+        (0..3).for_each(|_| world.runner.on_plan("bad", "execute", fails(3)));
+        let lived = Box::pin(carry_on(&world, 1, points, hasty)).await;
+        let what = format!("crash at step {points}");
+        let has_failed = match root(&world).await {
+            Some(id) => world.below(id).await.iter().any(|child| code(child) == "exit_code"),
+            None => false,
+        };
+        decided += u32::from(has_failed);
+        assert!(Box::pin(carry_on(&world, 2, NEVER, hasty)).await);
+        let id = root(&world).await.expect("made");
+        assert_eq!(code(&world.load(id).await), "subplans_failed", "{what}");
+        assert_eq!(world.child(id, "bad").await.state(), State::Errored, "{what}");
+        if has_failed {
+            assert_eq!(world.child(id, "slow").await.state(), State::Cancelled, "{what}");
+            assert_eq!(world.workspace.moves(), [], "{what}");
+        }
+        world.check_answers(id).await;
+        world.check_tree(id).await;
+        if lived {
+            break;
+        }
+    }
+    println!("{points} crash points, {decided} after the failure");
+    assert!(decided > 20, "a failure has many steps: {decided} of {points}");
+}
+
+/// A family with little to do.
+fn small(world: &World) -> Order {
+    world.family_order(Settings { mode: Mode::Parallel, ..Settings::default() }, items(&["a"]))
+}
+
+/// The first process dies at some of its steps, and whoever carries on at some of its own.
+#[tokio::test]
+async fn a_family_survives_that_whoever_carries_on_dies_too() {
+    /// Each pair costs as much as a whole family; primes, so that all kinds of steps meet.
+    const STRIDES: (usize, usize) = (7, 11);
+    let mut pairs = 0;
+    for first in (1..).step_by(STRIDES.0) {
+        let mut lived = true;
+        for second in (1..).step_by(STRIDES.1) {
+            let world = World::of_families();
+            lived = Box::pin(carry_on(&world, 1, first, small)).await;
+            let carried = Box::pin(carry_on(&world, 2, second, small)).await;
+            assert!(Box::pin(carry_on(&world, 3, NEVER, small)).await);
+            Box::pin(end_well(&world, &format!("crashes at steps {first} and {second}"))).await;
+            pairs += 1;
+            if lived || carried {
+                break;
+            }
+        }
+        if lived {
+            break;
+        }
+    }
+    println!("{pairs} pairs of crashes");
+    assert!(pairs > 100, "a family has many steps: {pairs}");
 }
 
 /// A parent whose driver dies while `a` runs.

@@ -2,7 +2,8 @@
 
 use agents_application::LifecycleError;
 use agents_application::driver::DriveError;
-use agents_domain::action::SubplanSpec;
+use agents_domain::action::{Automation, SubplanSpec};
+use agents_domain::files::Later;
 use agents_domain::plan::{Change, Phase, State};
 use agents_domain::subplan::Mode;
 
@@ -95,6 +96,35 @@ async fn only_failed_is_refused_where_nothing_has_failed() {
     let parent = world.drive_family(&process, once(Mode::Parallel), items(&["a"])).await;
     let refused = process.driver.retry_failed(parent.id).await;
     assert!(matches!(refused, Err(DriveError::Lifecycle(LifecycleError::Refused(_)))), "{refused:?}");
+
+    // Nor where none has begun.
+    let mut order = world.family_order(once(Mode::Parallel), items(&["a"]));
+    order.automation = Automation::Manual;
+    let fresh = process.driver.create(order).await.expect("made").id;
+    process.driver.execute(fresh).await.expect("strategized");
+    process.driver.lifecycle().execute(fresh).await.expect("ordered");
+    let refused = process.driver.retry_failed(fresh).await;
+    let Err(DriveError::Lifecycle(LifecycleError::Refused(refusal))) = refused else { panic!("{refused:?}") };
+    assert_eq!(refusal.remedy, Some(format!("agents plan execute {fresh}")));
+    assert_eq!(world.started(), ["a"]);
+}
+
+#[tokio::test]
+async fn what_failed_is_tried_again_while_another_child_waits_for_an_answer() {
+    let world = World::of_families();
+    world.runner.on_plan("a", "execute", fails(75));
+    world.files.commands_say(Some(Later::Answer { question: "which one?".to_owned() }));
+    world.runner.on_plan("b", "execute", fails(3));
+    let process = world.process(1);
+    let wanted = vec![item("a", &[]), item("b", &[]), item("c", &["b"])];
+    let parent = world.drive_family(&process, once(Mode::Dependency), wanted).await;
+    assert!(parent.parked.is_some(), "{parent:?}");
+    assert_eq!(world.states(parent.id).await, [State::Queued, State::Errored, State::Cancelled]);
+    let parent = process.driver.retry_failed(parent.id).await.expect("driven");
+    assert!(parent.parked.is_some(), "it still waits: {parent:?}");
+    assert_eq!(world.states(parent.id).await, [State::Queued, State::Applied, State::Applied]);
+    assert_eq!(world.started(), ["a", "b", "b", "c"]);
+    world.check_tree(parent.id).await;
 }
 
 #[tokio::test]

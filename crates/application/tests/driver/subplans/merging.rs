@@ -5,8 +5,9 @@ use agents_application::driver::DriveError;
 use agents_domain::id::PlanId;
 use agents_domain::lock::LockKey;
 use agents_domain::plan::{Phase, State};
-use agents_domain::subplan::Mode;
+use agents_domain::subplan::{MergePolicy, Mode, Settings};
 use agents_infrastructure::scripted::Scripted;
+use rstest::rstest;
 
 use super::tree::{item, items, once};
 use crate::world::{PLAINLY, World, at, code};
@@ -87,6 +88,29 @@ async fn a_conflict_and_a_failure_are_told_together() {
     world.check_tree(parent.id).await;
 }
 
+/// All commands here write the same file.
+#[rstest]
+#[case::merges(MergePolicy::ThreeWay, State::Complete, State::Applied)]
+#[case::is_exclusive(MergePolicy::FailOnConflict, State::Errored, State::Constrained)]
+#[tokio::test]
+async fn a_file_of_two_children_is_a_conflict_if_the_action_says_so(
+    #[case] merge: MergePolicy,
+    #[case] end: State,
+    #[case] of_second: State,
+) {
+    let world = World::of_families();
+    let settings = Settings { merge, ..once(Mode::Dependency) };
+    let wanted = vec![item("a", &[]), item("b", &[]), item("on-a", &["a"])];
+    let parent = world.drive_family(&world.process(1), settings, wanted).await;
+    assert_eq!(at(&parent), (Phase::Execute, end), "{:?}", parent.failure);
+    assert_eq!(world.states(parent.id).await, [State::Applied, of_second, State::Applied]);
+    if end == State::Errored {
+        assert_eq!(code(&parent), "conflict");
+        assert!(parent.failure.clone().expect("said").message.contains("src/lib.rs"));
+    }
+    world.check_tree(parent.id).await;
+}
+
 /// Its process has not heard of the loss when it decides to merge.
 #[tokio::test]
 async fn without_the_parents_lock_nothing_lands_in_its_branch() {
@@ -158,6 +182,8 @@ async fn a_child_is_not_run_before_its_time() {
     let (reason, remedy) = refusal(world.process(2).driver.execute(second).await);
     assert!(reason.contains("begins with the work of `extra`"), "{reason}");
     assert_eq!(remedy, why(plan));
+    let (reason, _) = refusal(world.process(2).driver.go_on(second).await);
+    assert!(reason.contains("begins with the work of `extra`"), "with earlier work neither: {reason}");
     gate.open();
     let parent = driving.await.expect("no panic").expect("driven");
     assert_eq!((parent.state(), world.states(plan).await), (State::Complete, vec![State::Applied; 4]));

@@ -4,16 +4,16 @@ use std::time::Duration;
 
 use agents_domain::action::SubplanSpec;
 use agents_domain::files::Later;
-use agents_domain::plan::{Phase, State};
+use agents_domain::plan::{Phase, Plan, State};
 use agents_domain::subplan::{Mode, Settings};
 use agents_infrastructure::scripted::Scripted;
 
-use super::tree::{item_of, items, once};
-use crate::world::{World, at, code, fails};
+use super::tree::{item, item_of, items, once};
+use crate::world::{PLAINLY, Process, World, at, code, fails};
 
 impl World {
     /// Stores an action whose plans have these children, and do nothing else.
-    fn nest(&self, name: &str, settings: Settings, names: &[&str], of: &str) {
+    pub(super) fn nest(&self, name: &str, settings: Settings, names: &[&str], of: &str) {
         self.store_action(name, |action| {
             action.execute = None;
             let items = names.iter().map(|name| item_of(name, of, &[])).collect();
@@ -136,17 +136,52 @@ async fn fail_fast_gives_up_all_that_is_below_a_child() {
     world.check_tree(parent.id).await;
 }
 
+/// A root whose child's child conflicts, and a sibling that waits for that child.
+async fn torn_below(world: &World, process: &Process) -> Plan {
+    world.nest("nest", once(Mode::Parallel), &["x"], "work");
+    world.workspace.conflict(&world.projects[0], &["src/lib.rs"]);
+    let wanted = vec![item_of("n", "nest", &[]), item("after", &["n"])];
+    let settings = Settings { max_retries: 2, ..once(Mode::Dependency) };
+    let parent = world.drive_family(process, settings, wanted).await;
+    let nested = world.child(parent.id, "n").await;
+    assert_eq!((code(&parent), code(&nested)), ("conflict", "conflict"));
+    assert_eq!(nested.attempt, 2, "strategize and execute: it is not tried again by itself");
+    assert_eq!(world.states(parent.id).await, [State::Errored, State::Queued], "what follows waits");
+    let failure = parent.failure.clone().expect("said");
+    for part in ["`n`", "`x`", "src/lib.rs"] {
+        assert!(failure.message.contains(part), "{part}: {}", failure.message);
+    }
+    let (hint, why) = (failure.hint.expect("there is a way on"), format!("agents plan why {}", nested.id));
+    assert!(hint.contains(&why) && hint.ends_with(&format!("agents plan retry {}", parent.id)), "{hint}");
+    world.check_tree(parent.id).await;
+    parent
+}
+
+#[tokio::test]
+async fn a_conflict_deep_below_is_one_of_the_root_and_goes_on_from_there() {
+    let world = World::of_families();
+    let process = world.process(1);
+    let parent = torn_below(&world, &process).await;
+    let again = process.driver.retry(parent.id, PLAINLY).await.expect("driven");
+    assert_eq!((code(&again), world.started().len()), ("conflict", 1), "nobody has resolved it");
+    world.workspace.conflict(&world.projects[0], &[]);
+    let parent = world.process(2).driver.retry(parent.id, PLAINLY).await.expect("driven");
+    assert_eq!(at(&parent), (Phase::Execute, State::Complete), "{:?}", parent.failure);
+    assert_eq!(world.states(parent.id).await, [State::Applied; 2]);
+    assert_eq!(world.started(), ["x", "after"]);
+    world.check_tree(parent.id).await;
+}
+
 #[tokio::test]
 async fn a_conflict_below_is_resolved_below_and_then_goes_on_above() {
     let world = World::of_families();
-    world.nest("nest", once(Mode::Parallel), &["x"], "work");
-    world.workspace.conflict(&world.projects[0], &["src/lib.rs"]);
     let process = world.process(1);
-    let parent = world.drive_family(&process, once(Mode::Parallel), vec![item_of("n", "nest", &[])]).await;
-    let nested = world.child(parent.id, "n").await;
-    assert_eq!((code(&parent), code(&nested)), ("conflict", "conflict"));
+    let parent = torn_below(&world, &process).await;
     world.workspace.conflict(&world.projects[0], &[]);
-    let parent = process.driver.retry(parent.id, crate::world::PLAINLY).await.expect("driven");
+    let nested = world.child(parent.id, "n").await;
+    let nested = process.driver.retry(nested.id, PLAINLY).await.expect("driven");
+    assert_eq!(at(&nested), (Phase::Execute, State::Complete), "{:?}", nested.failure);
+    let parent = process.driver.retry(parent.id, PLAINLY).await.expect("driven");
     assert_eq!(at(&parent), (Phase::Execute, State::Complete), "{:?}", parent.failure);
     world.check_tree(parent.id).await;
 }

@@ -3,20 +3,14 @@
 use std::time::Duration;
 
 use agents_application::driver::DriveError;
-use agents_domain::id::PlanId;
 use agents_domain::lock::LockKey;
 use agents_domain::plan::{Change, Phase, State};
-use agents_domain::request::Request;
 use agents_domain::runner::{Ended, StopCause};
 use agents_domain::subplan::{GivenUp, Mode, Settings};
 use agents_infrastructure::scripted::Scripted;
 
-use super::tree::{item, items, once};
+use super::tree::{cancelling, item, items, once};
 use crate::world::{World, at, code};
-
-async fn asked(world: &World, plan: PlanId) -> Vec<Request> {
-    world.store.requests().history(&LockKey::Plan(plan)).await.expect("read")
-}
 
 #[tokio::test(start_paused = true)]
 async fn cancelling_a_parent_from_elsewhere_asks_the_whole_tree_root_first_and_leaves_settle_first() {
@@ -30,15 +24,15 @@ async fn cancelling_a_parent_from_elsewhere_asks_the_whole_tree_root_first_and_l
     let root = world.root().await.id;
     let (driver, reason) = (bob.driver.clone(), Some("wrong branch".to_owned()));
     let cancelling = tokio::spawn(async move { driver.cancel(root, reason, false).await });
-    while asked(&world, root).await.is_empty() {
+    while world.asked(root).await.is_empty() {
         tokio::task::yield_now().await;
     }
-    let mut ids = Vec::from([asked(&world, root).await[0].id]);
+    let mut ids = Vec::from([world.asked(root).await[0].id]);
     for name in ["slow", "late"] {
-        ids.push(asked(&world, world.child(root, name).await.id).await[0].id);
+        ids.push(world.asked(world.child(root, name).await.id).await[0].id);
     }
     assert!(ids.is_sorted(), "root first: {ids:?}");
-    assert_eq!(asked(&world, world.child(root, "done").await.id).await, [], "it has settled");
+    assert_eq!(world.asked(world.child(root, "done").await.id).await, [], "it has settled");
     ada.locks.beat().await;
     let stopped = driving.await.expect("no panic");
     assert_eq!(stopped, Err(DriveError::Stopped { plan: root, cause: StopCause::Cancelled }));
@@ -48,9 +42,7 @@ async fn cancelling_a_parent_from_elsewhere_asks_the_whole_tree_root_first_and_l
     let slow = world.child(root, "slow").await;
     assert_eq!(slow.cancel_reason.as_deref(), Some("wrong branch"));
     assert!(slow.projects[0].snapshot.is_some(), "its work is kept");
-    for plan in world.below(root).await.iter().map(|child| child.id).chain([root]) {
-        assert!(asked(&world, plan).await.iter().all(|request| request.closed.is_some()), "all are answered");
-    }
+    world.check_answers(root).await;
     let last = |events: Vec<agents_domain::plan::Event>| events.last().expect("one").id;
     let of_root = last(world.events(root).await);
     for child in world.below(root).await {
@@ -84,7 +76,7 @@ async fn a_child_that_a_person_cancels_is_no_failure_and_what_follows_is_skipped
     let child = world.child(world.root().await.id, "a").await.id;
     let driver = bob.driver.clone();
     let cancelling = tokio::spawn(async move { driver.cancel(child, None, false).await });
-    while asked(&world, child).await.is_empty() {
+    while world.asked(child).await.is_empty() {
         tokio::task::yield_now().await;
     }
     ada.locks.beat().await;
@@ -96,6 +88,28 @@ async fn a_child_that_a_person_cancels_is_no_failure_and_what_follows_is_skipped
     assert_eq!(given_up(&world.child(parent.id, "a").await), None);
     let by = GivenUp::Skipped { by: "a".to_owned() };
     assert_eq!(given_up(&world.child(parent.id, "b").await), Some(by));
+    world.check_tree(parent.id).await;
+}
+
+/// A place in an order is no dependency.
+#[tokio::test(start_paused = true)]
+async fn in_sequence_a_child_that_a_person_cancels_is_passed_over() {
+    let world = World::of_families();
+    let (ada, bob) = (world.process(1), world.process(2));
+    let gate = world.gate("a", Scripted::exits(0));
+    let driving = world.spawn_family(&ada, once(Mode::Sequential), items(&["a", "b", "c"]));
+    gate.reached().await;
+    let child = world.child(world.root().await.id, "a").await.id;
+    let cancelling = cancelling(&bob, child);
+    while world.asked(child).await.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    ada.locks.beat().await;
+    cancelling.await.expect("no panic").expect("cancelled");
+    let parent = driving.await.expect("no panic").expect("driven");
+    assert_eq!(at(&parent), (Phase::Execute, State::Complete), "{:?}", parent.failure);
+    assert_eq!(world.states(parent.id).await, [State::Cancelled, State::Applied, State::Applied]);
+    assert_eq!(world.started(), ["a", "b", "c"]);
     world.check_tree(parent.id).await;
 }
 

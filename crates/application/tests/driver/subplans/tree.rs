@@ -3,15 +3,18 @@
 use agents_domain::action::{Action, SubplanSpec};
 use agents_domain::catalogue::StoredAction;
 use agents_domain::id::PlanId;
+use agents_domain::lock::LockKey;
 use agents_domain::name::Name;
 use agents_domain::plan::{Plan, State};
+use agents_domain::request::Request;
 use agents_domain::subplan::{Mode, Settings, SubplanItem};
 use agents_domain::time::Timestamp;
 use agents_infrastructure::scripted::{Gate, Scripted};
 use tokio::task::JoinHandle;
 
-use agents_application::Order;
+use agents_application::{LockService, Order};
 
+use crate::fuse::Fuse;
 use crate::orders::action;
 use crate::world::{Outcome, PLAINLY, Process, World, now};
 
@@ -41,7 +44,81 @@ pub(super) fn once(mode: Mode) -> Settings {
     Settings { mode, max_retries: 0, ..Settings::default() }
 }
 
+/// Another try of a plan, as a task.
+pub(super) fn retrying(process: &Process, plan: PlanId) -> JoinHandle<Outcome> {
+    let driver = process.driver.clone();
+    tokio::spawn(async move { driver.retry(plan, PLAINLY).await })
+}
+
+/// Cancelling a plan, as a task.
+pub(super) fn cancelling(process: &Process, plan: PlanId) -> JoinHandle<Outcome> {
+    let driver = process.driver.clone();
+    tokio::spawn(async move { driver.cancel(plan, None, false).await })
+}
+
+/// A parent that was stopped while these children ran; they are there for whoever comes first.
+pub(super) async fn interrupted(world: &World, settings: Settings, names: &[&str]) -> PlanId {
+    let process = world.process(1);
+    let gates: Vec<_> = names.iter().map(|name| world.gate(name, Scripted::exits(0))).collect();
+    let driving = world.spawn_family(&process, settings, items(names));
+    for gate in gates {
+        gate.reached().await;
+    }
+    process.stop.stop();
+    driving.await.expect("no panic").expect_err("stopped");
+    world.root().await.id
+}
+
+/// Lets one short pause after the other pass, on a paused clock, until that holds.
+pub(super) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    const LONG: usize = 300;
+    for _ in 0..LONG {
+        if holds().await {
+            return;
+        }
+        tokio::time::advance(std::time::Duration::from_millis(50)).await;
+        crate::world::settle().await;
+    }
+    panic!("never: {what}");
+}
+
+/// The process dies in the middle of its work: at that moment.
+pub(super) async fn dies<T: std::fmt::Debug>(
+    (world, pid, fuse): (&World, u32, &Fuse),
+    work: impl Future<Output = T>,
+    moment: impl Future<Output = ()>,
+) {
+    tokio::select! {
+        biased;
+        () = moment => fuse.blow(),
+        ended = work => panic!("it was to die before: {ended:?}"),
+    }
+    world.dies(pid);
+}
+
+/// One beat of the heartbeat, while nothing else goes on.
+pub(super) fn beats(locks: &LockService) {
+    let beat = || {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("no I/O, no resources");
+        runtime.block_on(locks.beat());
+    };
+    std::thread::scope(|scope| scope.spawn(beat).join().expect("no panic"));
+}
+
 impl World {
+    /// All that was ever asked of whoever holds a plan.
+    pub(super) async fn asked(&self, plan: PlanId) -> Vec<Request> {
+        self.store.requests().history(&LockKey::Plan(plan)).await.expect("read")
+    }
+
+    /// Nothing that was asked of a tree has stayed without an answer.
+    pub(super) async fn check_answers(&self, root: PlanId) {
+        for plan in self.below(root).await.iter().map(|child| child.id).chain([root]) {
+            let asked = self.asked(plan).await;
+            assert!(asked.iter().all(|request| request.closed.is_some()), "of {plan}: {asked:?}");
+        }
+    }
+
     /// Stores the plain action under that name, amended.
     pub(super) fn store_action(&self, name: &str, amend: impl FnOnce(&mut Action)) {
         let mut action = action();

@@ -7,17 +7,15 @@ use agents_application::driver::DriveError;
 use agents_application::{Order, Wait};
 use agents_domain::action::SubplanSpec;
 use agents_domain::files::{Later, When};
-use agents_domain::id::PlanId;
 use agents_domain::places::{Occupant, Places as _};
 use agents_domain::plan::{Phase, State};
 use agents_domain::runner::StopCause;
 use agents_domain::subplan::{Mode, Settings};
 use agents_domain::time::Timestamp;
 use agents_infrastructure::scripted::Scripted;
-use tokio::task::JoinHandle;
 
-use super::tree::{item, items, once};
-use crate::world::{Outcome, PLAINLY, Process, World, at, code, fails, now, settle, spec};
+use super::tree::{interrupted, item, items, once, retrying};
+use crate::world::{PLAINLY, World, at, code, fails, now, settle, spec};
 
 #[tokio::test]
 async fn a_question_parks_the_parent_and_the_answer_goes_on() {
@@ -66,25 +64,6 @@ async fn a_child_that_wants_to_run_later_is_waited_for() {
     assert_eq!((parent.id, parent.state(), world.started().len()), (root, State::Complete, 2));
     assert_eq!(world.child(root, "a").await.subplan.clone().expect("it is one").failures, 0);
     world.check_tree(root).await;
-}
-
-/// Another try of a plan, as a task.
-fn retrying(process: &Process, plan: PlanId) -> JoinHandle<Outcome> {
-    let driver = process.driver.clone();
-    tokio::spawn(async move { driver.retry(plan, PLAINLY).await })
-}
-
-/// A parent that was stopped while these children ran; they are there for whoever comes first.
-async fn interrupted(world: &World, settings: Settings, names: &[&str]) -> PlanId {
-    let process = world.process(1);
-    let gates: Vec<_> = names.iter().map(|name| world.gate(name, Scripted::exits(0))).collect();
-    let driving = world.spawn_family(&process, settings, items(names));
-    for gate in gates {
-        gate.reached().await;
-    }
-    process.stop.stop();
-    driving.await.expect("no panic").expect_err("stopped");
-    world.root().await.id
 }
 
 #[tokio::test(start_paused = true)]
