@@ -302,6 +302,67 @@ Feature: Families of plans
     And the file "ran" has 2 lines
 
   @binary
+  Scenario: A conflict and a failure are told together, and put right one after the other
+    Given the action
+      """
+      name: local/once
+      subplans: { mode: parallel, max_retries: 0 }
+      """
+    And an action "mended" that runs
+      """
+      echo mended >> ROOT/ran; test -e ROOT/mended || exit 1; echo yes > mended.txt
+      """
+    And a plan of "once" on "site"
+    And the plan has the subplans
+      | name   | action |
+      | red    | red    |
+      | mended | mended |
+      | blue   | blue   |
+    When I run "plan execute PLAN"
+    Then the exit code is 6
+    And its "error.code" is "conflict"
+    And I am told "1 of 3 subplans failed: `mended`"
+    When in "site" I merge the subplan in conflict into the plan's branch, and "notes.txt" becomes "purple"
+    And I run "plan retry PLAN"
+    Then the exit code is 7
+    And its "error.code" is "subplans_failed"
+    And the file "ran" has 3 lines
+    Given the file "mended" is there
+    When I do what it says helps
+    Then it succeeds
+    And the plan is execute/complete
+    And the subplans are "red apply/applied, mended apply/applied, blue apply/applied"
+    And the file "ran" has 4 lines
+
+  @binary
+  Scenario: A child's checks are of the merged work, and one that fails keeps it out
+    Given the action
+      """
+      name: local/checked
+      execute: { shell: 'echo "checked $AGENTS_ATTEMPT" >> ROOT/ran; echo checked > checked.txt' }
+      validations:
+        - { name: together, shell: 'test -e api.txt && test -e ROOT/good' }
+      """
+    And a plan of "dependency" on "site"
+    And the plan has the subplans
+      | name    | action  | needs   |
+      | checked | checked |         |
+      | api     | api     |         |
+      | web     | web     | checked |
+    When I run "plan execute PLAN"
+    Then the exit code is 7
+    And I am told "together"
+    And its "error.code" is "subplan_not_merged"
+    And the subplans are "checked apply/constrained, api apply/applied, web strategize/queued"
+    And in "site" the branch "agents/plan-PLAN" has no "checked.txt"
+    Given the file "good" is there
+    When I run "plan retry PLAN"
+    Then it succeeds
+    And the subplans are "checked apply/applied, api apply/applied, web apply/applied"
+    And the file "ran" has 3 lines
+    And in "site" the branch "agents/plan-PLAN" has "checked" in "checked.txt"
+
+  @binary
   Scenario: In order, nothing begins behind a conflict
     Given an action "api-branch" that runs
       """
@@ -408,12 +469,13 @@ Feature: Families of plans
     And the subplans of LEV1 are "lev2 execute/cancelled, web strategize/cancelled"
     And the subplans of LEV2 are "deep execute/cancelled"
     And the locks table has no held row
+    And in "site" no worktree is left
 
   @binary
-  Scenario: Giving up a parent says how many of those below were finished, stopped and kept
+  Scenario: Giving up a parent says how many below it had finished, stopped, and left work that is kept
     Given an action "slow" that runs
       """
-      pause work; sleep 1000
+      echo half > half.txt; pause work; sleep 1000
       """
     And a plan of "sequential" on "site"
     And the plan has the subplans
@@ -425,9 +487,13 @@ Feature: Families of plans
     And Ada reaches "work"
     And I run "plan cancel PLAN"
     Then it succeeds
-    And I am told "1 finished"
-    And I am told "2 stopped"
+    And I am told "of its subplans 1 had finished, 2 stopped; work of 1 of these is kept"
     And Ada ends with exit code 9
+    And in "site" a snapshot of SLOW has "half" in "half.txt"
+    When I run "--json plan cancel PLAN"
+    Then it succeeds
+    And there "data.below.finished" is "1"
+    And there "data.below.stopped" is "0"
 
   @binary
   Scenario: A child alone is given up while its parent runs, and the others go on
@@ -454,6 +520,34 @@ Feature: Families of plans
     And the "cancel_reason" of SLOW is "not needed"
     And the "cancel_reason" of WEB is "skipped: `slow` did not succeed"
     And in "site" the branch "agents/plan-PLAN" has "api" in "api.txt"
+
+  @binary
+  Scenario: A child with children is given up while its parent runs, with all below it
+    Given an action "slow" that runs
+      """
+      exec 3>ROOT/pauses/life; pause work; exec sleep 1000
+      """
+    And somebody listens to "life"
+    And a plan of "parallel" on "site"
+    And the plan has the subplans
+      | name | action     |
+      | lev1 | sequential |
+      | api  | api        |
+    And the subplan LEV1 has the subplans
+      | name | action |
+      | slow | slow   |
+      | web  | web    |
+    When Ada starts "plan execute PLAN"
+    And Ada reaches "work"
+    And "work" goes on
+    And I run "plan cancel LEV1"
+    Then it succeeds
+    And "life" falls silent
+    And Ada ends with exit code 0
+    And the plan is execute/complete
+    And the subplans are "lev1 execute/cancelled, api apply/applied"
+    And the subplans of LEV1 are "slow execute/cancelled, web strategize/cancelled"
+    And the file "ran" has "api", line by line
 
   @binary
   Scenario: A child is given up before its parent begins

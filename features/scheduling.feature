@@ -57,6 +57,7 @@ Feature: Scheduling subplans
     And the file "ran" has "api web last", line by line
     And in "site" the branch "agents/plan-PLAN" has "api web" in "seen.txt", line by line
     And the locks table has no held row
+    And in "site" no worktree is left
     When I run "plan apply PLAN"
     Then it succeeds
     And in "site" 1 commit landed on "main"
@@ -363,6 +364,7 @@ Feature: Scheduling subplans
     And in "site" the branch "agents/plan-PLAN" has no "half.txt"
     And in "site" the branch "agents/plan-PLAN" has no "api.txt"
     And the locks table has no held row
+    And in "site" no worktree is left
 
   # Takes as long as the child's time limit: a second.
   @binary
@@ -391,6 +393,76 @@ Feature: Scheduling subplans
     And "life" falls silent
     And the subplans are "slow execute/errored, api apply/applied"
     And the "error.code" of SLOW is "timeout"
+    And in "site" no worktree is left
+
+  # Takes as long as the child's time limit: a second.
+  @binary
+  Scenario: A child with children that takes too long is ended with all that is below it
+    Given the action
+      """
+      name: local/hurried
+      subplans: { mode: parallel, timeout: 2s, max_retries: 0 }
+      """
+    And an action "slow" that runs
+      """
+      exec 3>ROOT/pauses/life; pause work; exec sleep 1000
+      """
+    And somebody listens to "life"
+    And a plan of "hurried" on "site"
+    And the plan has the subplans
+      | name | action     |
+      | lev1 | sequential |
+    And the subplan LEV1 has the subplans
+      | name | action |
+      | slow | slow   |
+      | api  | api    |
+    When Ada starts "plan execute PLAN"
+    And Ada reaches "work"
+    And "work" goes on
+    Then Ada ends with exit code 7
+    And "life" falls silent
+    And the subplans are "lev1 execute/errored"
+    And the "error.code" of LEV1 is "timeout"
+    And the subplans of LEV1 are "slow execute/errored, api strategize/queued"
+    And in "site" no worktree is left
+
+  @binary
+  Scenario: The first failure ends what is far below, if that was asked for, and its work does not count
+    Given the action
+      """
+      name: local/fast
+      subplans: { mode: parallel, fail_fast: true, max_retries: 0 }
+      """
+    And an action "slow" that runs
+      """
+      exec 3>ROOT/pauses/life; pause work; exec sleep 1000
+      """
+    And an action "fails" that runs
+      """
+      pause failure; exit 3
+      """
+    And somebody listens to "life"
+    And a plan of "fast" on "site"
+    And the plan has the subplans
+      | name  | action     |
+      | lev1  | sequential |
+      | wrong | fails      |
+    And the subplan LEV1 has the subplans
+      | name | action |
+      | api  | api    |
+      | slow | slow   |
+      | web  | web    |
+    When Ada starts "plan execute PLAN"
+    And Ada reaches "work"
+    And Ada reaches "failure"
+    And "work" goes on
+    And "failure" goes on
+    Then Ada ends with exit code 7
+    And "life" falls silent
+    And the subplans are "lev1 execute/cancelled, wrong execute/errored"
+    And the subplans of LEV1 are "api apply/applied, slow execute/cancelled, web strategize/cancelled"
+    And in "site" the branch "agents/plan-PLAN" has no "api.txt"
+    And in "site" no worktree is left
 
   # The plan's own work
 
@@ -493,12 +565,57 @@ Feature: Scheduling subplans
     And the plan ASKS is execute/queued
     And the plan API is apply/applied
     And I am told "subplan `asks` asks: which colour?"
+    When I run "plan execute PLAN"
+    Then the exit code is 8
+    And the plan ASKS is execute/queued
     When I run "plan prompt ASKS blue"
     Then it succeeds
     When I run "plan execute PLAN"
     Then it succeeds
     And the subplans are "asks apply/applied, api apply/applied"
     And in "site" the branch "agents/plan-PLAN" has "blue" in "answer.txt"
+
+  # Takes as long as the child wants to wait: a second.
+  @binary
+  Scenario: A child that asks for time is run again after it, and the others go on meanwhile
+    Given an action "patient" that runs
+      """
+      echo patient >> ROOT/ran
+      if [ -e ROOT/again ]; then echo done > patient.txt; exit 0; fi
+      touch ROOT/again; echo '{"type":"park","retry_after":"1s","reason":"too early"}' >> "$AGENTS_EVENTS_FILE"
+      exit 75
+      """
+    And a plan of "parallel" on "site"
+    And the plan has the subplans
+      | name    | action  |
+      | patient | patient |
+      | api     | api     |
+    When I run "plan execute PLAN"
+    Then it succeeds
+    And the subplans are "patient apply/applied, api apply/applied"
+    And the file "ran" has 3 lines
+    And the "subplan.failures" of PATIENT is "0"
+    And in "site" the branch "agents/plan-PLAN" has "done" in "patient.txt"
+
+  @binary
+  Scenario: A plan that is led by hand runs its children in its second step
+    Given the action
+      """
+      name: local/manual
+      automation: manual
+      subplans:
+        mode: sequential
+        items: [{ name: api, action: local/api }, { name: web, action: local/web }]
+      """
+    And a plan of "manual" on "site"
+    When I run "plan execute PLAN"
+    Then it succeeds
+    And the plan is strategize/complete
+    And the subplans are "api strategize/queued, web strategize/queued"
+    When I run "plan execute PLAN"
+    Then it succeeds
+    And the plan is execute/complete
+    And the subplans are "api apply/applied, web apply/applied"
 
   # Depth
 

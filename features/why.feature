@@ -388,3 +388,51 @@ Feature: Why a plan is not running
     When "work" goes on
     Then Ada ends with exit code 0
     And Bob ends with exit code 0
+
+  # Parents and subplans
+
+  @binary
+  Scenario: A subplan waits for its parent, and what helps the parent helps
+    Given a plan of "change" on "site"
+    And I have run "-q plan spawn PLAN --action change --name first"
+    When I call its subplan "first" FIRST
+    And I run "plan why FIRST"
+    Then it succeeds
+    And I am told "its parent PLAN (strategize/queued) begins it"
+    And I am told "agents plan execute PLAN"
+    And I am told "nobody has ordered it"
+    When I run "plan execute PLAN"
+    Then it succeeds
+    When I run "--json plan why FIRST"
+    Then there "data.code" is "applied"
+
+  @binary
+  Scenario: While subplans run their parent says so, and the next one says for whom it waits
+    Given an action "slow" that runs
+      """
+      pause work
+      """
+    And a plan of "change" on "site"
+    And I have run "-q plan spawn PLAN --action slow --name first"
+    And I have run "-q plan spawn PLAN --action change --name second"
+    When I call its subplan "first" FIRST
+    And I call its subplan "second" SECOND
+    And Ada starts "plan execute PLAN"
+    And Ada reaches "work"
+    And I run "plan why PLAN"
+    Then I am told "its subplans run: 2: "
+    When I run "--json plan why PLAN"
+    Then there "data.code" is "runs_children"
+    And there "data.details.subplans.total" is "2"
+    When I do what the answer says helps
+    Then it succeeds
+    And stdout says "second"
+    When I run "--json plan why SECOND"
+    Then there "data.code" is "waits_for_subplans"
+    And there "data.details.subplans.0.name" is "first"
+    And there "data.remedy" is "agents plan why FIRST"
+    When I do what the answer says helps
+    Then it succeeds
+    And I am told "it runs: "
+    When "work" goes on
+    Then Ada ends with exit code 0

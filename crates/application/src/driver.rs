@@ -167,12 +167,17 @@ pub struct ApplyOptions {
 #[derive(Clone)]
 pub struct PhaseDriver {
     parts: DriverParts,
+    /// How long an attempt of the child may take that this driver is for; `None`: it is for any plan.
+    limit: Option<Limit>,
 }
+
+/// How long an attempt may take; `None`: as long as it takes.
+type Limit = Option<Duration>;
 
 impl PhaseDriver {
     /// A driver of these parts.
     pub fn new(parts: DriverParts) -> Self {
-        Self { parts }
+        Self { parts, limit: None }
     }
 
     /// The service that makes the transitions.
@@ -328,7 +333,7 @@ impl PhaseDriver {
             let began_in = plan.phase();
             plan = match (plan.phase(), plan.state()) {
                 (Phase::Strategize | Phase::Execute, State::Queued) | (Phase::Execute, State::Processing) => {
-                    self.run_phase(plan, &definition, hold).await?
+                    self.run_phase(plan, &definition, !stop_after_strategize, hold).await?
                 }
                 (Phase::Execute, State::Complete) => return Ok(plan),
                 // Orders execute; refuses, with the way on, wherever that is not legal.

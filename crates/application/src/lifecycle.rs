@@ -15,6 +15,7 @@
 mod commit;
 mod error;
 pub mod history;
+mod strides;
 mod subplans;
 
 use std::collections::BTreeMap;

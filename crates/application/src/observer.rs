@@ -4,6 +4,7 @@ use agents_domain::lock::{HeldLock, Standing};
 use agents_domain::places::PlacesCensus;
 use agents_domain::plan::{Change, Plan};
 use agents_domain::reads::PlanView;
+use agents_domain::subplan::Totals;
 use agents_domain::time::Timestamp;
 
 /// Told what goes on. Must not block; what it does with it is its own affair.
@@ -21,6 +22,8 @@ pub trait Observer: Send + Sync {
     fn crowded(&self, _census: &PlacesCensus) {}
     /// A queued plan waits until then for its next attempt, by its action's own policy.
     fn pausing(&self, _plan: &Plan, _until: Timestamp) {}
+    /// How the children of a plan stand that are run: at first, and again whenever one has ended.
+    fn subplans(&self, _plan: &Plan, _totals: &Totals) {}
     /// Something a person should know that stops nothing.
     fn warning(&self, _text: &str) {}
 }

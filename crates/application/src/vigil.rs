@@ -10,6 +10,7 @@
 //!  └───────────────────────────────────────────┴ yes                        a tick ◄───────────┘
 //! ```
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,6 +43,28 @@ pub struct VigilParts {
     pub owner: OwnerId,
     /// Between two looks.
     pub tick: Duration,
+}
+
+/// How many looks have found nothing new.
+struct Patience(u32);
+
+impl Default for Patience {
+    /// What was committed before the first look counts as seen only if it was read after it.
+    fn default() -> Self {
+        Self(PATIENCE)
+    }
+}
+
+impl Patience {
+    /// Whether it is time to read again, after one more look.
+    const fn ends(&mut self, has_changed: bool) -> bool {
+        self.0 = if has_changed { PATIENCE } else { self.0 + 1 };
+        let over = self.0 >= PATIENCE;
+        if over {
+            self.0 = 0;
+        }
+        over
+    }
 }
 
 /// How a wait ended, and the plan as it was then.
@@ -107,8 +130,7 @@ impl Vigil {
         let started = self.parts.clock.boottime();
         let mut told = false;
         let Some(mut view) = self.parts.reads.status(plan).await? else { return Ok(Awaited::Missing) };
-        // What was committed before the first look counts as seen only if it was read after it.
-        let mut quiet = PATIENCE;
+        let mut patience = Patience::default();
         loop {
             let driven = self.is_driven(&view);
             match standing(&view.record, driven, wanted) {
@@ -126,12 +148,40 @@ impl Vigil {
             }
             told = !driven;
             tokio::time::sleep(self.parts.tick.min(left.unwrap_or(self.parts.tick))).await;
-            quiet = if self.has_changed().await { PATIENCE } else { quiet + 1 };
-            if quiet >= PATIENCE {
-                quiet = 0;
+            if patience.ends(self.has_changed().await) {
                 match self.parts.reads.status(plan).await? {
                     Some(read) => view = read,
                     None => return Ok(Awaited::Missing),
+                }
+            }
+        }
+    }
+
+    /// Shows a plan with all that are below it, and again whenever anything has changed, until the
+    /// plan has come to rest; what it was then has been shown. Ends early, with what was seen last,
+    /// if `show` says that nobody looks any more.
+    pub async fn follow(
+        &self,
+        plan: PlanId,
+        observer: &dyn Observer,
+        mut show: impl FnMut(&PlanView, &[PlanView]) -> ControlFlow<()>,
+    ) -> Result<Awaited, StoreError> {
+        let (mut told, mut patience) = (false, Patience::default());
+        loop {
+            let Some(view) = self.parts.reads.status(plan).await? else { return Ok(Awaited::Missing) };
+            let below = self.parts.reads.family(plan).await?;
+            let driven = self.is_driven(&view);
+            if show(&view, &below).is_break() || standing(&view.record, driven, None) != Standing::NotYet {
+                return Ok(Awaited::Reached(view));
+            }
+            if !driven && !told {
+                observer.undriven(&view);
+            }
+            told = !driven;
+            loop {
+                tokio::time::sleep(self.parts.tick).await;
+                if patience.ends(self.has_changed().await) {
+                    break;
                 }
             }
         }

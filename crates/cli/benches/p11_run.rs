@@ -11,16 +11,19 @@
 #[path = "../../../benches/figures.rs"]
 #[expect(dead_code, reason = "the two are timed one by one")]
 mod figures;
+#[path = "shared/parts.rs"]
+mod parts;
 #[path = "shared/recording.rs"]
+#[expect(dead_code, reason = "one plan's commands are run again one by one")]
 mod recording;
 #[path = "shared/scene.rs"]
 mod scene;
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
 
-use figures::{Turns, nanoseconds, say, wanted};
+use figures::{Turns, say, wanted};
+use parts::{copy, microseconds, run};
 use recording::Recording;
 use scene::Scene;
 
@@ -42,36 +45,6 @@ const CASES: [Case; 2] = [
         words: &["-q", "run", "bench", "bench", "--apply"],
     },
 ];
-
-/// Home and repository, as they were.
-const PARTS: [&str; 2] = ["home", "repository"];
-
-/// Puts a copy of both parts from one directory into another.
-fn copy(from: &Path, to: &Path) {
-    for part in PARTS {
-        let _ = fs::remove_dir_all(to.join(part));
-        let copied = Command::new("cp").arg("-a").arg(from.join(part)).arg(to).status();
-        assert!(copied.expect("cp").success(), "{part} could not be copied");
-    }
-    // The copies are other files: git would read them all again.
-    let refreshed = Command::new("git")
-        .args(["update-index", "-q", "--refresh"])
-        .current_dir(to.join("repository"))
-        .status();
-    refreshed.expect("git");
-}
-
-fn run(mut command: Command) -> u64 {
-    nanoseconds(|| {
-        let ended = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
-        assert!(ended.expect("started").success(), "{command:?} failed");
-    })
-}
-
-#[expect(clippy::cast_precision_loss, reason = "2^53 nanoseconds are a hundred days")]
-fn microseconds(nanoseconds: u64) -> f64 {
-    nanoseconds as f64 / 1_000.0
-}
 
 fn measure(directory: &Path, case: &Case) {
     let action = format!("name: bench\nexecute: {{ shell: '{}' }}\n", case.command);

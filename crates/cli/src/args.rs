@@ -65,9 +65,13 @@ pub enum Command {
     /// Create the configuration and the database; what is there stays
     #[command(after_help = "Examples:\n  agents init")]
     Init,
-    /// Run a plan from start to end in a scratch repository: no key, no network
-    #[command(after_help = "Examples:\n  agents demo")]
-    Demo,
+    /// Run plans from start to end in a scratch repository: no key, no network
+    #[command(after_help = "Examples:\n  agents demo\n  agents demo --subplans")]
+    Demo {
+        /// One plan with ten subplans, of which one fails and two do not go together
+        #[arg(long)]
+        subplans: bool,
+    },
     /// Register the repositories that plans work on
     #[command(subcommand)]
     Project(ProjectCommand),
@@ -108,7 +112,7 @@ impl Command {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Init => "init",
-            Self::Demo => "demo",
+            Self::Demo { .. } => "demo",
             Self::Project(command) => command.name(),
             Self::Action(command) => command.name(),
             Self::Run(_) => "run",
@@ -259,8 +263,7 @@ mod tests {
 
     #[test]
     fn commands_of_later_versions_do_not_parse() {
-        for line in
-            ["agents worker run", "agents plan tree 01JV", "agents completions bash", "agents plan help"]
+        for line in ["agents worker run", "agents report 01JV", "agents completions bash", "agents plan help"]
         {
             assert!(matches!(parse(&argv(line)), Err(Stop::Usage(_))), "{line}");
         }

@@ -12,8 +12,11 @@ pub mod project;
 pub mod prune;
 pub mod recover;
 pub mod run;
+pub mod tree;
 
+mod cancel;
 mod drive;
+mod graph;
 mod resolve;
 mod results;
 mod spawn;

@@ -9,7 +9,7 @@ use crate::args::action::ActionCommand;
 use crate::args::plan::PlanCommand;
 use crate::args::{Cli, Command, Topic, topic};
 use crate::commands::{
-    action, db, demo, diagnostics, follow, init, lock, plan, project, prune, recover, run,
+    action, db, demo, diagnostics, follow, init, lock, plan, project, prune, recover, run, tree,
 };
 use crate::config::Settings;
 use crate::env::Env;
@@ -27,7 +27,8 @@ pub fn dispatch(cli: &Cli, settings: &Settings, env: &Env, progress: Progress) -
     match &cli.command {
         Command::Help { topic } => help(topic),
         Command::Init => init::init(&base),
-        Command::Demo => demo::demo(&base),
+        Command::Demo { subplans: false } => demo::demo(&base),
+        Command::Demo { subplans: true } => demo::demo_subplans(&base),
         Command::Diagnostics => diagnostics::diagnostics(base),
         Command::Db(command) => db::db(&base, command),
         Command::Action(ActionCommand::Validate { file }) => action::validate(file),
@@ -41,6 +42,7 @@ pub fn dispatch(cli: &Cli, settings: &Settings, env: &Env, progress: Progress) -
         Command::Plan(PlanCommand::Log { plan, attempt, follow: true }) => {
             follow::follow(base.open()?, plan, *attempt)
         }
+        Command::Plan(PlanCommand::Tree { plan, watch: true }) => tree::watch(base.open()?, plan),
         Command::Plan(command) => plan::plan(&base.open()?, command),
         Command::Lock(command) => lock::lock(&base.open()?, command),
         Command::Prune(args) => prune::prune(&base.open()?, args),

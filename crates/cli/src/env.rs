@@ -68,6 +68,8 @@ pub struct Streams {
     pub error_is_terminal: bool,
     /// Columns of the terminal on stdout.
     pub width: Option<u16>,
+    /// Its lines.
+    pub height: Option<u16>,
 }
 
 impl Env {
@@ -121,6 +123,7 @@ impl Streams {
             output_is_terminal,
             error_is_terminal: std::io::stderr().is_terminal(),
             width: size.map(|size| size.ws_col).filter(|columns| *columns > 0),
+            height: size.map(|size| size.ws_row).filter(|lines| *lines > 0),
         }
     }
 }

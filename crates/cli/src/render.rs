@@ -7,11 +7,14 @@
 
 mod ask;
 mod attempt;
+mod changing;
+mod chart;
 mod clean;
 mod envelope;
 mod error;
 mod event;
 mod explain;
+mod graph;
 mod live;
 mod lock;
 mod output;
@@ -23,23 +26,28 @@ mod style;
 mod table;
 mod time;
 mod trace;
+mod tree;
 mod why;
 
 pub use ask::ask;
 pub use attempt::errors_report;
+pub use changing::{Change, Changing, Screen, Seen};
+pub use chart::{Charted, graph_report};
 pub use clean::clean;
 pub use event::{event_line, event_view, events_report, request_view};
 pub use explain::{Explanation, explain_report, turn_details, waiting_line};
+pub use graph::Form;
 pub use live::{Heard, Live};
 pub use lock::{holder_words, lock_details, lock_report, lock_view, locks_report};
 pub use output::{Body, Capture, Output, Report, Shared};
 pub use places::{occupant_lines, places_line, places_view};
-pub use plan::{parked_view, plan_report, plan_view, plans_report};
+pub use plan::{first_line, parked_view, plan_report, plan_view, plans_report};
 pub use progress::Progress;
 pub use style::Style;
 pub use table::Grid;
 pub use time::{relative, rfc3339};
 pub use trace::trace;
+pub use tree::{Tree, tree_report};
 pub use why::why_report;
 
 use agents_domain::lock::{Holder, Liveness};

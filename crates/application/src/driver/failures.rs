@@ -2,7 +2,7 @@
 
 use agents_domain::files::FilesError;
 use agents_domain::id::PlanId;
-use agents_domain::plan::{Exit, Failure};
+use agents_domain::plan::{Exit, Failure, Plan};
 use agents_domain::runner::{Ended, RunError, RunReport};
 use agents_domain::workspace::WorkspaceError;
 
@@ -13,6 +13,11 @@ pub(super) fn failure(code: &str, message: String, hint: String, retryable: bool
 
 pub(super) fn retry_hint(plan: PlanId) -> String {
     format!("agents plan retry {plan}")
+}
+
+/// Which plan is tried again when a landing of this one has failed: a child lands by its parent.
+pub(super) fn landed_by(plan: &Plan) -> PlanId {
+    plan.parent().unwrap_or(plan.id)
 }
 
 /// How a command ended, if it did not end well. Stops are no failures of the command.

@@ -23,7 +23,7 @@ use agents_domain::plan::{Definition, Failure, Parked, Phase, Plan, State};
 use agents_domain::workspace::{Intent, Landing, Project};
 
 use super::place::no_place_cause;
-use super::{ApplyOptions, DriveError, PhaseDriver, Under, failures};
+use super::{ApplyOptions, DriveError, PhaseDriver, Under, failures, is_at};
 use crate::lock_service::LockGuard;
 
 use prepare::{Obstacle, failed};
@@ -87,7 +87,11 @@ impl PhaseDriver {
     ) -> Result<Plan, DriveError> {
         let lifecycle = &self.parts.lifecycle;
         self.heed(plan.id, hold).await?;
-        let plan = lifecycle.start(plan.id, BTreeMap::new(), false).await?;
+        let plan = if is_at(&plan, Phase::Execute, State::Complete) {
+            lifecycle.begin_apply(plan.id).await?
+        } else {
+            lifecycle.start(plan.id, BTreeMap::new(), false).await?
+        };
         if plan.landing_is_open() {
             return self.carry_out(plan, definition, hold).await;
         }
@@ -128,6 +132,21 @@ impl PhaseDriver {
         }
     }
 
+    /// Carries out the landing of a child that was decided, and failed at that or stopped short of it:
+    /// its parent is to end, and what was decided is not taken back. Any other plan as it is.
+    pub(super) async fn finish_open(&self, plan: Plan, hold: &LockGuard) -> Result<Plan, DriveError> {
+        let lifecycle = &self.parts.lifecycle;
+        if plan.subplan.is_none() || !plan.landing_is_open() {
+            return Ok(plan);
+        }
+        if plan.state() == State::Errored {
+            lifecycle.retry_from(plan.id, BTreeMap::new(), false).await?;
+        }
+        let definition = lifecycle.definition(plan.id).await?;
+        let plan = lifecycle.start(plan.id, BTreeMap::new(), false).await?;
+        self.carry_out(plan, &definition, hold).await
+    }
+
     /// Moves each branch once, records it, and ends the plan. Safe to repeat at any point.
     pub(super) async fn carry_out(
         &self,
@@ -137,15 +156,22 @@ impl PhaseDriver {
     ) -> Result<Plan, DriveError> {
         let open: Vec<Intent> =
             plan.landings().filter(|landing| !landing.landed).map(|landing| landing.intent.clone()).collect();
-        for intent in open {
+        let last = open.len();
+        for (index, intent) in open.into_iter().enumerate() {
             let project = definition.projects.iter().find(|project| project.name == intent.project);
             let project = project.expect("an intent is made for a project of the plan");
             if let Err(obstacle) = self.move_branch(&plan, project, &intent).await {
                 return self.stopped_by(plan.id, obstacle, hold).await;
             }
-            plan = self.parts.lifecycle.landed(plan.id, intent.id).await?;
+            plan = if index + 1 == last {
+                self.parts.lifecycle.landed_last(plan.id, intent.id).await?
+            } else {
+                self.parts.lifecycle.landed(plan.id, intent.id).await?
+            };
         }
-        let plan = self.parts.lifecycle.applied(plan.id).await?;
+        if plan.state() != State::Applied {
+            plan = self.parts.lifecycle.applied(plan.id).await?;
+        }
         if plan.subplan.is_none() {
             self.after(&plan, definition, hold.into()).await;
         }
@@ -182,5 +208,5 @@ fn moved_away(plan: &Plan, intent: &Intent, found: Option<&Oid>) -> Failure {
         intent.reference,
         intent.old.short()
     );
-    failures::failure("moved_away", message, failures::retry_hint(plan.id), true)
+    failures::failure("moved_away", message, failures::retry_hint(failures::landed_by(plan)), true)
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use agents_domain::files::AskedSubplans;
 use agents_domain::id::PlanId;
 use agents_domain::name::Name;
 use agents_domain::oid::Oid;
@@ -10,7 +11,7 @@ use agents_domain::plan::{Definition, InterruptCause, Parked, Phase, Plan, Work}
 use agents_domain::runner::StopCause;
 use agents_domain::workspace::{Project, WorkspaceError};
 
-use super::attempt::{End, Finished, Made, facts};
+use super::attempt::{End, Finished, facts};
 use super::parking::{Wish, another_attempt};
 use super::subplans::{ChildrenFirst, limited};
 use super::{DriveError, PhaseDriver};
@@ -18,13 +19,17 @@ use crate::lock_service::LockGuard;
 
 impl PhaseDriver {
     /// Runs the queued phase of a plan until it is complete, parked, or has failed for good; or the
-    /// rest of one whose children a dead driver ran.
+    /// rest of one whose children a dead driver ran. `on`: execute follows strategize.
     pub(super) async fn run_phase(
         &self,
         mut plan: Plan,
         definition: &Definition,
+        on: bool,
         hold: &LockGuard,
     ) -> Result<Plan, DriveError> {
+        if plan.phase() == Phase::Strategize && definition.action.strategize.is_none() {
+            return Box::pin(self.pass_strategize(plan, definition, on)).await;
+        }
         let limit = self.limit(&plan).await?;
         let spec = match plan.phase() {
             Phase::Strategize => definition.action.strategize.as_ref(),
@@ -47,7 +52,8 @@ impl PhaseDriver {
                 None => self.begin(&mut plan, definition, spec.is_some(), hold).await?,
             };
             let (Some(spec), Some(place)) = (&spec, place) else {
-                return self.nothing_to_run(&plan, definition).await;
+                let nothing = (BTreeMap::new(), None, Vec::new());
+                return Ok(self.parts.lifecycle.complete(plan.id, nothing.0, nothing.1, nothing.2).await?);
             };
             let mut finished = self.attempt(&plan, definition, spec, hold, place).await;
             let again = another_attempt(spec, &mut finished.end, tries);
@@ -79,12 +85,21 @@ impl PhaseDriver {
         Ok(place)
     }
 
-    /// A phase without a command is complete at once.
-    async fn nothing_to_run(&self, plan: &Plan, definition: &Definition) -> Result<Plan, DriveError> {
-        if plan.phase() == Phase::Strategize {
-            return self.strategized(plan, definition, Made::default(), Vec::new()).await;
+    /// Strategize without a command is complete at once.
+    async fn pass_strategize(
+        &self,
+        plan: Plan,
+        definition: &Definition,
+        on: bool,
+    ) -> Result<Plan, DriveError> {
+        let (lifecycle, bases) = (&self.parts.lifecycle, self.bases(&plan, definition).await?);
+        match self.children_asked_for(&plan, definition, AskedSubplans::default()).await? {
+            Ok(children) => Ok(lifecycle.pass_strategize(plan.id, bases, children, on).await?),
+            Err(failure) => {
+                let plan = lifecycle.start(plan.id, bases, false).await?;
+                Ok(lifecycle.fail(plan.id, failure, None, Vec::new()).await?)
+            }
         }
-        Ok(self.parts.lifecycle.complete(plan.id, BTreeMap::new(), None, Vec::new()).await?)
     }
 
     /// The base of each project that has none yet: where its branch is now.

@@ -83,6 +83,7 @@ impl PhaseDriver {
     ) -> Result<Plan, DriveError> {
         let work = async {
             let plan = self.recovered(plan, &hold, Found::PutAway).await?;
+            let plan = self.finish_open(plan, &hold).await?;
             if next(&plan, &cancelled(keep_landed), self.parts.clock.now()).is_ok() {
                 // Should this process die halfway, whoever comes next finds what was wanted.
                 self.ask_to_cancel(plan.id, keep_landed, reason.clone(), false).await?;
@@ -201,17 +202,22 @@ impl PhaseDriver {
     ) -> Result<(), DriveError> {
         let keep_landed = matches!(request.wish, Wish::Cancel { keep_landed: true });
         let found = self.lifecycle().load(plan).await?;
-        self.give_up_below(&found, &cancelled(keep_landed), request.reason.as_deref()).await?;
-        match self.lifecycle().cancel(plan, request.reason.clone(), keep_landed, work).await {
+        let cancelled = async {
+            self.give_up_below(&found, &cancelled(keep_landed), request.reason.as_deref()).await?;
+            Ok(self.lifecycle().cancel(plan, request.reason.clone(), keep_landed, work).await?)
+        };
+        match cancelled.await {
             Ok(_) => {
                 self.close(request, "cancelled").await;
                 Err(DriveError::Stopped { plan, cause: StopCause::Cancelled })
             }
-            Err(LifecycleError::Refused(refusal)) => {
+            // Its own refusal, or that of one below whose landing is open: the plan goes on and
+            // finishes it. A request that stayed open would keep everybody from doing so.
+            Err(DriveError::Lifecycle(LifecycleError::Refused(refusal))) => {
                 self.close(request, &format!("refused: {}", refusal.reason)).await;
                 Ok(())
             }
-            Err(error) => Err(error.into()),
+            Err(error) => Err(error),
         }
     }
 

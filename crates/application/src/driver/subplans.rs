@@ -20,16 +20,16 @@ mod running;
 mod scheduling;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use agents_domain::action::PhaseSpec;
+use agents_domain::files::AskedSubplans;
 use agents_domain::places::Place;
-use agents_domain::plan::{Definition, Parked, Phase, Plan, Refusal, State, Verb, Work};
+use agents_domain::plan::{Definition, Failure, Parked, Phase, Plan, Refusal, State, Verb, Work};
 
 use super::attempt::Made;
 use super::place::no_place_cause;
-use super::{DriveError, PhaseDriver, failures};
-use crate::lifecycle::{LifecycleError, Strategized};
+use super::{DriveError, Limit, PhaseDriver, failures};
+use crate::lifecycle::{LifecycleError, NewChild, Strategized};
 use crate::lock_service::LockGuard;
 use crate::subplan_service::{InvalidSubplans, SpawnError, SubplanProblem};
 
@@ -50,7 +50,7 @@ impl PhaseDriver {
         mut plan: Plan,
         definition: &Definition,
         spec: Option<&PhaseSpec>,
-        limit: Option<Duration>,
+        limit: Limit,
         hold: &LockGuard,
     ) -> Result<ChildrenFirst, DriveError> {
         if plan.state() == State::Queued {
@@ -134,14 +134,27 @@ impl PhaseDriver {
         work: Vec<Work>,
     ) -> Result<Plan, DriveError> {
         let Made { strategy, asked } = made;
+        let lifecycle = &self.parts.lifecycle;
+        match self.children_asked_for(plan, definition, asked).await? {
+            Ok(children) => {
+                let made = Strategized { strategy, work, children };
+                Ok(lifecycle.complete_strategize(plan.id, made).await?)
+            }
+            Err(failure) => Ok(lifecycle.fail(plan.id, failure, None, work).await?),
+        }
+    }
+
+    /// The children that the action and its strategize phase ask for, or all that is wrong with them.
+    pub(super) async fn children_asked_for(
+        &self,
+        plan: &Plan,
+        definition: &Definition,
+        asked: AskedSubplans,
+    ) -> Result<Result<Vec<NewChild>, Failure>, DriveError> {
         let items: Vec<_> = definition.action.subplan_items().iter().cloned().chain(asked.items).collect();
         let unreadable: Vec<_> = asked.problems.into_iter().map(SubplanProblem::Unreadable).collect();
-        let lifecycle = &self.parts.lifecycle;
         let wrong = match self.parts.subplans.prepare(plan, definition, &items).await {
-            Ok(children) if unreadable.is_empty() => {
-                let made = Strategized { strategy, work, children };
-                return Ok(lifecycle.complete_strategize(plan.id, made).await?);
-            }
+            Ok(children) if unreadable.is_empty() => return Ok(Ok(children)),
             Ok(_) => InvalidSubplans { problems: unreadable },
             Err(SpawnError::Invalid(InvalidSubplans { problems })) => {
                 InvalidSubplans { problems: unreadable.into_iter().chain(problems).collect() }
@@ -150,12 +163,14 @@ impl PhaseDriver {
             Err(SpawnError::Store(error)) => return Err(LifecycleError::from(error).into()),
         };
         let hint = failures::retry_hint(plan.id);
-        let failure = failures::failure("subplans", wrong.to_string(), hint, false);
-        Ok(lifecycle.fail(plan.id, failure, None, work).await?)
+        Ok(Err(failures::failure("subplans", wrong.to_string(), hint, false)))
     }
 
     /// How long an attempt of that plan may take: as its parent's action says.
-    pub(super) async fn limit(&self, plan: &Plan) -> Result<Option<Duration>, DriveError> {
+    pub(super) async fn limit(&self, plan: &Plan) -> Result<Limit, DriveError> {
+        if let Some(known) = self.limit {
+            return Ok(known);
+        }
         let Some(parent) = plan.parent() else { return Ok(None) };
         let definition = self.parts.lifecycle.definition(parent).await?;
         Ok(definition.action.subplan_settings().timeout)
@@ -163,7 +178,7 @@ impl PhaseDriver {
 }
 
 /// A command with no more time than that.
-pub(super) fn limited(spec: &PhaseSpec, limit: Option<Duration>) -> PhaseSpec {
+pub(super) fn limited(spec: &PhaseSpec, limit: Limit) -> PhaseSpec {
     let timeout = spec.timeout.into_iter().chain(limit).min();
     PhaseSpec { timeout, ..spec.clone() }
 }

@@ -96,7 +96,7 @@ impl PlanLifecycleService {
     }
 }
 
-fn spawned(children: &[NewChild], replaces: &BTreeMap<PlanId, PlanId>) -> Option<Change> {
+pub(super) fn spawned(children: &[NewChild], replaces: &BTreeMap<PlanId, PlanId>) -> Option<Change> {
     let one = |child: &NewChild| Spawned {
         plan: child.id,
         name: child.origin.name.clone().unwrap_or_default(),

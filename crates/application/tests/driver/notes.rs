@@ -6,6 +6,7 @@ use agents_application::Observer;
 use agents_domain::lock::{HeldLock, Standing};
 use agents_domain::places::PlacesCensus;
 use agents_domain::plan::Plan;
+use agents_domain::subplan::Totals;
 use agents_domain::time::Timestamp;
 
 /// Remembers what a person would be told.
@@ -44,6 +45,10 @@ impl Observer for Notes {
             plan.id,
             until.as_millis()
         ));
+    }
+
+    fn subplans(&self, _plan: &Plan, totals: &Totals) {
+        self.warning(&format!("{} merged, {} queued", totals.merged, totals.queued));
     }
 
     fn warning(&self, text: &str) {

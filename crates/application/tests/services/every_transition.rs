@@ -37,7 +37,7 @@ pub(crate) type Trace = Arc<Mutex<Vec<&'static str>>>;
 type Call = fn(PlanLifecycleService, PlanId) -> Pin<Box<dyn Future<Output = Result<Plan, LifecycleError>>>>;
 
 /// Every transition: its name, where it is legal, and the call.
-const TRANSITIONS: [(&str, Phase, State, Call); 24] = [
+const TRANSITIONS: [(&str, Phase, State, Call); 27] = [
     ("start", Phase::Execute, State::Queued, |s, p| {
         Box::pin(async move { s.start(p, BTreeMap::new(), true).await })
     }),
@@ -82,6 +82,13 @@ const TRANSITIONS: [(&str, Phase, State, Call); 24] = [
     ("landed", Phase::Apply, State::Processing, |s, p| {
         Box::pin(async move { s.landed(p, intent().id).await })
     }),
+    ("landed_last", Phase::Apply, State::Processing, |s, p| {
+        Box::pin(async move { s.landed_last(p, intent().id).await })
+    }),
+    ("pass_strategize", Phase::Strategize, State::Queued, |s, p| {
+        Box::pin(async move { s.pass_strategize(p, BTreeMap::new(), vec![], true).await })
+    }),
+    ("begin_apply", Phase::Execute, State::Complete, |s, p| Box::pin(async move { s.begin_apply(p).await })),
     ("applied", Phase::Apply, State::Processing, |s, p| Box::pin(async move { s.applied(p).await })),
     ("complete_strategize", Phase::Strategize, State::Processing, |s, p| {
         let made = Strategized { children: vec![child_of(p)], ..Strategized::default() };
@@ -170,7 +177,7 @@ fn plan_at(id: PlanId, phase: Phase, state: State, transition: &str, driver: &dy
     let commanded = !["adopt", "command_started"].contains(&transition);
     record.last_attempt =
         Some(Attempt { driver: driver.myself("x"), started_at: Timestamp::default(), commanded });
-    if transition == "landed" {
+    if transition.starts_with("landed") {
         record.projects[0].landing = Some(PlanLanding { intent: intent(), landed: false });
     }
     Plan::from_storage(record).expect("valid")
@@ -323,6 +330,7 @@ fn no_public_method_is_missing_from_the_list() {
         include_str!("../../src/lifecycle.rs"),
         include_str!("../../src/lifecycle/commit.rs"),
         include_str!("../../src/lifecycle/history.rs"),
+        include_str!("../../src/lifecycle/strides.rs"),
         include_str!("../../src/lifecycle/subplans.rs"),
     ]);
     assert_eq!(found, listed);

@@ -1,6 +1,7 @@
 //! Waiting for a plan: its end, its limit, and what is told meanwhile.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -148,4 +149,43 @@ async fn a_plan_that_is_not_there_is_missing() {
     let world = World::new();
     let plan = PlanId::from(world.ids.ulid());
     assert_eq!(vigil(&world).keep(plan, None, None, &Unobserved).await, Ok(Awaited::Missing));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plan_is_shown_again_when_it_has_moved_and_not_before_until_it_rests() {
+    let world = World::new();
+    let (plan, driver) = (world.plan().await, world.lifecycle(1));
+    let stages = Arc::new(Mutex::new(Vec::new()));
+    let (vigil, seen) = (vigil(&world), stages.clone());
+    let following = tokio::spawn(async move {
+        let show = |view: &PlanView, below: &[PlanView]| {
+            assert!(below.is_empty());
+            seen.lock().expect("unpoisoned").push(view.record.state());
+            ControlFlow::Continue(())
+        };
+        vigil.follow(plan, &Unobserved, show).await
+    });
+    tokio::time::advance(Duration::from_millis(250)).await;
+    driver.cancel(plan, None, false, Vec::new()).await.expect("cancelled");
+    let followed = following.await.expect("no panic").expect("read");
+    assert!(matches!(followed, Awaited::Reached(view) if view.record.state() == State::Cancelled));
+    let stages = stages.lock().expect("unpoisoned");
+    assert_eq!((stages.first(), stages.last()), (Some(&State::Queued), Some(&State::Cancelled)));
+}
+
+#[tokio::test]
+async fn whoever_looks_away_ends_the_watch() {
+    let world = World::new();
+    let plan = world.plan().await;
+    let mut looks = 0;
+    let look_away = |_: &PlanView, _: &[PlanView]| {
+        looks += 1;
+        ControlFlow::Break(())
+    };
+    let followed = vigil(&world).follow(plan, &Unobserved, look_away).await.expect("read");
+    assert!(matches!(followed, Awaited::Reached(view) if view.record.state() == State::Queued));
+    assert_eq!(looks, 1);
+    let nobody = PlanId::from(world.ids.ulid());
+    let missing = vigil(&world).follow(nobody, &Unobserved, |_, _| ControlFlow::Continue(())).await;
+    assert_eq!(missing, Ok(Awaited::Missing));
 }

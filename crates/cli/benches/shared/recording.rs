@@ -4,7 +4,11 @@
 //! A recorded command has its arguments, environment, directory and input. Its commits are dated by
 //! the recording, so that what is run again makes the same objects. What `agents` itself does
 //! between two commands, and the next one needs, is done again as well, and not timed: the command
-//! of the plan, the copy of an index, the removal of a directory.
+//! of the plan, the copy of an index, the removal of a directory. Those of a plan with children can be
+//! run again as many at once as they were (`at_once`).
+
+#[path = "at_once.rs"]
+mod at_once;
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -16,6 +20,7 @@ use std::process::{Command, Stdio};
 use crate::figures::nanoseconds;
 
 /// A git command as it was run.
+#[derive(Clone)]
 struct Recorded {
     arguments: Vec<OsString>,
     environment: Vec<(OsString, OsString)>,
@@ -75,16 +80,18 @@ impl Recording {
         command.env_clear().envs(recorded.environment.iter().map(|(key, value)| (key, value)));
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         command.stdin(if recorded.input.is_empty() { Stdio::null() } else { Stdio::piped() });
-        let mut code = None;
+        let mut ended = None;
         let time = nanoseconds(|| {
             let mut child = command.spawn().expect("git starts");
             if let Some(mut pipe) = child.stdin.take() {
                 // Small enough for the pipe.
                 std::io::Write::write_all(&mut pipe, &recorded.input).expect("git reads");
             }
-            code = child.wait_with_output().expect("git ends").status.code();
+            ended = child.wait_with_output().ok();
         });
-        assert_eq!(code, Some(recorded.code), "git {:?} ended otherwise", recorded.arguments);
+        let ended = ended.expect("git ends");
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(recorded.code), "git {:?}: {said}", recorded.arguments);
         if let Some(worktree) = recorded.added() {
             let ran = Command::new("sh").args(["-c", self.command]).current_dir(worktree).status();
             assert!(ran.expect("a shell").success(), "{} failed", self.command);
@@ -130,8 +137,9 @@ fn recorder(git: &Path, notes: &Path) -> String {
         "#!/bin/sh\n\
          GIT_AUTHOR_DATE=\"@$(date +%s) +0000\"; GIT_COMMITTER_DATE=$GIT_AUTHOR_DATE\n\
          export GIT_AUTHOR_DATE GIT_COMMITTER_DATE\n\
-         note='{notes}'/$(ls '{notes}' | wc -l)\n\
-         mkdir \"$note\"\n\
+         number=$(ls '{notes}' | wc -l)\n\
+         until mkdir '{notes}'/$number 2>/dev/null; do number=$((number + 1)); done\n\
+         note='{notes}'/$number\n\
          for word in \"$@\"; do printf '%s\\0' \"$word\"; done > \"$note/arguments\"\n\
          env -0 > \"$note/environment\"\n\
          pwd > \"$note/directory\"\n\

@@ -9,6 +9,7 @@ use agents_domain::plan::{Phase, State};
 use clap::{Args, Subcommand};
 
 use crate::args::value::{self, ArgumentInput, Label, PlanRef, ProjectRef, Words};
+use crate::render::Form;
 
 /// What a new plan is made of.
 #[derive(Debug, Clone, Args)]
@@ -217,6 +218,26 @@ pub enum PlanCommand {
         after_help = "Examples:\n  agents plan wait 01JV8Q\n  agents plan wait 01JV8Q --for applied --timeout 30m"
     )]
     Wait(WaitArgs),
+    /// Show a plan with all that are below it, and how each of them stands
+    #[command(after_help = "Examples:\n  agents plan tree 01JV8Q\n  agents plan tree 01JV8Q --watch")]
+    Tree {
+        /// The plan: its id, or at least the first 4 characters
+        #[arg(value_name = "PLAN", value_parser = PlanRef::parse)]
+        plan: PlanRef,
+        /// Go on showing what changes, until the plan rests; with --json one object a line
+        #[arg(long)]
+        watch: bool,
+    },
+    /// Draw the subplans of a plan with what they depend on, wave after wave
+    #[command(after_help = "Examples:\n  agents plan graph 01JV8Q\n  agents plan graph 01JV8Q --as svg")]
+    Graph {
+        /// The plan: its id, or at least the first 4 characters
+        #[arg(value_name = "PLAN", value_parser = PlanRef::parse)]
+        plan: PlanRef,
+        /// As what
+        #[arg(long = "as", value_name = "FORM", default_value = Form::default().as_str(), value_parser = value::form())]
+        form: Form,
+    },
     /// Show the log of a plan's transitions
     #[command(after_help = "Examples:\n  agents plan events 01JV8Q")]
     Events {
@@ -294,6 +315,8 @@ impl PlanCommand {
             Self::Status { .. } => "plan.status",
             Self::Why { .. } => "plan.why",
             Self::Wait(_) => "plan.wait",
+            Self::Tree { .. } => "plan.tree",
+            Self::Graph { .. } => "plan.graph",
             Self::Events { .. } => "plan.events",
             Self::Errors { .. } => "plan.errors",
             Self::Diff { .. } => "plan.diff",

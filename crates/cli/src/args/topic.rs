@@ -52,8 +52,8 @@ mod tests {
     #[test]
     fn exit_codes_are_a_topic_and_anything_else_is_refused() {
         assert_eq!(topic(&["exit-codes".to_owned()]), Ok(Topic::ExitCodes(Exit::ALL.into())));
-        let failure = topic(&["plan".to_owned(), "tree".to_owned()]).expect_err("no such command");
-        assert_eq!(failure.message, "there is no help on `plan tree`");
+        let failure = topic(&["plan".to_owned(), "leaf".to_owned()]).expect_err("no such command");
+        assert_eq!(failure.message, "there is no help on `plan leaf`");
         failure.hints.iter().for_each(|hint| crate::remedy::check_hint(hint).expect("parses"));
     }
 }

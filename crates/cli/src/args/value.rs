@@ -11,6 +11,8 @@ use agents_domain::time::Ttl;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use thiserror::Error;
 
+use crate::render::Form;
+
 /// The shortest prefix of an id that names a plan.
 const MIN_PREFIX: usize = 4;
 /// The length of a whole ULID.
@@ -200,6 +202,11 @@ pub(super) fn automation() -> impl TypedValueParser<Value = Automation> {
 /// The phases.
 pub(super) fn phase() -> impl TypedValueParser<Value = Phase> {
     words(Phase::ALL.map(Phase::as_str), Phase::parse)
+}
+
+/// The forms of a drawing.
+pub(super) fn form() -> impl TypedValueParser<Value = Form> {
+    words(Form::ALL.map(Form::as_str), Form::parse)
 }
 
 /// The states.

@@ -1,10 +1,12 @@
 //! `agents demo`: a scratch repository, scripted commands, several plans at once, and two
-//! processes racing for one of them. Needs no key and no network; touches nothing of the user's.
+//! processes racing for one of them; with `--subplans` one plan with ten subplans. Needs no key and
+//! no network; touches nothing of the user's.
 //!
 //! What it shows is real: every step is this program in a process of its own, and the summary is
 //! read from the event log that those processes left behind.
 
 mod scene;
+mod subplans;
 mod summary;
 
 use std::process::Child;
@@ -18,6 +20,7 @@ use crate::failure::Failure;
 use crate::render::{Body, Report};
 
 use scene::Scene;
+pub use subplans::demo_subplans;
 
 /// Plans that run side by side.
 const GUESTS: [&str; 3] = ["ada", "grace", "edsger"];
@@ -27,6 +30,7 @@ pub fn demo(base: &Base) -> Result<Report, Failure> {
     Git::default().check()?;
     base.progress.transition("demo: a scratch repository");
     let scene = Scene::set(base)?;
+    scene.add("greet", scene::GREET)?;
     base.progress.transition(&format!("demo: {} plans at once, each to its landing", GUESTS.len()));
     let runs: Vec<Child> = GUESTS
         .iter()

@@ -111,6 +111,9 @@ fn way_on(plan: &PlanRecord) -> Option<String> {
     if plan.parked.as_ref().is_some_and(|parked| parked.input.is_some()) {
         return Some(format!("agents plan prompt {id} \"…\""));
     }
+    if let Some(parent) = plan.parent() {
+        return child_way_on(plan, parent);
+    }
     match (plan.phase(), plan.state()) {
         (Phase::Strategize, State::Queued | State::Complete) | (Phase::Execute, State::Queued) => {
             Some(format!("agents plan execute {id}"))
@@ -120,6 +123,18 @@ fn way_on(plan: &PlanRecord) -> Option<String> {
         }
         (_, State::Errored | State::Constrained) => Some(format!("agents plan retry {id}")),
         _ => None,
+    }
+}
+
+/// The same for a child: whoever drives its parent begins it, and makes its work the parent's own.
+fn child_way_on(plan: &PlanRecord, parent: PlanId) -> Option<String> {
+    match (plan.phase(), plan.state()) {
+        (_, State::Applied | State::Cancelled) => None,
+        (Phase::Strategize | Phase::Execute, State::Errored) => {
+            Some(format!("agents plan retry {}", plan.id))
+        }
+        (Phase::Execute, State::Complete) | (Phase::Apply, _) => Some(format!("agents plan why {parent}")),
+        _ => Some(format!("agents plan why {}", plan.id)),
     }
 }
 
@@ -182,9 +197,13 @@ fn unsuccessful(plan: &PlanRecord, failure: &PlanFailure) -> Failure {
     });
     let mut shown = Failure::new(exit_of(failure), code, message).detail(details);
     shown.retryable = failure.retryable;
-    let retry = format!("agents plan retry {}", plan.id);
-    let hint = failure.hint.clone().unwrap_or_else(|| retry.clone());
-    let leads_on = hint.contains(" retry ");
+    let retry = way_on(plan).unwrap_or_else(|| format!("agents plan retry {}", plan.id));
+    // Of a child that could not be merged only its parent is tried again.
+    let merged_by = plan.parent().filter(|_| plan.phase() == Phase::Apply);
+    let leads_there = |hint: &String| merged_by.is_none_or(|parent| hint.contains(parent.as_str()));
+    let known = failure.hint.clone().filter(leads_there);
+    let hint = known.unwrap_or_else(|| retry.clone());
+    let leads_on = hint == retry || hint.contains(" retry ");
     let (first, last) = if leads_on { (None, hint) } else { (Some(hint), retry) };
     let go_on = left_work(plan).then(|| {
         format!("go on with what it left: `agents plan retry {} --continue`, or begin anew:", plan.id)

@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::app::App;
 use crate::args::plan::{ListArgs, PlanCommand};
 use crate::args::value::PlanRef;
-use crate::commands::{drive, resolve, results, run, spawn, wait, why};
+use crate::commands::{cancel, drive, graph, resolve, results, run, spawn, tree, wait, why};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::render::{Body, Report, ask, errors_report, events_report, plans_report};
@@ -42,10 +42,7 @@ pub fn plan(app: &App, command: &PlanCommand) -> Result<Report, Failure> {
             let (id, options) = (at_work(app, plan)?, ApplyOptions { allow_empty: *allow_empty });
             drive::drive(app, |driver| async move { driver.retry(id, options).await })
         }
-        PlanCommand::Cancel { reasoned: args, keep_landed } => {
-            let (id, reason) = (resolve::plan(app, &args.plan)?, text(args.reason.as_ref()));
-            drive::drive(app, |driver| async move { driver.cancel(id, reason, *keep_landed).await })
-        }
+        PlanCommand::Cancel { reasoned, keep_landed } => cancel::cancel(app, reasoned, *keep_landed),
         PlanCommand::Revert(args) => {
             let (id, reason) = (resolve::plan(app, &args.plan)?, text(args.reason.as_ref()));
             drive::drive(app, |driver| async move { driver.revert(id, reason).await })
@@ -59,6 +56,9 @@ pub fn plan(app: &App, command: &PlanCommand) -> Result<Report, Failure> {
         PlanCommand::Status { plan } => drive::report(app, resolve::plan(app, plan)?),
         PlanCommand::Why { plan } => why::why(app, plan),
         PlanCommand::Wait(args) => wait::wait(app, args),
+        // Watched elsewhere: it outlives this function.
+        PlanCommand::Tree { plan, .. } => tree::tree(app, plan),
+        PlanCommand::Graph { plan, form } => graph::graph(app, plan, *form),
         PlanCommand::Events { plan } => {
             let id = resolve::plan(app, plan)?;
             let events = app.block_on(app.store.plans().events(id))?;

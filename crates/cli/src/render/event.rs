@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use agents_domain::name::Name;
 use agents_domain::oid::Oid;
-use agents_domain::plan::{Change, Event, Exit, Saved, Spawned, Work};
+use agents_domain::plan::{Change, Event, Exit, Origin, Saved, Spawned, Work};
 use agents_domain::request::{Request, Wish};
+use agents_domain::subplan::{GivenUp, Subplan};
 use agents_domain::time::Timestamp;
 use agents_domain::workspace::Intent;
 use serde_json::{Map, Value, json};
@@ -39,6 +40,7 @@ fn payload(change: &Change) -> Value {
             "automation": origin.automation.as_str(),
             "projects": origin.projects.iter().map(Name::as_str).collect::<Vec<_>>(),
             "parent_plan_id": origin.subplan.as_ref().map(|subplan| subplan.parent.to_string()),
+            "subplan": origin.subplan.as_ref().map(place),
         }),
         Change::PhaseStarted { driver, bases, commanded } => json!({
             "host": driver.host, "pid": driver.pid, "user": driver.user, "operation": driver.operation,
@@ -65,9 +67,10 @@ fn payload(change: &Change) -> Value {
         Change::Adopted { driver } => json!({
             "host": driver.host, "pid": driver.pid, "user": driver.user, "operation": driver.operation,
         }),
-        Change::Cancelled { reason, keep_landed, work, .. } => {
-            json!({ "reason": reason, "keep_landed": keep_landed, "work": works(work) })
-        }
+        Change::Cancelled { reason, keep_landed, work, given_up } => json!({
+            "reason": reason, "keep_landed": keep_landed, "work": works(work),
+            "given_up": given_up.as_ref().map(GivenUp::reason),
+        }),
         Change::Prompted { text } => json!({ "text": text }),
         Change::LandingIntended { intents, validations } => json!({
             "intents": intents.iter().map(intent_view).collect::<Vec<_>>(),
@@ -120,6 +123,17 @@ fn spawned(child: &Spawned) -> Value {
     })
 }
 
+/// A child's place in its family.
+fn place(subplan: &Subplan) -> Value {
+    json!({
+        "name": subplan.name,
+        "root_plan_id": subplan.root.as_str(),
+        "depth": subplan.depth,
+        "position": subplan.position,
+        "depends_on": subplan.depends_on,
+    })
+}
+
 fn intent_view(intent: &Intent) -> Value {
     json!({
         "intent_id": intent.id.as_str(),
@@ -146,7 +160,7 @@ pub(super) fn works(work: &[Work]) -> Vec<Value> {
 /// What a change says to people, beyond its name.
 pub fn event_line(change: &Change) -> String {
     match change {
-        Change::Created(origin) => format!("{} on {}", origin.action, names(&origin.projects)),
+        Change::Created(origin) => created(origin),
         Change::PhaseStarted { driver, .. } | Change::Adopted { driver } => {
             format!("{} (pid {} on {})", driver.user, driver.pid, driver.host)
         }
@@ -168,13 +182,29 @@ pub fn event_line(change: &Change) -> String {
             names(&intents.iter().map(|intent| intent.project.clone()).collect::<Vec<_>>())
         }
         Change::Landed { intent } => intent.to_string(),
-        Change::Spawned { children } => {
-            children.iter().map(|child| child.name.as_str()).collect::<Vec<_>>().join(", ")
+        Change::Spawned { children } => children.iter().map(spawned_line).collect::<Vec<_>>().join(", "),
+        Change::SubplanMerged { name, tips, .. } if tips.is_empty() => {
+            format!("`{name}`, which changed nothing")
         }
-        Change::SubplanMerged { name, .. } => name.clone(),
-        Change::SubplanConflicted { name, failure, .. } => format!("{name}: {}", failure.message),
+        Change::SubplanMerged { name, tips, .. } => format!("`{name}`: {}", places(tips)),
+        Change::SubplanConflicted { name, failure, .. } => {
+            format!("`{name}`: {}: {}", failure.code, super::plan::first_line(&failure.message))
+        }
         Change::CommandStarted => "its subplans are merged".to_owned(),
     }
+}
+
+fn created(origin: &Origin) -> String {
+    let what = format!("{} on {}", origin.action, names(&origin.projects));
+    match &origin.subplan {
+        Some(subplan) => format!("subplan `{}` of {}: {what}", subplan.name, subplan.parent),
+        None => what,
+    }
+}
+
+fn spawned_line(child: &Spawned) -> String {
+    let again = if child.replaces.is_some() { " again" } else { "" };
+    format!("`{}`{again}", child.name)
 }
 
 fn places(commits: &BTreeMap<Name, Oid>) -> String {
@@ -210,7 +240,6 @@ pub fn events_report(events: &[Event], requests: &[Request], now: Timestamp) -> 
     Report { body: Body::Table(grid), ids, ..Report::of(data) }
 }
 
-/// One request to the holder of a lock.
 /// One request to the holder of a lock.
 pub fn request_view(request: &Request) -> Value {
     let (wish, token) = match request.wish {
@@ -275,7 +304,7 @@ mod tests {
             (
                 Change::Created(samples::origin()),
                 "local/fix-lint on local/api, local/web",
-                "action automation name parent_plan_id projects",
+                "action automation name parent_plan_id projects subplan",
             ),
             (
                 Change::PhaseStarted { driver: driver.clone(), bases: commits.clone(), commanded: true },
@@ -344,7 +373,7 @@ mod tests {
             (
                 Change::Cancelled { reason, keep_landed: false, work, given_up: None },
                 "why",
-                "keep_landed reason work",
+                "given_up keep_landed reason work",
             ),
             (Change::Prompted { text }, "why", "text"),
             (
@@ -356,9 +385,53 @@ mod tests {
         ]
     }
 
+    /// The same for what happens to parents and children.
+    fn of_families() -> Vec<(Change, String, &'static str)> {
+        let child = samples::full_view().record;
+        let (parent, name) = (child.parent().expect("a child"), "client".to_owned());
+        let origin = Origin { subplan: child.subplan, ..samples::origin() };
+        let children = [None, Some(child.id)].map(|replaces| Spawned {
+            plan: child.id,
+            name: name.clone(),
+            action: samples::name("fix-lint"),
+            replaces,
+        });
+        let merged = |tips| Change::SubplanMerged { child: child.id, name: name.clone(), tips };
+        let failure = samples::error();
+        vec![
+            (
+                Change::Created(origin),
+                format!("subplan `client` of {parent}: local/fix-lint on local/api, local/web"),
+                "action automation name parent_plan_id projects subplan",
+            ),
+            (
+                Change::Spawned { children: children.into() },
+                "`client`, `client` again".to_owned(),
+                "children",
+            ),
+            (
+                merged(BTreeMap::from([(samples::name("api"), samples::oid('a'))])),
+                "`client`: local/api at aaaaaaaaaa".to_owned(),
+                "child_plan_id name tips",
+            ),
+            (
+                merged(BTreeMap::new()),
+                "`client`, which changed nothing".to_owned(),
+                "child_plan_id name tips",
+            ),
+            (
+                Change::SubplanConflicted { child: child.id, name: name.clone(), failure },
+                "`client`: exit_code: the command ended with 1".to_owned(),
+                "child_plan_id error name",
+            ),
+            (Change::CommandStarted, "its subplans are merged".to_owned(), ""),
+        ]
+    }
+
     #[test]
     fn every_change_has_a_payload_and_a_line() {
-        for (change, line, fields) in table() {
+        let table = table().into_iter().map(|(change, line, fields)| (change, line.to_owned(), fields));
+        for (change, line, fields) in table.chain(of_families()) {
             assert_eq!(event_line(&change), line);
             let payload = payload(&change);
             let keys: Vec<_> = payload.as_object().expect("an object").keys().map(String::as_str).collect();

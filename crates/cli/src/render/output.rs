@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::args::Format;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::render::changing::{self, Changing};
 use crate::render::live::{Live, as_json, as_text};
 use crate::render::table::lines;
 use crate::render::{Grid, Style, clean, envelope, error};
@@ -56,6 +57,8 @@ pub enum Body {
     Raw(Box<dyn Read + Send>),
     /// The same while it goes on; with `--json` one object a line, and no document at the end.
     Live(Box<dyn Live>),
+    /// What changes until it rests; with `--json` one object a change, and no document at the end.
+    Changing(Box<dyn Changing>),
 }
 
 impl fmt::Debug for Body {
@@ -67,6 +70,7 @@ impl fmt::Debug for Body {
             Self::Text(text) => f.debug_tuple("Text").field(text).finish(),
             Self::Raw(_) => f.write_str("Raw(..)"),
             Self::Live(_) => f.write_str("Live(..)"),
+            Self::Changing(_) => f.write_str("Changing(..)"),
         }
     }
 }
@@ -91,6 +95,9 @@ impl Output {
     pub fn finish(mut self, command: &str, outcome: Result<Report, Failure>) -> Exit {
         let (exit, written) = match outcome {
             Ok(Report { body: Body::Live(live), .. }) => self.live(live),
+            Ok(Report { body: Body::Changing(mut changing), exit, .. }) => {
+                (exit, changing::show(&mut *changing, self.style, &mut self.out))
+            }
             Ok(report) => (report.exit, self.report(command, report)),
             Err(failure) => (failure.exit, self.failure(command, &failure)),
         };
@@ -117,7 +124,7 @@ impl Output {
                 lines(report.ids.iter().map(|id| clean(id)))
             }
             // What is live has a way of its own.
-            Body::Nothing | Body::Live(_) => String::new(),
+            Body::Nothing | Body::Live(_) | Body::Changing(_) => String::new(),
             Body::Table(grid) if plain => grid.plain(),
             Body::Table(grid) => grid.aligned(self.style.width),
             Body::Facts(facts) => facts_text(&facts, plain),

@@ -62,6 +62,13 @@ pub(super) fn tally_view(tally: &Tally) -> Value {
     json!({ "total": tally.total(), "by_state": by_state })
 }
 
+/// The same for people: `10: 7 applied, 1 errored, 2 queued`.
+pub(super) fn tally_line(tally: &Tally) -> String {
+    let counts: Vec<String> =
+        tally.by_state.iter().map(|(state, count)| format!("{count} {state}")).collect();
+    if counts.is_empty() { "0".to_owned() } else { format!("{}: {}", tally.total(), counts.join(", ")) }
+}
+
 /// What a plan waits for by its own wish.
 pub fn parked_view(parked: &Parked) -> Value {
     json!({ "until": parked.until.map(rfc3339), "input": parked.input, "cause": parked.cause })
@@ -132,7 +139,7 @@ fn facts(
     liveness: LivenessOf<'_>,
     now: Timestamp,
 ) -> Vec<(&'static str, String)> {
-    let plan = &view.record;
+    let (plan, subplan) = (&view.record, view.record.subplan.as_ref());
     let when = |at| format!("{} ({})", rfc3339(at), relative(at, now));
     let some = [
         ("plan", Some(plan.id.to_string())),
@@ -145,6 +152,10 @@ fn facts(
         ("attempt", Some(plan.attempt.to_string())),
         ("reversions", (plan.reversion_count > 0).then(|| plan.reversion_count.to_string())),
         ("parent", plan.parent().map(|parent| parent.to_string())),
+        ("subplan", subplan.map(|subplan| subplan.name.clone())),
+        ("depends on", subplan.and_then(depends_on)),
+        ("failures", subplan.and_then(|one| (one.failures > 0).then(|| one.failures.to_string()))),
+        ("subplans", (view.subplans.total() > 0).then(|| tally_line(&view.subplans))),
         ("branch", Some(plan.branch())),
         ("created", Some(when(plan.created_at))),
         ("updated", Some(when(plan.updated_at))),
@@ -180,6 +191,10 @@ fn facts(
     some.chain(tried).chain(checks).chain(landed_part(plan)).chain(landed).collect()
 }
 
+fn depends_on(subplan: &Subplan) -> Option<String> {
+    (!subplan.depends_on.is_empty()).then(|| subplan.depends_on.join(", "))
+}
+
 /// How much of a plan with several projects has landed, while it is a part.
 fn landed_part(plan: &PlanRecord) -> Option<(&'static str, String)> {
     let (landed, all) = (plan.landings().filter(|landing| landing.landed).count(), plan.projects.len());
@@ -187,8 +202,8 @@ fn landed_part(plan: &PlanRecord) -> Option<(&'static str, String)> {
 }
 
 /// What a person needs to know; the rest is in the log, and in JSON.
-pub(super) fn first_line(text: &str) -> &str {
-    text.lines().next().unwrap_or_default()
+pub fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default().trim_end_matches(':')
 }
 
 fn waits_for(parked: &Parked, now: Timestamp) -> String {
@@ -278,6 +293,7 @@ mod tests {
             "version",
             "reversion_count",
             "parent_plan_id",
+            "subplan",
             "base",
             "branch",
             "created_at",
@@ -305,7 +321,7 @@ mod tests {
         let expected = json!({
             "plan_id": ID, "name": "Lint", "action": "local/fix-lint", "projects": ["local/api", "local/web"],
             "phase": "strategize", "state": "queued", "automation": "review", "attempt": 0, "version": 1,
-            "reversion_count": 0, "parent_plan_id": null, "base": {}, "branch": format!("agents/plan-{ID}"),
+            "reversion_count": 0, "parent_plan_id": null, "subplan": null, "base": {}, "branch": format!("agents/plan-{ID}"),
             "created_at": "2026-01-02T03:04:05.678Z", "updated_at": "2026-01-02T03:04:05.678Z", "error": null,
             "lock": null, "cancel_requested": false, "cancel_reason": null, "strategy": null, "validations": [],
             "subplans": {"total": 0, "by_state": {}}, "landed": [], "parked": null, "attempts": [],
@@ -347,12 +363,28 @@ mod tests {
             ("locked by", "ada (pid 4711 on box, alive), doing: plan execute"),
             ("waits for", "an answer to: which?"),
             ("reversions", "1"),
+            ("parent", "01ARZ3NDEKTSV4RRFFQ69G5FA0"),
+            ("subplan", "client"),
+            ("depends on", "api"),
+            ("failures", "1"),
             ("check", "clippy in local/api: passed"),
             ("landed", "1 of 2 projects"),
             ("landed", "local/api refs/heads/main aaaaaaaaaa..bbbbbbbbbb"),
         ] {
             assert!(many.contains(&(expected.0, expected.1.to_owned())), "{expected:?} in {many:?}");
         }
+    }
+
+    #[test]
+    fn children_are_counted_by_state() {
+        let mut view = samples::view();
+        view.subplans.add(State::Applied, 7);
+        view.subplans.add(State::Errored, 1);
+        let Body::Facts(facts) = plan_report(&view, &[], ALIVE, view.record.created_at).body else {
+            panic!("no facts")
+        };
+        let counted = facts.iter().find(|(name, _)| *name == "subplans").expect("counted");
+        assert!(["8: 7 applied, 1 errored", "8: 1 errored, 7 applied"].contains(&counted.1.as_str()));
     }
 
     #[test]
@@ -371,7 +403,7 @@ mod tests {
         let report = plans_report(&page, ALIVE, samples::view().record.created_at);
         assert_eq!((report.data["total"].as_u64(), report.messages.len()), (Some(3), 1));
         let plan = fields(&report.data["plans"][0]);
-        assert!(plan.len() == 22 && !plan.contains(&"strategy") && !plan.contains(&"validations"));
+        assert!(plan.len() == 23 && !plan.contains(&"strategy") && !plan.contains(&"validations"));
         let Body::Table(grid) = report.body else { panic!("no table") };
         let row = format!(
             "{ID}\tapply\terrored\tlocal/fix-lint\tlocal/api, local/web\t2\tnow\tLint\tan answer to: which?\n"

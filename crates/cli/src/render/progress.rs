@@ -24,7 +24,7 @@ pub struct Progress(Mode);
 enum Mode {
     Silent,
     Lines { err: Mutex<Box<dyn Write + Send>>, echo: bool },
-    Spinner { bar: ProgressBar, line: Mutex<LastLine> },
+    Spinner { bar: ProgressBar, beside: Mutex<Beside> },
 }
 
 impl Progress {
@@ -50,7 +50,7 @@ impl Progress {
         if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix} {elapsed}  {wide_msg}") {
             bar.set_style(style);
         }
-        Self(Mode::Spinner { bar, line: Mutex::default() })
+        Self(Mode::Spinner { bar, beside: Mutex::default() })
     }
 
     /// The plan moved on: a new line, or a new word beside the spinner with its time at zero.
@@ -58,9 +58,10 @@ impl Progress {
         match &self.0 {
             Mode::Silent => {}
             Mode::Lines { err, .. } => write(err, format!("{}\n", clean(text)).as_bytes()),
-            Mode::Spinner { bar, line } => {
-                *line.lock().unwrap_or_else(PoisonError::into_inner) = LastLine::default();
-                bar.set_message("");
+            Mode::Spinner { bar, beside } => {
+                let mut beside = beside.lock().unwrap_or_else(PoisonError::into_inner);
+                beside.line = LastLine::default();
+                bar.set_message(beside.text());
                 // Not before there is work: it would draw over a question.
                 bar.enable_steady_tick(Duration::from_millis(100));
                 bar.set_prefix(clean(text));
@@ -74,11 +75,21 @@ impl Progress {
         match &self.0 {
             Mode::Silent | Mode::Lines { echo: false, .. } => {}
             Mode::Lines { err, .. } => write(err, chunk),
-            Mode::Spinner { bar, line } => {
-                let mut line = line.lock().unwrap_or_else(PoisonError::into_inner);
-                line.push(chunk);
-                bar.set_message(line.text());
+            Mode::Spinner { bar, beside } => {
+                let mut beside = beside.lock().unwrap_or_else(PoisonError::into_inner);
+                beside.line.push(chunk);
+                bar.set_message(beside.text());
             }
+        }
+    }
+
+    /// So many of the subplans have come to an end. Elsewhere than on a terminal their transitions
+    /// tell it.
+    pub fn subplans(&self, ended: u32, all: u32) {
+        if let Mode::Spinner { bar, beside } = &self.0 {
+            let mut beside = beside.lock().unwrap_or_else(PoisonError::into_inner);
+            beside.subplans = Some((ended, all));
+            bar.set_message(beside.text());
         }
     }
 
@@ -101,6 +112,23 @@ impl Drop for Progress {
 fn write(err: &Mutex<Box<dyn Write + Send>>, bytes: &[u8]) {
     let mut err = err.lock().unwrap_or_else(PoisonError::into_inner);
     let _ = err.write_all(bytes).and_then(|()| err.flush());
+}
+
+/// What stands beside the spinner.
+#[derive(Debug, Default)]
+struct Beside {
+    line: LastLine,
+    /// How many subplans have ended, of how many.
+    subplans: Option<(u32, u32)>,
+}
+
+impl Beside {
+    fn text(&self) -> String {
+        let line = self.line.text();
+        let counted = self.subplans.map(|(ended, all)| format!("{ended}/{all} subplans"));
+        let parts = counted.into_iter().chain((!line.is_empty()).then_some(line));
+        parts.collect::<Vec<_>>().join("  ")
+    }
 }
 
 /// The last line of a stream that is not blank, put together from chunks.
@@ -184,6 +212,11 @@ mod tests {
         assert_eq!((bar.prefix(), bar.message()), ("execute".to_owned(), "two".to_owned()));
         progress.transition("apply");
         assert_eq!((bar.prefix(), bar.message()), ("apply".to_owned(), String::new()));
+        progress.output(b"three");
+        progress.subplans(3, 10);
+        assert_eq!(bar.message(), "3/10 subplans  three");
+        progress.transition("apply again");
+        assert_eq!(bar.message(), "3/10 subplans");
         progress.finish();
         assert!(bar.is_finished());
     }

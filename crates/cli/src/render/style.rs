@@ -54,6 +54,7 @@ mod tests {
             output_is_terminal: true,
             error_is_terminal: true,
             width: Some(80),
+            height: Some(24),
         };
         Env { streams, xdg_config: Some("/n".into()), xdg_state: Some("/n".into()), ..Env::default() }
     }

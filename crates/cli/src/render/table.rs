@@ -5,7 +5,7 @@ use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
 use crate::render::clean;
 
 /// Columns that are copied, or read at a glance: other columns make room for them.
-const UNBROKEN: [&str; 6] = ["PLAN", "LOCK", "STATE", "PHASE", "TOKEN", "UPDATED"];
+const UNBROKEN: [&str; 7] = ["PLAN", "LOCK", "STATE", "STAGE", "PHASE", "TOKEN", "UPDATED"];
 
 /// Rows of cells below headings. Cells are made safe for one line when they enter.
 #[derive(Debug, Clone, PartialEq, Eq)]

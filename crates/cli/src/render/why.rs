@@ -4,13 +4,12 @@ use agents_domain::id::PlanId;
 use agents_domain::lock::{Holder, LockKey};
 use agents_domain::plan::{Failure, Phase, PlanRecord, Stage};
 use agents_domain::request::{Request, Wish};
-use agents_domain::subplan::Tally;
 use agents_domain::time::Timestamp;
 use agents_domain::why::{Cause, Held, Relative, Stall, Stalled, Waiting, Why};
 use serde_json::{Value, json};
 
 use crate::render::lock::{holder_line, lock_details};
-use crate::render::plan::first_line;
+use crate::render::plan::{first_line, tally_line};
 use crate::render::{Body, Report, occupant_lines, places_line, places_view, relative, rfc3339};
 
 /// `plan why`: the first cause is the answer, the others stand in the way as well.
@@ -31,7 +30,7 @@ pub fn why_report(plan: &PlanRecord, causes: &[Cause], now: Timestamp) -> Report
         ("state", plan.state().to_string()),
     ];
     for cause in causes {
-        facts.push(("why", reason(plan, &cause.why, now)));
+        facts.push(("why", reason(Some(plan), &cause.why, now)));
         facts.push(("help", cause.remedy.clone()));
     }
     Report { body: Body::Facts(facts), ids: vec![plan.id.to_string()], ..Report::of(data) }
@@ -40,19 +39,16 @@ pub fn why_report(plan: &PlanRecord, causes: &[Cause], now: Timestamp) -> Report
 fn cause_view(plan: &PlanRecord, cause: &Cause, now: Timestamp) -> Value {
     json!({
         "code": cause.why.code(),
-        "reason": reason(plan, &cause.why, now),
+        "reason": reason(Some(plan), &cause.why, now),
         "remedy": cause.remedy,
         "details": details(&cause.why),
     })
 }
 
-/// The sentence for people.
-fn reason(plan: &PlanRecord, why: &Why, now: Timestamp) -> String {
+/// The sentence for people; without the plan it does not say which attempt it is.
+fn reason(plan: Option<&PlanRecord>, why: &Why, now: Timestamp) -> String {
     match why {
-        Why::Runs { by } => {
-            let began = plan.last_attempt.as_ref().map_or(by.lock.acquired_at, |attempt| attempt.started_at);
-            format!("it runs: {}, attempt {} since {}", holder(by), plan.attempt, when(began, now))
-        }
+        Why::Runs { by } => format!("it runs: {}", at_work(plan, by, now)),
         Why::RunsChildren { by, tally } => format!("its subplans run: {}; {}", tally_line(tally), holder(by)),
         Why::Stalled(stalled) => stall(stalled),
         Why::Held { by } => format!("held by {}", term(by, now)),
@@ -79,11 +75,11 @@ fn reason(plan: &PlanRecord, why: &Why, now: Timestamp) -> String {
             format!("it waits for {}", siblings.iter().map(which).collect::<Vec<_>>().join(", "))
         }
         Why::WaitsForParent { parent, stage, because } => {
-            format!("its parent {parent} ({stage}) begins it: {}", reason(plan, &because.why, now))
+            format!("its parent {parent} ({stage}) begins it: {}", reason(None, &because.why, now))
         }
         Why::MergedByParent { parent, stage, failure, because } => {
             let tried = failure.as_ref().map(|failure| format!("; it was tried: {}", failed(failure)));
-            let (tried, because) = (tried.unwrap_or_default(), reason(plan, &because.why, now));
+            let (tried, because) = (tried.unwrap_or_default(), reason(None, &because.why, now));
             format!("its parent {parent} ({stage}) merges it{tried}; of that: {because}")
         }
         Why::Errored { failure } => format!("it failed: {}", failed(failure)),
@@ -94,9 +90,11 @@ fn reason(plan: &PlanRecord, why: &Why, now: Timestamp) -> String {
     }
 }
 
-/// `3 applied, 1 queued`.
-fn tally_line(tally: &Tally) -> String {
-    tally.by_state.iter().map(|(state, count)| format!("{count} {state}")).collect::<Vec<_>>().join(", ")
+/// Who is at it, with which attempt, and since when.
+fn at_work(plan: Option<&PlanRecord>, by: &Held, now: Timestamp) -> String {
+    let Some(plan) = plan else { return format!("{} since {}", holder(by), when(by.lock.acquired_at, now)) };
+    let began = plan.last_attempt.as_ref().map_or(by.lock.acquired_at, |attempt| attempt.started_at);
+    format!("{}, attempt {} since {}", holder(by), plan.attempt, when(began, now))
 }
 
 fn stall(stalled: &Stalled) -> String {

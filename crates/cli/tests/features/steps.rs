@@ -13,3 +13,4 @@ mod power;
 mod running;
 mod setup;
 mod subplans;
+mod trees;

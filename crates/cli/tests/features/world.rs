@@ -103,11 +103,24 @@ impl World {
         self.words.get("PLAN").expect("a plan was made")
     }
 
-    /// A text with the scenario's words put in.
+    /// A text with the scenario's words put in; only where they stand alone, as an id may well have
+    /// one of them in it.
     pub(crate) fn said(&self, text: &str) -> String {
         let mut words: Vec<_> = self.words.iter().collect();
         words.sort_by_key(|(word, _)| std::cmp::Reverse(word.len()));
-        words.iter().fold(text.to_owned(), |text, (word, meaning)| text.replace(*word, meaning))
+        let (mut said, mut rest, mut inside) = (String::new(), text, false);
+        while let Some(next) = rest.chars().next() {
+            let alone = |word: &str| !inside && !rest[word.len()..].starts_with(is_of_word);
+            let found = words.iter().find(|(word, _)| rest.starts_with(word.as_str()) && alone(word));
+            let (put, length) = found
+                .map_or((&rest[..next.len_utf8()], next.len_utf8()), |(word, meaning)| {
+                    (meaning.as_str(), word.len())
+                });
+            said.push_str(put);
+            inside = found.is_none() && is_of_word(next);
+            rest = &rest[length..];
+        }
+        said
     }
 
     /// The caller's environment, less what would make a difference.
@@ -221,6 +234,10 @@ fn copy(mut from: impl Read + Send + 'static, mut to: Stream) -> std::thread::Jo
     std::thread::spawn(move || {
         std::io::copy(&mut from, &mut to).ok();
     })
+}
+
+fn is_of_word(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_'
 }
 
 /// Splits a command line at spaces; single quotes hold words together.

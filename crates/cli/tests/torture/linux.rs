@@ -19,6 +19,7 @@ mod runs;
 mod scenes;
 mod steps;
 mod summary;
+mod trees;
 mod users;
 mod world;
 
@@ -26,6 +27,7 @@ use std::process::ExitCode;
 
 use options::Options;
 use summary::Report;
+use users::Taste;
 
 #[expect(clippy::print_stdout, reason = "a test run says what it came to")]
 pub(crate) fn run(arguments: &[String]) -> ExitCode {
@@ -60,12 +62,14 @@ type Part = fn(&Options) -> Vec<Report>;
 
 /// All parts that are asked for, at once: each has a world of its own.
 fn play(options: &Options) -> Vec<Report> {
-    let parts: [(&str, Part); 5] = [
-        ("random", |options| vec![random::run(options)]),
-        ("doctored", |options| vec![doctored::run(options)]),
+    let parts: [(&str, Part); 7] = [
+        ("random", |options| vec![random::run(options, Taste::Plans)]),
+        ("trees", |options| vec![random::run(options, Taste::Trees)]),
+        ("doctored", doctored::run),
         ("scenes", scenes::run),
         ("t6", |options| vec![freeze::run(options)]),
-        ("t8", |options| vec![steps::run(options)]),
+        ("t8", |options| vec![steps::run(options, &steps::PLAN)]),
+        ("t8-trees", |options| vec![steps::run(options, &steps::TREE)]),
     ];
     std::thread::scope(|scope| {
         let wanted = parts.into_iter().filter(|(name, _)| options.wants(name));
@@ -77,7 +81,7 @@ fn play(options: &Options) -> Vec<Report> {
 
 /// A part that needs the switches of the binary is not silently green without them.
 fn play_one(name: &str, part: Part, options: &Options) -> Vec<Report> {
-    if cfg!(feature = "sabotage") || !["scenes", "t8"].contains(&name) {
+    if cfg!(feature = "sabotage") || !["scenes", "t8", "t8-trees"].contains(&name) {
         return part(options);
     }
     let mut report = Report::of(name, &[], None);

@@ -6,6 +6,7 @@
 //! cargo test -p agents --all-features --test torture                      a bounded slice, as CI runs it
 //! cargo test -p agents --all-features --test torture -- --seconds 600 --seed 7 --processes 12
 //! cargo test -p agents --all-features --test torture -- --only t8         every crash point
+//! cargo test -p agents --all-features --test torture -- --only trees      plans with subplans alone
 //! cargo test -p agents --all-features --test torture -- --sabotage fence  must report violations
 //! ```
 //!

@@ -19,7 +19,7 @@ use super::paths::{Kind, Place};
 use super::{output, plan_branch, refs, worktree};
 
 /// The files that an attempt is given, apart from its folder for artifacts.
-const FILES: [&str; 4] = ["strategy.md", "guidance.md", "events.jsonl", "output.log"];
+const FILES: [&str; 5] = ["strategy.md", "subplans.jsonl", "guidance.md", "events.jsonl", "output.log"];
 
 /// Where plans leave things.
 pub(super) struct Ground<'a> {

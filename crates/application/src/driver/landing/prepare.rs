@@ -122,8 +122,9 @@ impl PhaseDriver {
     fn message(&self, plan: &Plan, definition: &Definition) -> Result<String, Obstacle> {
         let facts = context::facts(plan, definition);
         let subject = match &definition.action.apply.message {
-            Some(template) => (self.parts.message)(template, &facts)
-                .map_err(|error| Obstacle::Failed(failures::of_run_error(plan.id, "apply", &error)))?,
+            Some(template) => (self.parts.message)(template, &facts).map_err(|error| {
+                Obstacle::Failed(failures::of_run_error(failures::landed_by(plan), "apply", &error))
+            })?,
             None if facts.description.is_empty() => {
                 format!("{}: {}", facts.plan_name, definition.action.name)
             }
@@ -134,7 +135,7 @@ impl PhaseDriver {
 }
 
 pub(super) fn failed(plan: &Plan, error: &WorkspaceError) -> Obstacle {
-    Obstacle::Failed(failures::of_workspace(plan.id, error))
+    Obstacle::Failed(failures::of_workspace(failures::landed_by(plan), error))
 }
 
 fn empty(plan: &Plan) -> Obstacle {

@@ -148,7 +148,7 @@ impl PhaseDriver {
         let strategy = plan.strategy.as_deref().unwrap_or_default();
         let guidance = plan.guidance.join("\n\n");
         let prepared = self.parts.files.prepare(plan.id, plan.attempt, strategy, &guidance).await;
-        let paths = prepared.map_err(|error| failures::of_files(plan.id, &error))?;
+        let paths = prepared.map_err(|error| failures::of_files(failures::landed_by(plan), &error))?;
         let trees = [(&slot.project.name, directory.as_path())];
         Ok(Invocation {
             plan: plan.id,

@@ -78,11 +78,10 @@ impl Scheduling<'_> {
         let child = driver.recovered(id, hold, Found::PutAway).await?;
         driver.heed_earlier(&child).await?;
         let child = match (child.phase(), child.state()) {
-            (Phase::Execute, State::Complete) => lifecycle.apply(id).await?,
             (Phase::Apply, State::Errored | State::Constrained) => {
                 lifecycle.retry_from(id, BTreeMap::new(), false).await?
             }
-            (Phase::Apply, State::Queued) => child,
+            (Phase::Execute, State::Complete) | (Phase::Apply, State::Queued) => child,
             _ => return Ok(child),
         };
         let definition = lifecycle.definition(id).await?;

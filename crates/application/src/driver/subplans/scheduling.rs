@@ -133,7 +133,9 @@ impl Scheduling<'_> {
     async fn keep_on(mut self, limit: Option<Duration>) -> Result<Outcome, DriveError> {
         let until = limit.map(|limit| self.driver.parts.clock.boottime().plus(limit));
         loop {
-            let end = match self.act().await {
+            let acted = self.act().await;
+            self.driver.lifecycle().observer().subplans(&self.plan, &self.scheduler.totals());
+            let end = match acted {
                 Ok(None) if self.running.is_empty() => match self.hear_answers().await {
                     Ok(true) => Ok(None),
                     Ok(false) => return self.settle().await,
@@ -172,7 +174,9 @@ impl Scheduling<'_> {
         self.hubs.insert(node, hub.clone());
         let failures = self.scheduler.failures(node);
         let errand = Errand { node, child: self.child(node).id, failures };
-        self.running.spawn(self.driver.for_child(hub).run_child(errand));
+        let limit = Some(self.definition.action.subplan_settings().timeout);
+        let driver = PhaseDriver { limit, ..self.driver.for_child(hub) };
+        self.running.spawn(driver.run_child(errand));
     }
 
     /// Waits until something happens: to a child, or to the plan.

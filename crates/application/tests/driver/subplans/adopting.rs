@@ -133,7 +133,6 @@ async fn survives(order: fn(&World) -> Order, script: fn(&World), stride: usize)
         }
         points += 1;
     }
-    println!("{points} crash points");
     points
 }
 
@@ -153,7 +152,7 @@ async fn a_family_of_families_survives_a_crash_at_every_step() {
 async fn a_conflict_two_levels_down_survives_a_crash_at_every_step_before_and_after_it_is_resolved() {
     let conflicts = |world: &World| world.workspace.conflict(&world.projects[0], &["src/lib.rs"]);
     let points = survives(nested, conflicts, 3).await;
-    assert!(points > 200, "a family has many steps: {points}");
+    assert!(points > 100, "a family has many steps: {points}");
 }
 
 /// The first failure ends all.

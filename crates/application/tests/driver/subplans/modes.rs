@@ -35,6 +35,16 @@ async fn in_every_mode_all_children_are_merged_and_their_parent_is_complete(#[ca
 }
 
 #[tokio::test]
+async fn how_far_the_children_are_is_told_as_they_end() {
+    let (world, children) = (World::of_families(), items(&["a", "b", "c"]));
+    let process = world.process(1);
+    world.drive_family(&process, once(Mode::Sequential), children).await;
+    for told in ["0 merged, 2 queued", "1 merged, 1 queued", "2 merged, 0 queued", "3 merged, 0 queued"] {
+        assert!(process.notes.have(told), "never told: {told}");
+    }
+}
+
+#[tokio::test]
 async fn no_more_run_at_once_than_there_may() {
     let world = World::of_families();
     let process = world.process(1);

@@ -1,4 +1,4 @@
-//! The scratch repository, the actions, and this program as the actors.
+//! The scratch repository, actions, and this program as the actors.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -8,13 +8,15 @@ use std::process::{Child, Command, Output, Stdio};
 use agents_domain::id::Ids;
 use agents_infrastructure::ids::SystemIds;
 
-use crate::app::Base;
-use crate::config;
+use crate::app::{App, Base};
+use crate::args::Global;
+use crate::config::{self, Settings};
+use crate::env::Env;
 use crate::exit::Exit;
 use crate::failure::Failure;
 
 /// What every plan of the demo does. The pause stands for work; it lets the plans overlap.
-const GREET: &str = r#"name: local/greet
+pub(super) const GREET: &str = r#"name: local/greet
 description: Greet somebody in a file of their own
 arguments:
   - { name: who, type: string, required: true, pattern: "^[a-z]+$" }
@@ -31,6 +33,9 @@ apply:
   message: "greet {{ who }}"
 "#;
 
+/// Commands at once: as many as there are subplans, of which two wait for each other.
+const CONCURRENCY: &str = "10";
+
 /// Everything the demo plays with, below one directory.
 pub(super) struct Scene {
     pub(super) root: PathBuf,
@@ -42,7 +47,7 @@ pub(super) struct Scene {
 }
 
 impl Scene {
-    /// Makes the repository and registers it and the action in a home of its own.
+    /// Makes the repository and registers it in a home of its own.
     pub(super) fn set(base: &Base) -> Result<Self, Failure> {
         let root = base.env.temp_dir.join(format!("agents-demo-{}", SystemIds::new().ulid()));
         let scene = Self {
@@ -57,12 +62,24 @@ impl Scene {
         scene.write(&scene.repository.join("README.md"), "# A scratch repository\n")?;
         scene.git(&["add", "."], &scene.repository)?;
         scene.git(&["commit", "-q", "-m", "first"], &scene.repository)?;
-        let action = scene.root.join("greet.yaml");
-        scene.write(&action, GREET)?;
         scene.agents(&["init"])?;
         scene.agents(&[OsStr::new("project"), OsStr::new("add"), scene.repository.as_os_str()])?;
-        scene.agents(&[OsStr::new("action"), OsStr::new("add"), action.as_os_str()])?;
         Ok(scene)
+    }
+
+    /// Registers an action.
+    pub(super) fn add(&self, name: &str, text: &str) -> Result<(), Failure> {
+        let file = self.root.join(name).with_extension("yaml");
+        self.write(&file, text)?;
+        self.agents(&[OsStr::new("action"), OsStr::new("add"), file.as_os_str()]).map(drop)
+    }
+
+    /// The store that this program fills here.
+    pub(super) fn open(&self, base: &Base) -> Result<App, Failure> {
+        let env = Env { home: Some(self.home.clone()), ..base.env.clone() };
+        let env = Env { config: None, database_url: None, ..env };
+        let settings = Settings::resolve(&Global::default(), &env)?;
+        Base { flags: Global::default(), settings, env, progress: base.progress.clone() }.open()
     }
 
     /// Runs this program to its end; what it printed.
@@ -89,24 +106,31 @@ impl Scene {
     fn command<S: AsRef<OsStr>>(&self, args: &[S]) -> Command {
         let mut command = Command::new(&self.executable);
         command.args(args).current_dir(&self.root).stdin(Stdio::null());
-        command.env("AGENTS_HOME", &self.home);
-        for name in ["AGENTS_CONFIG", "AGENTS_DATABASE_URL", "AGENTS_LEASE_TTL", "AGENTS_AUTOMATION"] {
-            command.env_remove(name);
+        command.env("AGENTS_HOME", &self.home).env("AGENTS_CONCURRENCY", CONCURRENCY);
+        for name in ["CONFIG", "DATABASE_URL", "LEASE_TTL", "AUTOMATION", "SUBPLAN_DEPTH"] {
+            command.env_remove(format!("AGENTS_{name}"));
         }
         command
     }
 
-    fn git(&self, args: &[&str], directory: &Path) -> Result<String, Failure> {
+    /// Runs git to an end that must be good; what it printed.
+    pub(super) fn git(&self, args: &[&str], directory: &Path) -> Result<String, Failure> {
+        finished("git", self.git_ends(args, directory))
+    }
+
+    /// Runs git to whatever end.
+    pub(super) fn git_ends(&self, args: &[&str], directory: &Path) -> std::io::Result<Output> {
         let mut command = Command::new("git");
         for name in &self.not_for_git {
             command.env_remove(name);
         }
         let identity =
             ["-c", "user.name=demo", "-c", "user.email=demo@localhost", "-c", "commit.gpgsign=false"];
-        finished("git", command.args(identity).args(args).current_dir(directory).output())
+        command.args(identity).args(args).current_dir(directory).output()
     }
 
-    fn write(&self, path: &Path, text: &str) -> Result<(), Failure> {
+    /// Writes a file below the root.
+    pub(super) fn write(&self, path: &Path, text: &str) -> Result<(), Failure> {
         let shown = path.strip_prefix(&self.root).unwrap_or(path).display();
         fs::write(path, text)
             .map_err(|error| Failure::internal(format!("{shown} cannot be written")).caused_by(&error))

@@ -9,8 +9,6 @@ use agents_domain::time::Timestamp;
 use serde_json::{Value, json};
 
 use crate::app::Base;
-use crate::config::Settings;
-use crate::env::Env;
 use crate::failure::Failure;
 use crate::render::{Grid, rfc3339};
 
@@ -28,11 +26,7 @@ pub(super) struct Term {
 
 /// All terms of the demo, in the order of their beginning.
 pub(super) fn terms(base: &Base, scene: &Scene) -> Result<Vec<Term>, Failure> {
-    let env = Env { home: Some(scene.home.clone()), ..base.env.clone() };
-    let env = Env { config: None, database_url: None, ..env };
-    let settings = Settings::resolve(&agents_flags(), &env)?;
-    let (flags, progress) = (agents_flags(), base.progress.clone());
-    let app = Base { flags, settings, env, progress }.open()?;
+    let app = scene.open(base)?;
     let page = app.block_on(app.store.reads().list(&PlanFilter::default()))?;
     let mut terms = Vec::new();
     for view in &page.plans {
@@ -44,10 +38,6 @@ pub(super) fn terms(base: &Base, scene: &Scene) -> Result<Vec<Term>, Failure> {
     }
     terms.sort_by_key(|term| (term.from, term.to));
     Ok(terms)
-}
-
-fn agents_flags() -> crate::args::Global {
-    crate::args::Global::default()
 }
 
 /// Events under one token belong to one term.

@@ -6,7 +6,8 @@ use agents_domain::lock::{HeldLock, Liveness};
 use agents_domain::places::PlacesCensus;
 use agents_domain::plan::{Parked, Stage, State};
 use agents_domain::request::Asker;
-use agents_domain::why::{Facts, causes};
+use agents_domain::subplan::Mode;
+use agents_domain::why::{Above, Below, Facts, causes};
 
 use super::*;
 use crate::render::samples;
@@ -31,7 +32,17 @@ fn at(stage: Stage) -> Facts {
     let plan = samples::plan_at(stage).into_record();
     let (projects, waiting, requests) = (Vec::new(), Vec::new(), Vec::new());
     let now = plan.created_at;
-    Facts { plan, holder: None, projects, waiting, places: None, requests, now }
+    Facts {
+        plan,
+        holder: None,
+        projects,
+        waiting,
+        places: None,
+        requests,
+        above: None,
+        below: Below::default(),
+        now,
+    }
 }
 
 fn stage(phase: Phase, state: State) -> Stage {
@@ -48,7 +59,7 @@ fn line(position: Option<u32>) -> Waiting {
 }
 
 fn said(facts: &Facts) -> Vec<String> {
-    causes(facts).iter().map(|cause| reason(&facts.plan, &cause.why, facts.now)).collect()
+    causes(facts).iter().map(|cause| reason(Some(&facts.plan), &cause.why, facts.now)).collect()
 }
 
 #[test]
@@ -196,4 +207,45 @@ fn a_plan_that_waits_or_failed_says_why() {
     assert_eq!(said(&cancelled), ["it was cancelled"]);
     cancelled.plan.cancel_reason = Some("no longer".to_owned());
     assert_eq!(said(&cancelled), ["it was cancelled: no longer"]);
+}
+
+/// A child at that stage, in its seventh attempt, below a parent with these facts.
+fn child(at_stage: Stage, parent: Facts) -> Facts {
+    let mut facts = at(at_stage);
+    facts.plan.attempt = 7;
+    facts.plan.subplan = samples::full_view().record.subplan;
+    facts.above = Some(Box::new(Above::new(&facts.plan, parent, [], Mode::Parallel)));
+    facts
+}
+
+#[test]
+fn what_a_parent_does_is_not_told_as_if_its_child_did_it() {
+    let runs =
+        Facts { holder: Some(held(false, Liveness::Alive)), ..at(stage(Phase::Execute, State::Processing)) };
+    let words = said(&child(stage(Phase::Strategize, State::Queued), runs)).remove(0);
+    let person = "ada (pid 4711 on box, alive), doing: plan execute since 2026";
+    let id = samples::plan_id();
+    assert!(
+        words.starts_with(&format!("its parent {id} (execute/processing) begins it: it runs: {person}")),
+        "{words}"
+    );
+    assert!(!words.contains("attempt"), "{words}");
+    let failed = at(stage(Phase::Execute, State::Errored));
+    let words = said(&child(stage(Phase::Execute, State::Complete), failed)).remove(0);
+    assert!(words.contains("merges it; it was tried: exit_code"), "{words}");
+    assert!(words.ends_with("of that: it failed: exit_code: the command ended with 1"), "{words}");
+}
+
+#[test]
+fn a_parent_says_what_its_children_wait_for() {
+    let mut asks = samples::full_view().record;
+    asks.stage = stage(Phase::Execute, State::Queued);
+    let mut facts =
+        Facts { holder: Some(held(false, Liveness::Alive)), ..at(stage(Phase::Execute, State::Processing)) };
+    facts.plan.last_attempt.as_mut().expect("it runs").commanded = false;
+    facts.below = Below::of([&asks, &samples::full_view().record]);
+    let words = said(&facts);
+    assert!(words[0].starts_with("its subplans run: 2: 1 queued, 1 errored; ada"), "{words:?}");
+    assert_eq!(words[1], "its subplan `client` awaits an answer to: which?");
+    assert!(words[2].starts_with("its subplan `client` could not be merged: exit_code"), "{words:?}");
 }

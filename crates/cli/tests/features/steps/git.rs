@@ -196,6 +196,13 @@ fn file_says(world: &mut World, repository: String, file: String, text: String) 
     assert_eq!(std::fs::read_to_string(path).expect("it is there").trim(), text);
 }
 
+/// Those of attempts, that is, and nobody else made any.
+#[then(expr = "in {string} no worktree is left")]
+fn no_worktree(world: &mut World, repository: String) {
+    let found = world.repository(&repository).git(&["worktree", "list"]);
+    assert_eq!(found.lines().count(), 1, "{found}");
+}
+
 #[then(expr = "in {string} there is no file {string}")]
 fn no_file(world: &mut World, repository: String, file: String) {
     assert!(!world.repository(&repository).path.join(file).exists());
@@ -208,7 +215,7 @@ fn clean(world: &mut World, repository: String) {
 
 #[then(expr = "in {string} {int} commit(s) landed on {string}")]
 fn landed(world: &mut World, repository: String, count: u32, branch: String) {
-    let range = format!("start..{branch}");
+    let range = format!("start..{}", world.said(&branch));
     let found = world.repository(&repository).git(&["rev-list", "--count", "--first-parent", &range]);
     assert_eq!(found, count.to_string());
 }
@@ -245,7 +252,12 @@ fn history(world: &mut World, repository: String, branch: String, text: String) 
 
 #[then(expr = "in {string} a snapshot of the plan has {string} in {string}")]
 fn snapshot(world: &mut World, repository: String, text: String, file: String) {
-    let pattern = format!("refs/agents/{}/", world.plan());
+    snapshot_of(world, repository, "PLAN".to_owned(), text, file);
+}
+
+#[then(expr = "in {string} a snapshot of {word} has {string} in {string}")]
+fn snapshot_of(world: &mut World, repository: String, plan: String, text: String, file: String) {
+    let pattern = format!("refs/agents/{}/", world.said(&plan));
     let repository = world.repository(&repository);
     let refs = repository.git(&["for-each-ref", "--format=%(refname)", &pattern]);
     let found =

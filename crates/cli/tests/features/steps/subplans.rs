@@ -22,9 +22,9 @@ async fn spawn(world: &mut World, parent: &str, step: &Step) {
     let table = step.table().expect("a table of subplans");
     for row in table.rows.iter().skip(1) {
         let needs = row.get(2).map(String::as_str).unwrap_or_default().split_whitespace();
-        let needs: String = needs.map(|name| format!(" --depends-on {name}")).collect();
-        let (name, action) = (&row[0], &row[1]);
-        let line = format!("-q plan spawn {parent} --name {name} --action {action}{needs}");
+        let needs: Vec<_> = needs.map(|name| format!("--depends-on {name}")).collect();
+        let (name, action, needs) = (&row[0], &row[1], needs.join(" "));
+        let line = format!("-q plan spawn {parent} --name {name} --action {action} {needs}");
         let id = world.must(&line).await.out.trim().to_owned();
         world.words.insert(name.to_uppercase(), id);
     }

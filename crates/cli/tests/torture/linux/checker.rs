@@ -5,6 +5,7 @@ mod answers;
 mod fences;
 mod landings;
 mod lives;
+mod trees;
 mod work;
 
 use std::collections::BTreeMap;
@@ -44,8 +45,27 @@ pub(crate) struct Verdict {
     pub(crate) landings: usize,
     pub(crate) commits: usize,
     pub(crate) answers: usize,
+    pub(crate) trees: Trees,
     /// Milliseconds between the last sign of life of an attempt and the first of the next.
     pub(crate) margins: Vec<i64>,
+}
+
+/// What came of plans with children.
+#[derive(Debug, Default)]
+pub(crate) struct Trees {
+    pub(crate) parents: usize,
+    pub(crate) children: usize,
+    pub(crate) merged: usize,
+    pub(crate) given_up: usize,
+    pub(crate) conflicts: usize,
+    /// Schedulers that carried on for a dead one.
+    pub(crate) adopted: usize,
+}
+
+/// What must be so once everything has been carried on to its end: nobody holds anything.
+pub(crate) fn settled(world: &World) -> Vec<String> {
+    let left = world.oracle.held().into_iter();
+    left.map(|(key, token)| format!("T1 {key} stays held, at token {token}")).collect()
 }
 
 /// Reads everything and judges it.
@@ -57,6 +77,7 @@ pub(crate) fn check(world: &World) -> Verdict {
     landings::check(&evidence, &mut verdict);
     lives::check(&evidence, &mut verdict);
     work::check(&evidence, &mut verdict);
+    trees::check(&evidence, &mut verdict);
     count(&evidence, &mut verdict);
     verdict
 }

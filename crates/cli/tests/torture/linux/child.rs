@@ -10,6 +10,7 @@ use crate::linux::clock;
 use crate::linux::git;
 use crate::linux::journal::{What, Writer};
 use crate::linux::procs;
+use crate::linux::trees;
 
 /// The hidden argument under which this program is a command of a plan.
 pub(crate) const CHILD: &str = "__child";
@@ -50,6 +51,8 @@ pub(crate) fn run(arguments: &[String]) -> ExitCode {
     let code = match role.as_str() {
         "strategize" => job.strategize(),
         "execute" => job.execute(seed),
+        "leaf" => job.leaf(seed),
+        plant if plant.starts_with("plant") => job.plant(plant),
         _ => job.validate(),
     };
     job.writer.tell(&What::End);
@@ -69,6 +72,36 @@ impl Job<'_> {
     fn strategize(&mut self) -> u8 {
         self.work(0, 300);
         std::fs::write(variable("AGENTS_STRATEGY_FILE"), "carry on\n").map_or(4, |()| 0)
+    }
+
+    /// Asks for children.
+    fn plant(&mut self, role: &str) -> u8 {
+        self.work(0, 200);
+        let projects: Vec<String> = projects().into_iter().map(|(name, _)| name).collect();
+        let lines = trees::plant(role, &projects, &mut self.chance);
+        std::fs::write(variable("AGENTS_SUBPLANS_FILE"), lines).map_or(4, |()| self.verdict(5))
+    }
+
+    /// A child without children. Those that clash write the same file in the same place.
+    fn leaf(&mut self, seed: &str) -> u8 {
+        if !self.calm && self.chance.percent(20) {
+            self.leave_a_stray(seed);
+        }
+        self.work(0, 700);
+        if variable("AGENTS_ARG_CLASH") == "yes" {
+            let file = format!("clash-{}.txt", variable("AGENTS_PARENT_PLAN_ID"));
+            let clash = |(_, path): (_, PathBuf)| std::fs::write(path.join(&file), &self.writer.plan);
+            if projects().into_iter().map(clash).any(|written| written.is_err()) {
+                return 4;
+            }
+        }
+        if self.commit(0).is_none() {
+            return 4;
+        }
+        if !self.calm && self.chance.percent(15) {
+            self.work(1_000, 6_000);
+        }
+        if !self.calm && self.chance.percent(20) { 3 } else { 0 }
     }
 
     fn execute(&mut self, seed: &str) -> u8 {

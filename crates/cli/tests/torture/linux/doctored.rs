@@ -1,6 +1,8 @@
 //! Evidence that is doctored: after a run in which all is well, one thing after another is made to look
 //! as if it had gone wrong, and the checker must say so each time. What it cannot see it does not prove.
 
+mod trees;
+
 use std::io::Write as _;
 
 use crate::linux::checker;
@@ -13,7 +15,7 @@ use crate::linux::world::World;
 /// What is done to the evidence, and what the checker must say then.
 type Doctoring = (&'static str, fn(&World, &str), &'static str);
 
-const DOCTORINGS: [Doctoring; 10] = [
+const DOCTORINGS: [Doctoring; 12] = [
     (
         "a token is granted twice",
         |world, plan| {
@@ -62,6 +64,13 @@ const DOCTORINGS: [Doctoring; 10] = [
         "ran execute twice",
     ),
     (
+        "work for an attempt of which nobody knows",
+        |world, plan| {
+            append(&world.journal().join(plan), "1 1 9 begin execute \n");
+        },
+        "which to its log is None",
+    ),
+    (
         "a command without a lease",
         |world, plan| {
             append(&world.journal().join(plan), "1 1 1 beat\n");
@@ -84,10 +93,20 @@ const DOCTORINGS: [Doctoring; 10] = [
         },
         "is in no ref",
     ),
+    (
+        "a lock that stays",
+        |world, plan| {
+            world.oracle.doctor(&format!(
+                "UPDATE locks SET owner_id = 'nobody', acquired_at = 0, expires_at = 0, boot_id = 'b',
+                 expires_boottime_ms = 0, pid = 0 WHERE resource_id = '{plan}'"
+            ));
+        },
+        "stays held",
+    ),
 ];
 
 /// Doctors the evidence of one plan, step by step.
-pub(crate) fn run(options: &Options) -> Report {
+pub(crate) fn run(options: &Options) -> Vec<Report> {
     let world = World::new(options.seed, None, None);
     world.tell(crate::linux::child::CALM, "");
     let made = world.run(&["plan", "use", "quick", "api"]);
@@ -96,16 +115,23 @@ pub(crate) fn run(options: &Options) -> Report {
     world.run(&["plan", "execute", &plan]);
     world.run(&["plan", "apply", &plan, "--yes"]);
     let mut violations = checker::check(&world).violations;
-    for (what, doctor, expected) in DOCTORINGS {
-        doctor(&world, &plan);
-        if !checker::check(&world).violations.iter().any(|found| found.contains(expected)) {
-            violations.push(format!("doctored: {what}, and the checker did not say `{expected}`"));
-        }
+    for doctoring in DOCTORINGS {
+        violations.extend(unseen(&world, &plan, doctoring));
     }
     let kept = world.end(options.keep || !violations.is_empty());
     let mut report = Report::of("doctored evidence", &violations, kept);
     report.lines.push(format!("{} kinds of it", DOCTORINGS.len()));
-    report
+    vec![report, trees::run(options)]
+}
+
+/// What the checker did not notice.
+fn unseen(world: &World, plan: &str, (what, doctor, expected): Doctoring) -> Option<String> {
+    doctor(world, plan);
+    let mut found = checker::check(world).violations;
+    found.extend(checker::settled(world));
+    found.extend(crate::linux::drain::left(world));
+    let seen = found.iter().any(|found| found.contains(expected));
+    (!seen).then(|| format!("doctored: {what}, and the checker did not say `{expected}`"))
 }
 
 /// The answer that made the plan, amended, and given once more now.

@@ -3,6 +3,7 @@
 
 use crate::linux::child::CALM;
 use crate::linux::oracle::Plan;
+use crate::linux::trees;
 use crate::linux::world::World;
 
 /// So often each plan may be carried on.
@@ -12,24 +13,40 @@ const ROUNDS: usize = 12;
 pub(crate) fn drain(world: &World) -> Vec<String> {
     world.tell(CALM, "");
     world.run(&["recover"]);
-    let mut left = Vec::new();
     for _ in 0..ROUNDS {
-        left = world.oracle.plans().into_iter().filter(|plan| !plan.is_terminal()).collect();
+        let left = unfinished(world);
         if left.is_empty() {
             break;
         }
-        for plan in &left {
+        // What is below a plan that is carried on is carried on with it.
+        let open = |id: &String| left.iter().any(|plan| plan.id == *id);
+        for plan in left.iter().filter(|plan| !plan.parent.as_ref().is_some_and(open)) {
             carry_on(world, plan);
         }
     }
+    // Whoever was killed right before its end has left its lock, and nothing to be done.
+    world.run(&["recover"]);
+    left(world)
+}
+
+/// What has not come to an end.
+pub(crate) fn left(world: &World) -> Vec<String> {
     let told = |plan: Plan| {
         format!("T2 plan {} comes to no end: {}/{} {:?}", plan.id, plan.phase, plan.state, plan.error_code)
     };
-    left.into_iter().filter(|plan| !plan.is_terminal()).map(told).collect()
+    unfinished(world).into_iter().map(told).collect()
+}
+
+fn unfinished(world: &World) -> Vec<Plan> {
+    world.oracle.plans().into_iter().filter(|plan| !plan.is_terminal()).collect()
 }
 
 fn carry_on(world: &World, plan: &Plan) {
     let id = plan.id.as_str();
+    if let Some(line) = trees::onward(world, plan) {
+        world.run(&line.split(' ').collect::<Vec<_>>());
+        return;
+    }
     let line = match (plan.phase.as_str(), plan.state.as_str()) {
         (_, "processing") => "recover".to_owned(),
         (_, "errored" | "constrained") if plan.error_code.as_deref() == Some("empty") => {

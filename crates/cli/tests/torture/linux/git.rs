@@ -9,6 +9,14 @@ pub(crate) fn run(directory: &Path, arguments: &[&str]) -> Option<String> {
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
+/// The tree that a merge of two commits comes to, with the marks of conflicts where there are any.
+pub(crate) fn merged_tree(directory: &Path, ours: &str, theirs: &str) -> Option<String> {
+    let output = command(directory, &["merge-tree", "--write-tree", ours, theirs]).output().ok()?;
+    let conflicting = output.status.success() || output.status.code() == Some(1);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    conflicting.then(|| text.lines().next().map(str::to_owned)).flatten()
+}
+
 /// The same where it cannot fail.
 pub(crate) fn must(directory: &Path, arguments: &[&str]) -> String {
     run(directory, arguments).unwrap_or_else(|| panic!("git {arguments:?} fails in {}", directory.display()))

@@ -148,7 +148,9 @@ impl Nemesis<'_> {
 
     /// A driver, a guard, or a command.
     fn kill(&mut self) {
-        let Some(driver) = self.victim() else { return };
+        // As often as not one that has something to lose: whoever runs the children of a plan has most.
+        let driver = if self.chance.percent(50) { self.driver_at_work() } else { self.victim() };
+        let Some(driver) = driver else { return };
         let below: Vec<Process> = procs::tree(driver).into_iter().filter(|one| one.pid != driver).collect();
         let guards: Vec<&Process> = below.iter().filter(|one| one.says("__exec")).collect();
         let now = clock::now();

@@ -8,7 +8,7 @@ pub(crate) const FAULTS: [&str; 7] = ["kill", "stop", "stop-tree", "term", "cloc
 /// The switches of the binary.
 pub(crate) const SABOTAGE: [&str; 3] = ["fence", "kill", "marker"];
 /// The parts of the program.
-const PARTS: [&str; 5] = ["random", "doctored", "scenes", "t6", "t8"];
+const PARTS: [&str; 7] = ["random", "trees", "doctored", "scenes", "t6", "t8", "t8-trees"];
 
 /// The arguments.
 #[derive(Debug, Clone)]
@@ -20,6 +20,8 @@ pub(crate) struct Options {
     pub(crate) processes: usize,
     pub(crate) faults: BTreeSet<String>,
     pub(crate) sabotage: Option<String>,
+    /// At most so many crash points, by chance; `None`: all, or in the bounded slice few.
+    pub(crate) points: Option<usize>,
     /// Only this part.
     pub(crate) only: Option<String>,
     /// Keeps the directory in any case.
@@ -37,6 +39,7 @@ impl Options {
             processes: 6,
             faults: FAULTS.map(str::to_owned).into(),
             sabotage: None,
+            points: None,
             only: None,
             keep: false,
             filtered_out: false,
@@ -50,6 +53,7 @@ impl Options {
                 "--processes" => options.processes = usize::try_from(number(value()?)?).unwrap_or(1).max(1),
                 "--faults" => options.faults = words(value()?, &FAULTS)?,
                 "--sabotage" => options.sabotage = Some(word(value()?, &SABOTAGE)?),
+                "--points" => options.points = Some(usize::try_from(number(value()?)?).unwrap_or(usize::MAX)),
                 "--only" => options.only = Some(word(value()?, &PARTS)?),
                 "--keep" => options.keep = true,
                 // A number belongs to an option that is not ours.

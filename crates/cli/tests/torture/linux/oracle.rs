@@ -1,7 +1,8 @@
 //! A witness inside of the database: triggers, of which the program knows nothing, write down every
 //! grant, renewal and end of a lock, and for every event who held the plan's lock in that very
-//! transaction. Their order is the order of the commits.
+//! transaction: a child is born under its parent's. Their order is the order of the commits.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use diesel::connection::SimpleConnection as _;
@@ -34,7 +35,8 @@ END;
 CREATE TRIGGER witness_event AFTER INSERT ON events BEGIN
     INSERT INTO witness (kind, key, owner, token, lock_owner, lock_token, seq)
     SELECT 'event', 'plan/' || NEW.plan_id, NEW.owner_id, NEW.token, owner_id, token, NEW.seq
-    FROM locks WHERE resource_type = 'plan' AND resource_id = NEW.plan_id;
+    FROM locks WHERE resource_type = 'plan' AND resource_id = CASE NEW.seq
+        WHEN 1 THEN (SELECT coalesce(parent, id) FROM plans WHERE id = NEW.plan_id) ELSE NEW.plan_id END;
 END;
 ";
 
@@ -74,6 +76,8 @@ pub(crate) struct Plan {
     pub(crate) state: String,
     #[diesel(sql_type = Nullable<Text>)]
     pub(crate) error_code: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    pub(crate) parent: Option<String>,
 }
 
 impl Plan {
@@ -116,8 +120,20 @@ impl Oracle {
 
     /// The plans, oldest first.
     pub(crate) fn plans(&self) -> Vec<Plan> {
-        let query = "SELECT id, phase, state, error_code FROM plans ORDER BY created_at, id";
+        let query = "SELECT id, phase, state, error_code, parent FROM plans ORDER BY created_at, id";
         diesel::sql_query(query).load(&mut self.connect()).expect("read")
+    }
+
+    /// The children that belong to the past of their parents.
+    pub(crate) fn past(&self) -> BTreeSet<String> {
+        #[derive(QueryableByName)]
+        struct Row {
+            #[diesel(sql_type = Text)]
+            plan_id: String,
+        }
+        let query = "SELECT plan_id FROM subplans WHERE current = 0";
+        let rows: Vec<Row> = diesel::sql_query(query).load(&mut self.connect()).expect("read");
+        rows.into_iter().map(|row| row.plan_id).collect()
     }
 
     /// Keys and tokens of the locks that are held.

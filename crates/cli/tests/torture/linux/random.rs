@@ -1,4 +1,5 @@
-//! The random part: many users, one nemesis, for a while; then the end, and the judgement.
+//! The random part, and that with trees alone: many users, one nemesis, for a while; then the end,
+//! and the judgement.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -8,19 +9,20 @@ use crate::linux::drain;
 use crate::linux::nemesis;
 use crate::linux::options::Options;
 use crate::linux::summary::{self, Report};
-use crate::linux::users;
+use crate::linux::users::{self, Taste};
 use crate::linux::world::World;
 
 /// Runs it; the report says what was violated.
-pub(crate) fn run(options: &Options) -> Report {
+pub(crate) fn run(options: &Options, taste: Taste) -> Report {
     let megabytes = 192 + options.duration().as_secs();
-    let world = World::new(options.seed, options.sabotage.as_deref(), Some(megabytes)).without_counters();
+    let world = World::new(options.seed, options.sabotage.as_deref(), Some(megabytes));
+    let world = world.without_counters().with_trees();
     let (hands, not_run) = nemesis::prepare(&world, &options.faults);
     let (over, calm) = (AtomicBool::new(false), AtomicBool::new(false));
     std::thread::scope(|scope| {
         for name in 0..options.processes {
             let (world, over) = (&world, &over);
-            scope.spawn(move || users::work(world, name, over));
+            scope.spawn(move || users::work(world, name, taste, over));
         }
         let rage = |mut hand: nemesis::Nemesis<'_>| hand.rage(&calm);
         let raging: Vec<_> = hands.into_iter().map(|hand| scope.spawn(move || rage(hand))).collect();
@@ -35,8 +37,9 @@ pub(crate) fn run(options: &Options) -> Report {
     let stuck = drain::drain(&world);
     let mut verdict = checker::check(&world);
     verdict.violations.extend(stuck);
+    verdict.violations.extend(checker::settled(&world));
     let directory = world.end(options.keep || !verdict.violations.is_empty());
-    let mut report = Report::of("random", &verdict.violations, directory);
+    let mut report = Report::of(taste.part(), &verdict.violations, directory);
     report.lines = summary::figures(&verdict);
     report.not_run = not_run;
     report

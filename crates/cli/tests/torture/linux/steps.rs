@@ -1,6 +1,7 @@
 //! T8: the program dies at every step. `run --apply` over two projects is killed at its N-th step,
 //! for each N until it comes through; then others carry on, by what the program says helps, until the
-//! plan is applied. The same for `recover`: whoever puts things right may die as well.
+//! plan is applied. The same for a plan with children, two levels deep, where the order of steps is
+//! chance; and for `recover`: whoever puts things right may die as well.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -10,80 +11,115 @@ use crate::linux::chance::Chance;
 use crate::linux::checker;
 use crate::linux::child::CALM;
 use crate::linux::options::Options;
+use crate::linux::oracle::Plan;
 use crate::linux::runs::Run;
 use crate::linux::summary::Report;
 use crate::linux::world::World;
 
-/// At once; each has a world of its own.
-const WORKERS: usize = 4;
-/// In the slice of CI: so many of the steps of a run, by chance, and of those of a recovery.
-const SAMPLE: (usize, usize) = (60, 12);
 /// No step is mended by more commands than these.
 const COMMANDS: usize = 9;
-/// Where a run is killed whose recovery is killed in turn: in the middle of its command, with and
-/// without a snapshot; decided to land; landed, and not yet recorded.
-const FIRST: [&str; 5] = [
-    "kill:1:runner.run.done",
-    "kill:2:worktrees.snapshot.done",
-    "kill:1:landings.land",
-    "kill:1:landings.land.done",
-    "kill:2:landings.land",
-];
+
+/// What is run and killed.
+pub(crate) struct Road {
+    /// Of the part.
+    name: &'static str,
+    words: &'static [&'static str],
+    /// Where it is killed when its recovery is killed in turn.
+    first: &'static [&'static str],
+    /// In the slice of CI: so many of the steps of a run, by chance, and of those of a recovery.
+    sample: (usize, usize),
+    /// At once; each has a world of its own.
+    workers: usize,
+}
+
+/// A plan over two projects.
+pub(crate) const PLAN: Road = Road {
+    name: "t8",
+    words: &["run", "work", "api", "web", "--apply"],
+    // In the middle of its command, with and without a snapshot; decided to land; landed, and not yet
+    // recorded.
+    first: &[
+        "kill:1:runner.run.done",
+        "kill:2:worktrees.snapshot.done",
+        "kill:1:landings.land",
+        "kill:1:landings.land.done",
+        "kill:2:landings.land",
+    ],
+    sample: (60, 12),
+    workers: 4,
+};
+
+/// A plan with children, of which one has a child.
+pub(crate) const TREE: Road = Road {
+    name: "t8-trees",
+    words: &["run", "grove", "api", "--apply"],
+    // In the middle of children's commands; one merged, and not yet recorded; the next one decided.
+    first: &["kill:2:runner.run", "kill:1:landings.land.done", "kill:2:landings.land"],
+    sample: (8, 2),
+    workers: 2,
+};
 
 /// Where to die: in the run, and in the recovery after it.
 struct Crash {
+    words: &'static [&'static str],
     run: String,
     recovery: Option<usize>,
 }
 
 /// All crash points, or a sample.
-pub(crate) fn run(options: &Options) -> Report {
-    let (crashes, steps) = crashes(options);
+pub(crate) fn run(options: &Options, road: &Road) -> Report {
+    let (crashes, steps) = crashes(options, road);
     let next = AtomicUsize::new(0);
     let verdicts: Vec<_> = std::thread::scope(|scope| {
         let worker = |_| scope.spawn(|| work(options, &crashes, &next));
-        let workers: Vec<_> = (0..WORKERS).map(worker).collect();
+        let workers: Vec<_> = (0..road.workers).map(worker).collect();
         workers.into_iter().map(|worker| worker.join().expect("the worker is well")).collect()
     });
     let violations: Vec<String> = verdicts.iter().flat_map(|(violations, _)| violations.clone()).collect();
     let kept = verdicts.into_iter().find_map(|(_, kept)| kept);
-    let mut report = Report::of("t8", &violations, kept.as_deref());
+    let mut report = Report::of(road.name, &violations, kept.as_deref());
     report.lines.push(format!("{} of {steps} crash points, each carried on from", crashes.len()));
     report
 }
 
 /// Finds how many steps there are, and picks.
-fn crashes(options: &Options) -> (Vec<Crash>, usize) {
+fn crashes(options: &Options, road: &Road) -> (Vec<Crash>, usize) {
     let world = quiet_world(options);
-    let steps = steps_of(&world, &["run", "work", "api", "web", "--apply"]);
-    let recoveries: Vec<(&str, usize)> = FIRST
-        .iter()
-        .map(|first| {
-            world.start(&["run", "work", "api", "web", "--apply"], &[("AGENTS_FAILPOINT", first)]).wait();
-            (*first, steps_of(&world, &["recover"]))
-        })
-        .collect();
+    let (mut runs, mut recoveries) = (crashes_of_runs(&world, road), crashes_of_recoveries(&world, road));
     world.end(false);
-    let mut runs: Vec<_> =
-        (1..=steps).map(|at| Crash { run: format!("kill:{at}"), recovery: None }).collect();
-    let both = |(first, steps): (&str, usize)| {
-        (1..=steps).map(move |at| Crash { run: first.to_owned(), recovery: Some(at) }).collect::<Vec<_>>()
-    };
-    let mut recoveries: Vec<_> = recoveries.into_iter().flat_map(both).collect();
     let all = runs.len() + recoveries.len();
     if !options.in_full() {
-        let mut chance = Chance::of(options.seed, "steps");
+        let mut chance = Chance::of(options.seed, road.name);
         chance.shuffle(&mut runs);
         chance.shuffle(&mut recoveries);
-        runs.truncate(SAMPLE.0);
-        recoveries.truncate(SAMPLE.1);
+        runs.truncate(road.sample.0);
+        recoveries.truncate(road.sample.1);
     }
     runs.extend(recoveries);
+    if let Some(most) = options.points {
+        Chance::of(options.seed, "points").shuffle(&mut runs);
+        runs.truncate(most);
+    }
     (runs, all)
 }
 
+fn crashes_of_runs(world: &World, road: &Road) -> Vec<Crash> {
+    let crash = |at| Crash { words: road.words, run: format!("kill:{at}"), recovery: None };
+    (1..=steps_of(world, road.words)).map(crash).collect()
+}
+
+fn crashes_of_recoveries(world: &World, road: &Road) -> Vec<Crash> {
+    let mut crashes = Vec::new();
+    for first in road.first {
+        world.start(road.words, &[("AGENTS_FAILPOINT", first)]).wait();
+        let crash = |at| Crash { words: road.words, run: (*first).to_owned(), recovery: Some(at) };
+        crashes.extend((1..=steps_of(world, &["recover"])).map(crash));
+    }
+    crashes
+}
+
 fn quiet_world(options: &Options) -> World {
-    let world = World::new(options.seed, None, None).without_counters();
+    let world = World::new(options.seed, None, None).without_counters().with_trees();
     world.tell(CALM, "");
     world
 }
@@ -106,7 +142,8 @@ fn work(
     let mut violations = Vec::new();
     while let Some(crash) = crashes.get(next.fetch_add(1, Ordering::SeqCst)) {
         if let Err(problem) = survive(&world, crash) {
-            violations.push(format!("T8 {} {:?}: {problem}", crash.run, crash.recovery));
+            let Crash { words, run, recovery } = crash;
+            violations.push(format!("T8 {} {run} {recovery:?}: {problem}", words.join(" ")));
         }
     }
     violations.extend(checker::check(&world).violations);
@@ -117,13 +154,14 @@ fn work(
 /// One crash, or two, and the way back to a plan that is applied.
 fn survive(world: &World, crash: &Crash) -> Result<(), String> {
     let before: Vec<_> = world.oracle.plans().into_iter().map(|plan| plan.id).collect();
-    let run = die(world, &["run", "work", "api", "web", "--apply"], &crash.run);
+    let run = die(world, crash.words, &crash.run);
     if run.exit.is_none()
         && let Some(at) = crash.recovery
     {
         die(world, &["recover"], &format!("kill:{at}"));
     }
-    let made = world.oracle.plans().into_iter().find(|plan| !before.contains(&plan.id));
+    let new = |plan: &Plan| plan.parent.is_none() && !before.contains(&plan.id);
+    let made = world.oracle.plans().into_iter().find(new);
     let Some(plan) = made else {
         // It died before there was a plan: nothing to carry on.
         return if run.exit.is_none() { Ok(()) } else { Err(format!("no plan: {}", run.out)) };

@@ -76,6 +76,15 @@ pub(crate) fn figures(verdict: &Verdict) -> Vec<String> {
             "{} takeovers, {} lost leases, {} attempts of dead drivers recovered",
             verdict.takeovers, verdict.lost_leases, verdict.recovered
         ),
+        format!(
+            "{} plans with {} children: {} merged, {} given up, {} conflicts; {} schedulers adopted",
+            verdict.trees.parents,
+            verdict.trees.children,
+            verdict.trees.merged,
+            verdict.trees.given_up,
+            verdict.trees.conflicts,
+            verdict.trees.adopted
+        ),
         format!("between the last sign of an attempt and the first of the next: {margin}"),
     ]
 }

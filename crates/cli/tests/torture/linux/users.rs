@@ -5,16 +5,38 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::linux::chance::Chance;
 use crate::linux::git;
 use crate::linux::oracle::Plan;
+use crate::linux::trees::{self, TREES};
 use crate::linux::world::{PROJECTS, World};
 
+/// What users like to order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Taste {
+    /// Plans, now and then one with children.
+    Plans,
+    /// Plans with children.
+    Trees,
+}
+
+impl Taste {
+    /// The name of the part in which they are the users.
+    pub(crate) const fn part(self) -> &'static str {
+        match self {
+            Self::Plans => "random",
+            Self::Trees => "trees",
+        }
+    }
+}
+
 /// Gives commands until told to stop.
-pub(crate) fn work(world: &World, name: usize, over: &AtomicBool) {
-    let mut chance = Chance::of(world.seed, &format!("user {name}"));
+pub(crate) fn work(world: &World, name: usize, taste: Taste, over: &AtomicBool) {
+    let mut chance = Chance::of(world.seed, &format!("{} user {name}", taste.part()));
     while !over.load(Ordering::SeqCst) {
         let plans = world.oracle.plans();
         let open: Vec<&Plan> = plans.iter().filter(|plan| !plan.is_terminal()).collect();
-        if open.len() < 3 || chance.percent(12) {
-            order(world, &mut chance, open.len());
+        // What is part of another is no further order.
+        let orders = open.iter().filter(|plan| plan.parent.is_none()).count();
+        if orders < 3 || (taste == Taste::Plans && chance.percent(12)) {
+            order(world, &mut chance, taste, orders);
         } else if let Some(plan) = chance.pick(&open) {
             let words = command(world, &mut chance, plan);
             world.start(&words.iter().map(String::as_str).collect::<Vec<_>>(), &[]).wait();
@@ -23,14 +45,19 @@ pub(crate) fn work(world: &World, name: usize, over: &AtomicBool) {
 }
 
 /// A new plan.
-fn order(world: &World, chance: &mut Chance, open: usize) {
-    let action = if chance.percent(60) { "work" } else { "quick" };
+fn order(world: &World, chance: &mut Chance, taste: Taste, open: usize) {
+    let tree = taste == Taste::Trees || chance.percent(15);
+    let action = match chance.below(5) {
+        pick if tree => TREES[pick % TREES.len()],
+        0..3 => "work",
+        _ => "quick",
+    };
     // The longer the list of open plans, the rather one that goes all the way by itself.
     let mut words = if open < 8 && chance.percent(40) { vec!["plan", "use"] } else { vec!["run"] };
     words.push(action);
-    match chance.below(3) {
+    match chance.below(if tree { 6 } else { 3 }) {
         0 => words.extend(PROJECTS),
-        other => words.push(PROJECTS[other - 1]),
+        other => words.push(PROJECTS[other % PROJECTS.len()]),
     }
     if words[0] == "run" && chance.percent(60) {
         words.push("--apply");
@@ -41,24 +68,29 @@ fn order(world: &World, chance: &mut Chance, open: usize) {
 /// What a person does with a plan; most often what moves it on, as a rule what races with others.
 fn command(world: &World, chance: &mut Chance, plan: &Plan) -> Vec<String> {
     let id = plan.id.as_str();
-    let onward = match (plan.phase.as_str(), plan.state.as_str()) {
+    let resumes = chance.percent(60);
+    let onward = || match (plan.phase.as_str(), plan.state.as_str()) {
         (_, "errored" | "constrained") => format!("plan retry {id}"),
+        // Whoever schedules the children of a plan may be followed by another.
+        ("execute", "processing") if resumes => format!("plan execute {id}"),
         (_, "processing") => "recover".to_owned(),
         ("execute", "complete") | ("apply", _) => format!("plan apply {id} --yes"),
         _ => format!("plan execute {id}"),
     };
+    let onward = || trees::onward(world, plan).unwrap_or_else(onward);
     let line = match chance.below(100) {
-        0..42 => onward,
+        0..42 => onward(),
         // Beyond the lease of a holder that is frozen, and the patience with it.
-        42..60 => format!("{onward} --wait 14s"),
+        42..60 => format!("{} --wait 14s", onward()),
         60..65 => format!("plan retry {id}"),
         65..70 => format!("plan apply {id} --yes --no-wait"),
         70..74 => "recover".to_owned(),
         74..77 => format!("plan cancel {id} --reason torture --wait 4s"),
         77..80 => format!("plan revert {id}"),
         80..83 => format!("plan prompt {id} carry-on"),
-        83..86 => "prune --older-than 0s --yes".to_owned(),
-        86..90 => return break_lock(world, chance),
+        83..85 => format!("plan spawn {id} --action leaf --name by-hand-{}", chance.below(3)),
+        85..87 => "prune --older-than 0s --yes".to_owned(),
+        87..90 => return break_lock(world, chance),
         90..95 => format!("plan status {id}"),
         95..97 => "diagnostics".to_owned(),
         _ => "plan list --all --limit 20".to_owned(),

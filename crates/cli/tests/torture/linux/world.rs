@@ -7,7 +7,7 @@
 //! <run>/outputs        what every process said
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -38,6 +38,8 @@ pub(crate) struct World {
     /// Every process that has ended, in the order of their ends.
     pub(crate) runs: Mutex<Vec<Run>>,
     pub(crate) started: AtomicUsize,
+    /// Children whose work a person merged.
+    pub(crate) by_hand: Mutex<BTreeSet<String>>,
     /// Attempts' directories that the nemesis removed.
     pub(crate) removed: Mutex<Vec<PathBuf>>,
     _scratch: tempfile::TempDir,
@@ -61,6 +63,7 @@ impl World {
             running: Running::default(),
             runs: Mutex::default(),
             started: AtomicUsize::new(0),
+            by_hand: Mutex::default(),
             removed: Mutex::default(),
             _scratch: scratch,
             directory,
@@ -78,33 +81,47 @@ impl World {
             git::create(&path);
             self.must(&["project", "add", &path.display().to_string(), "--name", name]);
         }
-        for (name, text) in self.actions() {
+        self.add(self.actions());
+        self.oracle.install();
+    }
+
+    /// Adds the actions whose plans have children.
+    pub(crate) fn with_trees(self) -> Self {
+        self.add(crate::linux::trees::actions(&self));
+        self
+    }
+
+    fn add(&self, actions: impl IntoIterator<Item = (String, String)>) {
+        for (name, text) in actions {
             let file = self.directory.join(name);
             std::fs::write(&file, text).expect("written");
             self.must(&["action", "add", &file.display().to_string()]);
         }
-        self.oracle.install();
+    }
+
+    /// This program as the command of a plan.
+    pub(crate) fn runs(&self, role: &str) -> String {
+        let me = std::env::current_exe().expect("this program");
+        let words = [&me.display().to_string(), CHILD, role, &self.directory.display().to_string()];
+        let words = words.map(|word| format!("'{word}'")).join(", ");
+        format!("run: [{words}, '{}']", self.seed)
     }
 
     /// With all phases and one merge commit; and the least there can be, squashed.
-    fn actions(&self) -> [(&'static str, String); 2] {
-        let me = std::env::current_exe().expect("this program");
-        let run = |role: &str| {
-            let words = [&me.display().to_string(), CHILD, role, &self.directory.display().to_string()];
-            let words = words.map(|word| format!("'{word}'")).join(", ");
-            format!("run: [{words}, '{}']", self.seed)
-        };
+    fn actions(&self) -> [(String, String); 2] {
         let work = format!(
             "name: local/work\ndescription: all of it\nstrategize: {{ {} }}\n\
              execute: {{ {}, retry: {{ max_attempts: 2, on_exit: [3] }} }}\n\
              validations:\n  - {{ name: check, {}, required: true }}\n",
-            run("strategize"),
-            run("execute"),
-            run("validate")
+            self.runs("strategize"),
+            self.runs("execute"),
+            self.runs("validate")
         );
-        let quick =
-            format!("name: local/quick\nexecute: {{ {} }}\napply: {{ strategy: squash }}\n", run("execute"));
-        [("work.yaml", work), ("quick.yaml", quick)]
+        let quick = format!(
+            "name: local/quick\nexecute: {{ {} }}\napply: {{ strategy: squash }}\n",
+            self.runs("execute")
+        );
+        [("work.yaml".to_owned(), work), ("quick.yaml".to_owned(), quick)]
     }
 
     pub(crate) fn home(&self) -> PathBuf {

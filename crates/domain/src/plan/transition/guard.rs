@@ -179,15 +179,15 @@ fn way_on(plan: &Plan) -> String {
     if let Some(Hindrance { remedy: Some(remedy), .. }) = answer_owed(plan) {
         return remedy;
     }
-    // The failure may know a better command than the stage does.
-    let known = plan.failure.as_ref().and_then(|failure| failure.hint.clone());
-    if let Some(hint) = known.filter(|hint| hint.starts_with("agents plan retry")) {
-        return hint;
-    }
     // What a child has done is merged by its parent, and by nobody else.
     let done = matches!((plan.phase(), plan.state()), (Phase::Execute, State::Complete) | (Phase::Apply, _));
     if let Some(parent) = plan.parent().filter(|_| done && !plan.state().is_terminal()) {
         return format!("agents plan why {parent}");
+    }
+    // The failure may know a better command than the stage does.
+    let known = plan.failure.as_ref().and_then(|failure| failure.hint.clone());
+    if let Some(hint) = known.filter(|hint| hint.starts_with("agents plan retry")) {
+        return hint;
     }
     let command = match (plan.phase(), plan.state()) {
         (_, State::Errored | State::Constrained) => "retry",

@@ -7,7 +7,7 @@ use agents_domain::plan::{Event, Plan, replay};
 use serde_json::Value;
 
 use super::{Evidence, Verdict};
-use crate::linux::runs::Run;
+use crate::linux::runs::{Fault, Run};
 
 /// What the database or its adapter says of itself.
 const RAW: [&str; 8] = [
@@ -96,6 +96,8 @@ fn codes(evidence: &Evidence<'_>, run: &Run, document: Option<&Value>, verdict: 
         Some(code) if document.is_some_and(|document| document["exit_code"] != code) => {
             verdict.violations.push(format!("T2 {} ended with {code}, and says another", run.line()));
         }
+        // Git could not write: said so, with what helps.
+        Some(1) if full(evidence, run) && document.is_some_and(|it| it["error"]["code"] == "git_failed") => {}
         // These tell of each thing that they could not do.
         Some(1)
             if !run.words.iter().any(|word| ["recover", "prune", "diagnostics"].contains(&word.as_str())) =>
@@ -111,11 +113,19 @@ fn codes(evidence: &Evidence<'_>, run: &Run, document: Option<&Value>, verdict: 
 
 /// Whether the disk was full, or a process frozen for long, while this one ran.
 fn excused(evidence: &Evidence<'_>, run: &Run) -> bool {
-    let meets = |from: i64, to: i64| from <= run.to && run.from <= to;
-    evidence.runs.iter().flat_map(|other| &other.faults).any(|fault| {
-        let long = fault.kind == "full" || fault.to - fault.from >= GATE;
-        long && meets(fault.from, fault.to + GATE)
-    })
+    let frozen = |fault: &Fault| fault.to - fault.from >= GATE;
+    met(evidence, run, |fault| fault.kind == "full" || frozen(fault), GATE)
+}
+
+/// Whether the disk was full while this one ran.
+fn full(evidence: &Evidence<'_>, run: &Run) -> bool {
+    met(evidence, run, |fault| fault.kind == "full", 0)
+}
+
+/// Whether there was such a fault, or had been so long before.
+fn met(evidence: &Evidence<'_>, run: &Run, such: impl Fn(&Fault) -> bool, before: i64) -> bool {
+    let meets = |fault: &Fault| fault.from <= run.to && run.from <= fault.to + before;
+    evidence.runs.iter().flat_map(|other| &other.faults).any(|fault| such(fault) && meets(fault))
 }
 
 /// Whether the history says otherwise.

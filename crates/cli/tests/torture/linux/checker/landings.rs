@@ -1,5 +1,6 @@
-//! T3: every landing happened once. One marker, one move in the branch's log, one commit with the
-//! plan's trailer; and what a plan says is applied is there.
+//! T3: every landing happened once, also that of a child on its parent's branch. One marker, one move
+//! in the branch's log; and of a plan without a parent one commit with its trailer: what it says is
+//! applied is there.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -16,8 +17,9 @@ struct Repository {
     path: PathBuf,
     /// Intent to commit.
     markers: BTreeMap<String, String>,
-    /// Intents, once for each move.
-    moves: Vec<String>,
+    /// Branch and intent, once for each move; what a branch that is gone has seen is gone with it.
+    moves: Vec<(String, String)>,
+    branches: BTreeSet<String>,
     /// Plans, once for each commit with their trailer.
     trailers: Vec<String>,
 }
@@ -29,13 +31,18 @@ impl Repository {
             &["for-each-ref", "--format=%(refname:lstrip=3) %(objectname)", "refs/agents/landed/"],
         );
         let markers = refs.lines().filter_map(|line| line.split_once(' '));
-        let log = git::must(&path, &["reflog", "show", "--format=%gs", "main"]);
-        let moves = log.lines().filter_map(|line| line.strip_prefix("agents: landing "));
+        let log = git::must(&path, &["log", "--walk-reflogs", "--format=%gD %gs", "--branches"]);
+        let moves = log.lines().filter_map(|line| {
+            let (name, intent) = line.split_once(" agents: landing ")?;
+            Some((format!("refs/heads/{}", name.split_once('@')?.0), intent.trim().to_owned()))
+        });
+        let branches = git::must(&path, &["for-each-ref", "--format=%(refname)", "refs/heads/"]);
         let format = "--format=%(trailers:key=Agents-Plan,valueonly)";
         let trailers = git::must(&path, &["log", "--first-parent", format, "main"]);
         Self {
             markers: markers.map(|(intent, oid)| (intent.to_owned(), oid.to_owned())).collect(),
-            moves: moves.map(|intent| intent.trim().to_owned()).collect(),
+            moves: moves.collect(),
+            branches: branches.lines().map(str::to_owned).collect(),
             trailers: trailers
                 .lines()
                 .filter(|line| !line.is_empty())
@@ -57,11 +64,14 @@ pub(super) fn check(evidence: &Evidence<'_>, verdict: &mut Verdict) {
             let repository = &repositories[intent.project.as_str()];
             one(id, intent, landed.contains(&intent.id.to_string()), repository, verdict);
         }
-        content(id, plan, &landed, &repositories, verdict);
+        // What a child comes to is its parent's.
+        if plan.subplan.is_none() {
+            content(id, plan, &landed, &repositories, verdict);
+        }
     }
     for (name, repository) in &repositories {
-        let strangers =
-            repository.markers.keys().chain(&repository.moves).filter(|intent| !known.contains(*intent));
+        let seen = repository.markers.keys().chain(repository.moves.iter().map(|(_, intent)| intent));
+        let strangers = seen.filter(|intent| !known.contains(*intent));
         for intent in strangers.collect::<BTreeSet<_>>() {
             verdict.violations.push(format!("T3 {name}: a landing {intent} of which no history knows"));
         }
@@ -84,7 +94,9 @@ fn decisions(events: &[Event]) -> (Vec<Intent>, BTreeSet<String>) {
 /// One decision: carried out once if it is recorded as landed, else not at all.
 fn one(plan: &str, intent: &Intent, landed: bool, repository: &Repository, verdict: &mut Verdict) {
     let id = intent.id.to_string();
-    let moves = repository.moves.iter().filter(|moved| **moved == id).count();
+    let ours = |to: &&(String, String)| to.1 == id;
+    let moves = repository.moves.iter().filter(ours).count();
+    let elsewhere = repository.moves.iter().filter(ours).any(|(branch, _)| *branch != intent.reference);
     let marker = repository.markers.get(&id);
     let in_place = marker.map(String::as_str) == Some(intent.new.as_str());
     let mut wrong = |what: &str| {
@@ -93,8 +105,13 @@ fn one(plan: &str, intent: &Intent, landed: bool, repository: &Repository, verdi
     if moves > 1 {
         wrong(&format!("moved the branch {moves} times"));
     }
+    if elsewhere {
+        wrong("moved another branch");
+    }
     match (landed, moves) {
-        (true, 0) => wrong("is recorded and moved nothing"),
+        (true, 0) if repository.branches.contains(&intent.reference) => {
+            wrong("is recorded and moved nothing");
+        }
         (true, _) if !in_place => wrong(&format!("has the marker {marker:?}, not one at {}", intent.new)),
         (false, 1..) => wrong("moved the branch and is not recorded"),
         (false, 0) if marker.is_some() => wrong("is marked and not recorded"),
@@ -119,7 +136,9 @@ fn content(
             verdict.violations.push(format!("T3 plan {id}, {}: {commits} commits landed", project.name));
         }
         let Some(landing) = lands else {
-            if plan.state() == State::Applied && project.tip.is_some() {
+            // The branch of a plan with children is there before any has done anything.
+            let has_work = project.tip.is_some() && project.tip != project.base;
+            if plan.state() == State::Applied && has_work {
                 verdict.violations.push(format!("T3 plan {id}, {}: applied without its work", project.name));
             }
             continue;
