@@ -58,7 +58,11 @@ async fn next_command(world: &World, process: &Process, order: fn(&World) -> Ord
         // Nothing but new attempts for those that failed leads on.
         (_, State::Errored) if code(&world.load(id).await) == "subplans_failed" => return None,
         (Phase::Strategize | Phase::Apply, State::Processing) => driver.recover(id).await,
-        (_, State::Errored | State::Constrained) => driver.retry(id, PLAINLY).await,
+        (_, State::Errored | State::Constrained) => {
+            // If that was a conflict, it is resolved.
+            world.workspace.conflict(&world.projects[0], &[]);
+            driver.retry(id, PLAINLY).await
+        }
         (Phase::Execute, State::Complete) | (Phase::Apply, State::Queued) => driver.apply(id, PLAINLY).await,
         // Who only ran children is followed by one that carries on; who ran more is interrupted.
         _ => match driver.execute(id).await {
@@ -115,10 +119,10 @@ async fn end_well(world: &World, what: &str) {
     world.check_tree(id).await;
 }
 
-/// How many steps there were at which the first process died.
-async fn survives(order: fn(&World) -> Order, script: fn(&World)) -> u32 {
-    let mut steps = 1;
-    loop {
+/// How many steps there were at which the first process died; `stride`: of so many one.
+async fn survives(order: fn(&World) -> Order, script: fn(&World), stride: usize) -> usize {
+    let mut points = 0;
+    for steps in (1..).step_by(stride) {
         let world = World::of_families();
         script(&world);
         let lived = Box::pin(carry_on(&world, 1, steps, order)).await;
@@ -127,23 +131,28 @@ async fn survives(order: fn(&World) -> Order, script: fn(&World)) -> u32 {
         if lived {
             break;
         }
-        steps += 1;
+        points += 1;
     }
-    steps - 1
+    points
 }
 
 #[tokio::test]
 async fn a_family_survives_a_crash_of_its_scheduler_at_every_step() {
-    let points = survives(plain, |world| world.runner.on_plan("b", "execute", fails(3))).await;
-    println!("{points} crash points");
+    let points = survives(plain, |world| world.runner.on_plan("b", "execute", fails(3)), 1).await;
     assert!(points > 200, "a family has many steps: {points}");
 }
 
 #[tokio::test]
 async fn a_family_of_families_survives_a_crash_at_every_step() {
-    let points = survives(nested, |_| ()).await;
-    println!("{points} crash points");
+    let points = survives(nested, |_| (), 1).await;
     assert!(points > 200, "a family has many steps: {points}");
+}
+
+#[tokio::test]
+async fn a_conflict_two_levels_down_survives_a_crash_at_every_step_before_and_after_it_is_resolved() {
+    let conflicts = |world: &World| world.workspace.conflict(&world.projects[0], &["src/lib.rs"]);
+    let points = survives(nested, conflicts, 3).await;
+    assert!(points > 100, "a family has many steps: {points}");
 }
 
 /// The first failure ends all.
