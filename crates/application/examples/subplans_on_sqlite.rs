@@ -21,16 +21,10 @@ use survey::Stores;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let scratch = std::env::temp_dir().join(format!("agents-example-{}.db", std::process::id()));
-    // A database of one's own is kept; without one, a scratch file is made and removed.
+    // A database that is named is kept.
+    let scratch = tempfile::tempdir()?;
     let given = std::env::args().nth(1).filter(|argument| !argument.starts_with('-')).map(PathBuf::from);
-    let found = run(given.clone().unwrap_or_else(|| scratch.clone())).await;
-    if given.is_none() {
-        for suffix in ["", "-wal", "-shm"] {
-            std::fs::remove_file(format!("{}{suffix}", scratch.display())).ok();
-        }
-    }
-    let found = found?;
+    let found = run(given.unwrap_or_else(|| scratch.path().join("agents.db"))).await?;
     survey::check(&found);
     for (what, count) in found {
         println!("{what}: {count}");

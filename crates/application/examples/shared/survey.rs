@@ -121,8 +121,8 @@ pub(crate) async fn survey(stores: Stores) -> Result<Vec<(String, usize)>, Box<d
     stores.projects.add(&project, Timestamp::default()).await?;
     for source in [STEP, SURVEY] {
         let action = action_file::parse(source, "example")?;
-        let stored = StoredAction { action, source: source.to_owned(), updated_at: Timestamp::default() };
-        stores.actions.put(&stored).await?;
+        let order = StoredAction { action, source: source.to_owned(), updated_at: Timestamp::default() };
+        stores.actions.put(&order).await?;
     }
     let request = OrderRequest {
         action: Name::parse("survey")?,
