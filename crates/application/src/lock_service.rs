@@ -210,6 +210,13 @@ impl LockService {
         self.inner.holds.token(key)
     }
 
+    /// Enters a hold of this owner again, without a word to the store: what is written under it is
+    /// checked there anyway. `None`: there is none, or it can no longer be trusted.
+    pub(crate) fn reenter(&self, key: &LockKey) -> Option<LockGuard> {
+        let lease = self.inner.holds.reenter(key)?;
+        Some(LockGuard::new(self.inner.clone(), vec![lease]))
+    }
+
     /// What can be proved of a holder from here.
     pub fn liveness(&self, held: &HeldLock) -> Liveness {
         self.inner.parts.processes.liveness(&held.holder)

@@ -9,6 +9,7 @@
 //! leaves a directory too many, never a snapshot that nothing names.
 
 use agents_domain::id::PlanId;
+use agents_domain::lock::Holder;
 use agents_domain::oid::Oid;
 use agents_domain::plan::{Definition, InterruptCause, Phase, Plan, Saved, Work};
 use agents_domain::workspace::{Slot, WorkspaceError};
@@ -60,7 +61,7 @@ impl PhaseDriver {
             Action::Interrupt(saving) => self.interrupted(plan, saving, hold).await,
             // The lock is ours: what else there is to do concerns a plan that is not under way.
             Action::Nothing | Action::LeaveAlone | Action::Take => {
-                if plan.attempt > 0 {
+                if plan.attempt > 0 && !drove(&here, &plan) {
                     let definition = self.parts.lifecycle.definition(id).await?;
                     self.clear_left(id, &definition, hold).await;
                 }
@@ -151,6 +152,16 @@ impl PhaseDriver {
             }
         }
     }
+}
+
+/// Whether that very process drove its last attempt: then it has cleared away what that left.
+fn drove(here: &Holder, plan: &Plan) -> bool {
+    plan.last_attempt.as_ref().is_some_and(|attempt| {
+        let driver = &attempt.driver;
+        (driver.pid, driver.started) == (here.pid, here.started)
+            && (&driver.host, &driver.boot_id) == (&here.host, &here.boot_id)
+            && driver.pid_namespace == here.pid_namespace
+    })
 }
 
 /// Work on another machine: it is there, and nobody here touches it.

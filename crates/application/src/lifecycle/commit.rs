@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use agents_domain::id::{EventId, PlanId};
-use agents_domain::lock::{Fence, Lease, LockError, LockKey};
+use agents_domain::lock::{Fence, FencingToken, Lease, LockError, LockKey};
 use agents_domain::plan::{
     Change, CommitOutcome, Event, NewPlan, Opening, Plan, PlanStore, PlanWrite, Step, StoreError, next,
 };
@@ -11,7 +11,7 @@ use agents_domain::time::Timestamp;
 
 use super::error::not_held;
 use super::{LifecycleError, NewChild, PlanLifecycleService};
-use crate::lock_service::Wait;
+use crate::lock_service::{LockGuard, Wait};
 
 /// How often a commit whose outcome is unknown is asked about again.
 const COMMIT_TRIES: u32 = 3;
@@ -63,15 +63,7 @@ impl PlanLifecycleService {
     }
 
     pub(super) async fn transition(&self, plan: PlanId, moves: Moves) -> Result<Plan, LifecycleError> {
-        let outer = self.locks.term(&LockKey::Plan(plan));
-        let (keys, operation) = (vec![LockKey::Plan(plan)], moves.operation());
-        let guard = match self.locks.acquire(keys, &operation, Wait::No, &*self.observer).await {
-            // A rival inside our hold: it is ours no longer.
-            Err(LockError::Conflict(_) | LockError::Queued(_)) if outer.is_some() => {
-                return Err(LifecycleError::LeaseLost { plan });
-            }
-            guard => guard.map_err(|source| not_held(plan, source))?,
-        };
+        let (outer, guard) = self.entered(plan, moves.operation()).await?;
         let outcome = if outer.is_some_and(|token| Some(token) != guard.fence().token()) {
             // Inside a hold a transition re-enters. A new term says that the hold had ended, and
             // somebody else may have been here since: what is to be written is out of date.
@@ -85,6 +77,29 @@ impl PlanLifecycleService {
             self.observer.warning(&format!("the lock of plan {plan} could not be released: {error}"));
         }
         outcome
+    }
+
+    /// The plan's lock: the hold that this transition is a part of, and at which token, or one of its
+    /// own.
+    async fn entered(
+        &self,
+        plan: PlanId,
+        operation: String,
+    ) -> Result<(Option<FencingToken>, LockGuard), LifecycleError> {
+        let key = LockKey::Plan(plan);
+        let outer = self.locks.term(&key);
+        if outer.is_some()
+            && let Some(guard) = self.locks.reenter(&key)
+        {
+            return Ok((outer, guard));
+        }
+        match self.locks.acquire(vec![key], &operation, Wait::No, &*self.observer).await {
+            // A rival inside our hold: it is ours no longer.
+            Err(LockError::Conflict(_) | LockError::Queued(_)) if outer.is_some() => {
+                Err(LifecycleError::LeaseLost { plan })
+            }
+            guard => Ok((outer, guard.map_err(|source| not_held(plan, source))?)),
+        }
     }
 
     async fn decide_and_commit(

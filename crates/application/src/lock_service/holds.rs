@@ -30,6 +30,8 @@ pub(super) enum Trust {
 
 #[derive(Debug)]
 struct Hold {
+    /// As it was granted last.
+    lease: Lease,
     token: Option<FencingToken>,
     count: usize,
     /// The start of the last attempt that proved the term ours.
@@ -42,9 +44,10 @@ struct Hold {
 }
 
 impl Hold {
-    fn new(token: Option<FencingToken>, trusted_from: BootInstant, trust: Trust) -> Self {
+    fn new(lease: &Lease, trusted_from: BootInstant, trust: Trust) -> Self {
         let (trust, asked) = (watch::Sender::new(trust), watch::Sender::new(Vec::new()));
-        Self { token, count: 0, trusted_from, trust, asked, ended: None }
+        let (lease, token) = (lease.clone(), lease.fence.token());
+        Self { lease, token, count: 0, trusted_from, trust, asked, ended: None }
     }
 
     fn distrust(&self, trust: Trust) {
@@ -84,7 +87,7 @@ impl Holds {
         for lease in leases {
             let token = lease.fence.token();
             let attended = !self.unattended.load(Ordering::SeqCst);
-            let fresh = || Hold::new(token, asked, if attended { Trust::Full } else { Trust::Gone });
+            let fresh = || Hold::new(lease, asked, if attended { Trust::Full } else { Trust::Gone });
             let hold = holds.entry(lease.key.clone()).or_insert_with(fresh);
             if hold.token != token {
                 // A new term began under a guard of the old one: the old one is lost.
@@ -93,7 +96,16 @@ impl Holds {
             }
             hold.count += 1;
             hold.trusted_from = hold.trusted_from.max(asked);
+            hold.lease.clone_from(lease);
         }
+    }
+
+    /// Enters a hold again that can be trusted.
+    pub(super) fn reenter(&self, key: &LockKey) -> Option<Lease> {
+        let mut holds = self.lock();
+        let hold = holds.get_mut(key).filter(|hold| *hold.trust.borrow() == Trust::Full)?;
+        hold.count += 1;
+        Some(Lease { reentrant: true, ..hold.lease.clone() })
     }
 
     /// Gives one count back; the term, if it was the last.

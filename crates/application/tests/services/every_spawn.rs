@@ -22,7 +22,7 @@ type Call = fn(SubplanService, Plan) -> Pin<Box<dyn Future<Output = Result<(), S
 
 /// Every public method, what it asks of locks and store, and the call.
 const METHODS: [(&str, &[&str], Call); 4] = [
-    ("spawn", &["acquire", "load", "acquire", "load", "commit", "release"], |service, plan| {
+    ("spawn", &["acquire", "load", "load", "commit", "release"], |service, plan| {
         Box::pin(async move { service.spawn(plan.id, &[item("docs")], Wait::No).await.map(drop) })
     }),
     ("prepare", &[], |service, plan| {

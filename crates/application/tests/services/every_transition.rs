@@ -295,7 +295,7 @@ async fn every_public_method_commits_only_while_it_holds() {
         let expected: &[&str] = match name {
             "create" => &["create held", "release"],
             // Inside a hold: the inner release leaves it to the outer one.
-            "intend" | "give_up" => &["acquire", "acquire", "load", "commit"],
+            "intend" | "give_up" => &["acquire", "load", "commit"],
             _ => &["acquire", "load", "commit", "release"],
         };
         assert_eq!(*stage.trace.lock().expect("unpoisoned"), expected, "{name}");
