@@ -252,7 +252,8 @@ impl PhaseDriver {
             }
             outcome => outcome,
         };
-        if let (Ok(plan), Some(_)) = (&outcome, hold.request())
+        // Also what the heartbeat has not heard of yet: nobody will, once this is over.
+        if let Ok(plan) = &outcome
             && plan.state() == State::Applied
         {
             self.close_cancellations(plan.id, "too late: it is applied").await;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use agents_domain::id::{EventId, PlanId};
-use agents_domain::lock::{Fence, FencingToken, Lease, LockError, LockKey};
+use agents_domain::lock::{Fence, Lease, LockError, LockKey};
 use agents_domain::plan::{
     Change, CommitOutcome, Event, NewPlan, Opening, Plan, PlanStore, PlanWrite, Step, StoreError, next,
 };
@@ -38,19 +38,22 @@ impl Moves {
     }
 }
 
+/// What is to be written, and on which version it was decided.
+struct Steps {
+    before: u64,
+    /// At least one.
+    steps: Vec<(Plan, Change)>,
+}
+
 /// The plan after each change that moves it.
-fn decided(
-    before: &Plan,
-    changes: Vec<Change>,
-    now: Timestamp,
-) -> Result<Vec<(Plan, Change)>, LifecycleError> {
+fn decided(before: &Plan, changes: &[Change], now: Timestamp) -> Result<Vec<(Plan, Change)>, LifecycleError> {
     let (mut plan, mut steps) = (before.clone(), Vec::with_capacity(changes.len()));
     for change in changes {
-        match next(&plan, &change, now).map_err(|refusal| LifecycleError::Refused(Box::new(refusal)))? {
+        match next(&plan, change, now).map_err(|refusal| LifecycleError::Refused(Box::new(refusal)))? {
             Step::AlreadySo => {}
             Step::Moved(moved) => {
                 plan = moved;
-                steps.push((plan.clone(), change));
+                steps.push((plan.clone(), change.clone()));
             }
         }
     }
@@ -63,57 +66,82 @@ impl PlanLifecycleService {
     }
 
     pub(super) async fn transition(&self, plan: PlanId, moves: Moves) -> Result<Plan, LifecycleError> {
-        let (outer, guard) = self.entered(plan, moves.operation()).await?;
+        let outer = self.locks.term(&LockKey::Plan(plan));
+        if outer.is_some()
+            && let Some(guard) = self.locks.reenter(&LockKey::Plan(plan))
+        {
+            let decided = self.decide(plan, &moves).await;
+            let outcome = match decided {
+                // The write says whether the hold stands.
+                Ok(Some(steps)) => Some(self.write(plan, steps, &moves, guard.fence()).await),
+                // Nothing is written, so nothing would say that the hold has ended, and that it was
+                // another who brought the plan to where it is.
+                Ok(None) | Err(LifecycleError::Refused(_)) => None,
+                Err(error) => Some(Err(error)),
+            };
+            self.leave(plan, guard).await;
+            if let Some(outcome) = outcome {
+                return outcome;
+            }
+        }
+        let (keys, operation) = (vec![LockKey::Plan(plan)], moves.operation());
+        let guard = match self.locks.acquire(keys, &operation, Wait::No, &*self.observer).await {
+            // A rival inside our hold: it is ours no longer.
+            Err(LockError::Conflict(_) | LockError::Queued(_)) if outer.is_some() => {
+                return Err(LifecycleError::LeaseLost { plan });
+            }
+            guard => guard.map_err(|source| not_held(plan, source))?,
+        };
         let outcome = if outer.is_some_and(|token| Some(token) != guard.fence().token()) {
             // Inside a hold a transition re-enters. A new term says that the hold had ended, and
             // somebody else may have been here since: what is to be written is out of date.
             Err(LifecycleError::LeaseLost { plan })
         } else {
-            self.decide_and_commit(plan, moves, guard.fence()).await
+            self.decide_and_write(plan, &moves, guard.fence()).await
         };
+        self.leave(plan, guard).await;
+        outcome
+    }
+
+    async fn leave(&self, plan: PlanId, guard: LockGuard) {
         if let Err(error) = guard.release().await {
             // What was written is written; the lease's length ends the hold.
             tracing::warn!(%plan, %error, "the lock could not be released");
             self.observer.warning(&format!("the lock of plan {plan} could not be released: {error}"));
         }
-        outcome
     }
 
-    /// The plan's lock: the hold that this transition is a part of, and at which token, or one of its
-    /// own.
-    async fn entered(
-        &self,
-        plan: PlanId,
-        operation: String,
-    ) -> Result<(Option<FencingToken>, LockGuard), LifecycleError> {
-        let key = LockKey::Plan(plan);
-        let outer = self.locks.term(&key);
-        if outer.is_some()
-            && let Some(guard) = self.locks.reenter(&key)
-        {
-            return Ok((outer, guard));
-        }
-        match self.locks.acquire(vec![key], &operation, Wait::No, &*self.observer).await {
-            // A rival inside our hold: it is ours no longer.
-            Err(LockError::Conflict(_) | LockError::Queued(_)) if outer.is_some() => {
-                Err(LifecycleError::LeaseLost { plan })
-            }
-            guard => Ok((outer, guard.map_err(|source| not_held(plan, source))?)),
-        }
-    }
-
-    async fn decide_and_commit(
+    async fn decide_and_write(
         &self,
         id: PlanId,
-        moves: Moves,
+        moves: &Moves,
         fence: Fence,
     ) -> Result<Plan, LifecycleError> {
+        match self.decide(id, moves).await? {
+            Some(steps) => self.write(id, steps, moves, fence).await,
+            None => self.load(id).await,
+        }
+    }
+
+    /// What is to be written, on the plan as it is now; `None`: it is so already.
+    async fn decide(&self, id: PlanId, moves: &Moves) -> Result<Option<Steps>, LifecycleError> {
         let before = self.load(id).await?;
-        let steps = decided(&before, moves.changes, self.clock.now())?;
-        let Some((plan, _)) = steps.last().cloned() else { return Ok(before) };
+        let steps = decided(&before, &moves.changes, self.clock.now())?;
+        Ok((!steps.is_empty()).then_some(Steps { before: before.version, steps }))
+    }
+
+    async fn write(
+        &self,
+        id: PlanId,
+        steps: Steps,
+        moves: &Moves,
+        fence: Fence,
+    ) -> Result<Plan, LifecycleError> {
+        let Steps { before, steps } = steps;
+        let (plan, _) = steps.last().cloned().expect("something is to be written");
         let events = steps.iter().map(|(plan, change)| self.event(plan, change.clone(), fence)).collect();
-        let spawn = moves.spawn.into_iter().map(|child| self.born(child, fence)).collect();
-        let write = PlanWrite { expected_version: before.version, plan, events, spawn, also: moves.also };
+        let spawn = moves.spawn.iter().map(|child| self.born(child.clone(), fence)).collect();
+        let write = PlanWrite { expected_version: before, plan, events, spawn, also: moves.also.clone() };
         match self.commit(&write, fence).await? {
             CommitOutcome::Applied => {
                 for (plan, change) in &steps {

@@ -85,6 +85,25 @@ async fn a_transition_inside_a_hold_that_a_rival_took_over_is_a_lost_lease() {
 }
 
 #[tokio::test]
+async fn what_is_refused_or_already_so_inside_a_hold_that_has_ended_is_a_lost_lease_too() {
+    for refused in [true, false] {
+        let world = World::new();
+        let plan = world.plan().await;
+        let (ada, bob) = (world.lifecycle(1), world.lifecycle(2));
+        let lost = ada.hold(plan, "plan execute", Wait::No).await.expect("free");
+        world.census.says(1, Liveness::Dead);
+        bob.cancel(plan, None, false, vec![]).await.expect("its holder counts as dead");
+        let outcome = if refused {
+            ada.prompt(plan, "go on".into()).await
+        } else {
+            ada.cancel(plan, None, false, vec![]).await
+        };
+        assert_eq!(outcome, Err(LifecycleError::LeaseLost { plan }), "refused: {refused}");
+        drop(lost);
+    }
+}
+
+#[tokio::test]
 async fn a_dead_holder_is_replaced_at_once() {
     let world = World::new();
     let key = world.key().await;

@@ -56,7 +56,6 @@ impl Scheduling<'_> {
             State::Applied => {
                 self.tell_merged(child).await?;
                 self.scheduler.merged(node);
-                self.driver.close_cancellations(child.id, "too late: it is merged").await;
             }
             State::Cancelled => self.scheduler.cancelled(node),
             _ => {

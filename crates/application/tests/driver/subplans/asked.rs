@@ -195,6 +195,6 @@ async fn a_cancel_that_comes_too_late_for_a_child_is_answered_so() {
     assert_eq!((parent.state(), world.states(parent.id).await), (State::Complete, vec![State::Applied]));
     let requests = world.asked(world.child(parent.id, "a").await.id).await;
     let outcome = requests[0].closed.clone().expect("it is answered").outcome;
-    assert_eq!(outcome, "too late: it is merged");
+    assert_eq!(outcome, "too late: it is applied");
     world.check_tree(parent.id).await;
 }
