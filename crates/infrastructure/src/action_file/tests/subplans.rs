@@ -93,6 +93,8 @@ fn what_is_wrong_is_told_with_its_place(#[case] keys: &str, #[case] expected: &s
 fn all_that_is_wrong_with_items_is_told_in_the_order_of_the_file() {
     let text = "subplans:\n  mode: dependency\n  items:\n  - { name: a, action: x, depends_on: [b, zz] }\n  - { name: b, action: root/x, depends_on: [a, b] }\n  - { name: a, action: x }\n  - { name: a, action: x }\n  - { name: C, action: x }\n";
     let expected = [
+        // Of two with one name the first is meant.
+        "5:13: nothing in this circle can begin: a → b → a",
         "5:43: `a` depends on `zz`, which is not there",
         "6:24: the namespace `root` is reserved",
         "6:48: `b` depends on itself",
