@@ -59,7 +59,7 @@ pub enum Step {
     Start(NodeId),
     /// Merge its work into the parent's. One after the other.
     Merge(NodeId),
-    /// End what it runs, and tell [`Scheduler::cancelled`] once that is so.
+    /// End what it runs, and tell [`cancelled`](super::Scheduler::cancelled) once that is so.
     Stop(NodeId, Cause),
     /// Record that it is given up. It never ran, or does not run.
     Cancel(NodeId, Cause),
