@@ -138,16 +138,24 @@ impl Oracle {
 
     /// Keys and tokens of the locks that are held.
     pub(crate) fn held(&self) -> Vec<(String, i64)> {
+        self.holders().into_iter().map(|(key, token, _)| (key, token)).collect()
+    }
+
+    /// Every lock that is held: its key, its token and the process.
+    pub(crate) fn holders(&self) -> Vec<(String, i64, i32)> {
         #[derive(QueryableByName)]
         struct Row {
             #[diesel(sql_type = Text)]
             key: String,
             #[diesel(sql_type = BigInt)]
             token: i64,
+            #[diesel(sql_type = BigInt)]
+            pid: i64,
         }
-        let query =
-            "SELECT resource_type || '/' || resource_id AS key, token FROM locks WHERE owner_id IS NOT NULL";
+        let query = "SELECT resource_type || '/' || resource_id AS key, token, pid FROM locks \
+                     WHERE owner_id IS NOT NULL";
         let rows: Vec<Row> = diesel::sql_query(query).load(&mut self.connect()).expect("read");
-        rows.into_iter().map(|row| (row.key, row.token)).collect()
+        let pid = |row: &Row| i32::try_from(row.pid).expect("a pid");
+        rows.into_iter().map(|row| (row.key.clone(), row.token, pid(&row))).collect()
     }
 }
