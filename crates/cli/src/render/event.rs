@@ -6,12 +6,12 @@ use agents_domain::name::Name;
 use agents_domain::oid::Oid;
 use agents_domain::plan::{Change, Event, Exit, Origin, Saved, Spawned, Work};
 use agents_domain::request::{Request, Wish};
-use agents_domain::subplan::{GivenUp, Subplan};
+use agents_domain::subplan::GivenUp;
 use agents_domain::time::Timestamp;
 use agents_domain::workspace::Intent;
 use serde_json::{Map, Value, json};
 
-use crate::render::plan::{error_view, validation_view};
+use crate::render::plan::{error_view, place, validation_view};
 use crate::render::{Body, Grid, Report, relative, rfc3339};
 
 /// The version of the payloads.
@@ -120,17 +120,6 @@ fn spawned(child: &Spawned) -> Value {
         "name": child.name,
         "action": child.action.as_str(),
         "replaces": child.replaces.map(|old| old.to_string()),
-    })
-}
-
-/// A child's place in its family.
-fn place(subplan: &Subplan) -> Value {
-    json!({
-        "name": subplan.name,
-        "root_plan_id": subplan.root.as_str(),
-        "depth": subplan.depth,
-        "position": subplan.position,
-        "depends_on": subplan.depends_on,
     })
 }
 

@@ -42,17 +42,23 @@ pub fn plan_view(view: &PlanView, liveness: LivenessOf<'_>) -> Value {
     })
 }
 
-/// What a child is to its parent.
-fn subplan_view(subplan: &Subplan) -> Value {
+/// A child's place in its family.
+pub(super) fn place(subplan: &Subplan) -> Value {
     json!({
         "name": subplan.name,
         "root_plan_id": subplan.root.as_str(),
         "depth": subplan.depth,
         "position": subplan.position,
         "depends_on": subplan.depends_on,
-        "failures": subplan.failures,
-        "given_up": subplan.given_up.as_ref().map(GivenUp::reason),
     })
+}
+
+/// What a child is to its parent: its place, and how it stands with its scheduler.
+fn subplan_view(subplan: &Subplan) -> Value {
+    let mut view = place(subplan);
+    view["failures"] = subplan.failures.into();
+    view["given_up"] = subplan.given_up.as_ref().map(GivenUp::reason).into();
+    view
 }
 
 /// How many children are in which state.

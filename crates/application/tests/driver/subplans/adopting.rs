@@ -310,3 +310,20 @@ async fn cancelling_over_an_open_merge_finishes_it_and_gives_up_the_rest() {
     assert_eq!(world.states(id).await, [State::Applied, State::Cancelled]);
     world.check_tree(id).await;
 }
+
+/// The branch could not be moved when it had been decided to; nobody died.
+#[tokio::test]
+async fn cancelling_over_a_merge_that_was_decided_and_failed_finishes_it_and_gives_up_the_rest() {
+    let world = World::of_families();
+    world.workspace.fail("land", 1, crate::world::git_error());
+    let settings = Settings { mode: Mode::Sequential, ..Settings::default() };
+    let process = world.process(1);
+    let parent = world.drive_family(&process, settings, items(&["a", "b"])).await;
+    assert_eq!((parent.phase(), parent.state()), (Phase::Execute, State::Errored));
+    let torn = world.child(parent.id, "a").await;
+    assert!(torn.landing_is_open() && torn.state() == State::Errored, "{}", torn.stage);
+    let cancelled = process.driver.cancel(parent.id, None, false).await.expect("cancelled");
+    assert_eq!(cancelled.state(), State::Cancelled);
+    assert_eq!(world.states(parent.id).await, [State::Applied, State::Cancelled]);
+    world.check_tree(parent.id).await;
+}
