@@ -3,7 +3,7 @@
 //! An [`App`] is one command's world. It is put together once, hands ports to the services, and
 //! is gone with the command.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +17,6 @@ use agents_domain::housekeeping::Leftovers;
 use agents_domain::id::{Ids, OwnerId};
 use agents_domain::lock::{HeldLock, Holder, Liveness, Processes};
 use agents_domain::places::{Boundless, Places};
-use agents_domain::plan::PlanStore;
 use agents_domain::time::{Clock, Timestamp};
 use agents_infrastructure::clock::SystemClock;
 use agents_infrastructure::files::StateFiles;
@@ -25,17 +24,18 @@ use agents_infrastructure::git::{Git, GitWorkspace};
 use agents_infrastructure::ids::SystemIds;
 use agents_infrastructure::places::FilePlaces;
 use agents_infrastructure::process::{ProcessRunner, RUN_MARKER, SystemProcesses};
-use agents_infrastructure::sqlite::{SqliteOptions, SqliteStore};
+use agents_infrastructure::sqlite::SqliteOptions;
 use agents_infrastructure::{action_file, template};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::args::Global;
-use crate::config::{self, Database, Settings};
+use crate::config::{self, Settings};
 use crate::env::Env;
 use crate::failure::Failure;
 use crate::render::Progress;
 #[cfg(feature = "sabotage")]
 use crate::sabotage::Sabotage;
+use crate::store::Store;
 use crate::watch::Watch;
 
 /// Taken from the environment of children: their database is not ours.
@@ -62,7 +62,7 @@ pub struct App {
     /// Flags, settings, environment, progress.
     pub base: Base,
     /// The store.
-    pub store: SqliteStore,
+    pub store: Store,
     /// The git program.
     pub git: Git,
     /// The request to end.
@@ -82,9 +82,8 @@ pub struct App {
 }
 
 impl Base {
-    /// How the store is opened.
-    pub fn store_options(&self) -> SqliteOptions {
-        let Database::Sqlite(path) = &self.settings.database;
+    /// How a store on that file is opened.
+    pub fn sqlite_options(&self, path: &Path) -> SqliteOptions {
         let boot = SystemProcesses::new().myself("").boot_id;
         SqliteOptions::new(path, Arc::new(SystemClock), boot, machine(), |source, origin| {
             action_file::parse(source, origin).map_err(|error| error.to_string())
@@ -111,18 +110,18 @@ impl Base {
 
     /// Opens the store and puts the services together.
     pub fn open(self) -> Result<App, Failure> {
-        let store = SqliteStore::open(self.store_options())?;
+        let store = Store::open(&self)?;
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| Failure::internal("no runtime").caused_by(&error))?;
         let (clock, ids) = (Arc::new(SystemClock), Arc::new(SystemIds::new()));
         let processes = Arc::new(SystemProcesses::new().on_one_machine());
         let runner = self.runner(clock.clone());
         let parts = LockParts {
-            port: Arc::new(store.locks()),
-            heartbeat: Arc::new(store.heartbeat_locks()),
-            line: Arc::new(store.line()),
-            pulse: Arc::new(store.pulse()),
-            requests: Arc::new(store.requests()),
+            port: store.locks(),
+            heartbeat: store.heartbeat_locks(),
+            line: store.line(),
+            pulse: store.pulse(),
+            requests: store.requests(),
             children: Arc::new(runner.clone()),
             owner: OwnerId::from(ids.ulid()),
             ttl: self.settings.lease_ttl,
@@ -183,9 +182,9 @@ impl App {
 
     /// The service that makes transitions.
     pub fn lifecycle(&self) -> PlanLifecycleService {
-        let plans: Arc<dyn PlanStore> = Arc::new(self.store.plans());
+        let plans = self.store.plans();
         #[cfg(feature = "sabotage")]
-        let plans = self.sabotage.plans(plans, Arc::new(self.store.locks()));
+        let plans = self.sabotage.plans(plans, self.store.locks());
         PlanLifecycleService::new(plans, self.clock.clone(), self.ids.clone(), self.processes.clone())
             .with_locks(self.locks.clone())
             .with_observer(self.watch.clone())
@@ -195,8 +194,8 @@ impl App {
     pub fn subplans(&self) -> SubplanService {
         let parts = SubplanParts {
             lifecycle: self.lifecycle(),
-            reads: Arc::new(self.store.reads()),
-            actions: Arc::new(self.store.actions()),
+            reads: self.store.reads(),
+            actions: self.store.actions(),
             ids: self.ids.clone(),
             max_depth: self.base.settings.subplan_depth,
         };
@@ -243,8 +242,8 @@ impl App {
     /// Waits for plans. It has a connection of its own, to see that others have written.
     pub fn vigil(&self) -> Vigil {
         Vigil::new(VigilParts {
-            reads: Arc::new(self.store.reads()),
-            pulse: Arc::new(self.store.pulse()),
+            reads: self.store.reads(),
+            pulse: self.store.pulse(),
             processes: self.processes.clone(),
             clock: self.clock.clone(),
             owner: OwnerId::from(self.ids.ulid()),

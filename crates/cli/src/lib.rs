@@ -20,6 +20,7 @@ pub mod render;
 #[cfg(feature = "sabotage")]
 pub mod sabotage;
 pub mod signals;
+pub mod store;
 pub mod watch;
 
 use std::ffi::OsString;

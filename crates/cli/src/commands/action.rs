@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use agents_domain::catalogue::{ActionStore, Removal, StoredAction};
+use agents_domain::catalogue::{Removal, StoredAction};
 use agents_domain::name::Name;
 use agents_infrastructure::action_file;
 use serde_json::{Value, json};

@@ -8,17 +8,18 @@ use crate::args::db::DbCommand;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::render::{Body, Report};
+use crate::store::Store;
 
 /// Runs one of them.
 pub fn db(base: &Base, command: &DbCommand) -> Result<Report, Failure> {
-    let options = base.store_options();
+    let options = base.sqlite_options(base.settings.database.path());
     match command {
         DbCommand::Status => Ok(status(&sqlite::status(&options.path)?)),
         DbCommand::Migrate => {
             let after = SqliteStore::migrate(&options)?;
             Ok(status(&after).message("the database is up to date"))
         }
-        DbCommand::Check => check(&SqliteStore::open(options)?),
+        DbCommand::Check => check(&Store::open(base)?),
         DbCommand::Adopt => {
             let adoption = SqliteStore::adopt(&options)?;
             let from = adoption.from.clone().unwrap_or_else(|| "nobody".to_owned());
@@ -53,7 +54,7 @@ fn status(status: &DatabaseStatus) -> Report {
     if status.pending { report.message("next: agents db migrate") } else { report }
 }
 
-fn check(store: &SqliteStore) -> Result<Report, Failure> {
+fn check(store: &Store) -> Result<Report, Failure> {
     let found = store.check()?;
     let sound = found.problems.is_empty();
     let data = json!({ "plans": found.plans, "problems": found.problems });

@@ -42,12 +42,12 @@ fn bad(name: &'static str, status: &'static str, message: impl Into<String>, hin
 
 /// Looks at everything; exit 1 if anything is an error.
 pub fn diagnostics(base: Base) -> Result<Report, Failure> {
-    let path = base.store_options().path;
+    let path = base.settings.database.path().to_owned();
     let mut checks = vec![config(&base), migrations(&path), git(), disk(&base.settings.state_dir)];
     match base.open() {
         Err(failure) => checks.push(failed("database", failure)),
         Ok(app) => {
-            checks.push(ok("database", app.store.path().display().to_string()));
+            checks.push(ok("database", app.store.place()));
             checks.extend([fencing(&app), locks(&app), plans(&app), places(&app), worktrees::check(&app)]);
         }
     }

@@ -3,7 +3,7 @@
 use agents_application::lifecycle::history;
 use agents_application::{DriveError, Observer as _, PhaseDriver};
 use agents_domain::id::PlanId;
-use agents_domain::plan::{Failure as PlanFailure, Parked, Phase, Plan, PlanRecord, PlanStore as _, State};
+use agents_domain::plan::{Failure as PlanFailure, Parked, Phase, Plan, PlanRecord, State};
 use agents_domain::reads::PlanView;
 use agents_domain::runner::StopCause;
 use serde_json::json;

@@ -13,7 +13,7 @@ use std::time::Duration;
 use agents_domain::id::PlanId;
 use agents_domain::lock::Liveness;
 use agents_domain::plan::State;
-use agents_domain::reads::{PlanReads as _, PlanView};
+use agents_domain::reads::PlanView;
 use agents_infrastructure::process::LogFollower;
 use serde_json::json;
 

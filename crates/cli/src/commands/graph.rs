@@ -3,8 +3,7 @@
 //! Those that the action asks for are drawn before they are there: `not spawned`.
 
 use agents_application::subplan_service::Family;
-use agents_domain::plan::{Definition, Phase, PlanRecord, PlanStore as _, State};
-use agents_domain::reads::PlanReads as _;
+use agents_domain::plan::{Definition, Phase, PlanRecord, State};
 use agents_domain::subplan::{Graph, GraphProblem, Item, SubplanItem};
 
 use crate::app::App;

@@ -3,23 +3,23 @@
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
 
-use agents_infrastructure::sqlite::SqliteStore;
 use serde_json::json;
 
 use crate::app::Base;
 use crate::config::{self, TEMPLATE};
 use crate::failure::Failure;
 use crate::render::Report;
+use crate::store::Store;
 
 /// Makes what is missing. Two at once are fine; if it dies in between, calling it again goes on.
 pub fn init(base: &Base) -> Result<Report, Failure> {
     base.make_state_dir()?;
     let made = write_config(base)?;
-    let store = SqliteStore::create(base.store_options())?;
-    let (config, database) = (base.settings.config_file.display(), store.path().display());
+    let store = Store::create(base)?;
+    let (config, database) = (base.settings.config_file.display(), store.place());
     let data = json!({
         "config": config.to_string(),
-        "database": database.to_string(),
+        "database": database,
         "state_dir": base.settings.state_dir.display().to_string(),
     });
     let verb = if made { "made" } else { "kept" };

@@ -4,9 +4,7 @@ use agents_application::driver::ApplyOptions;
 use agents_application::lifecycle::history;
 use agents_domain::id::PlanId;
 use agents_domain::lock::LockKey;
-use agents_domain::plan::PlanStore;
-use agents_domain::reads::{PlanFilter, PlanReads, PlanView};
-use agents_domain::request::Requests as _;
+use agents_domain::reads::{PlanFilter, PlanView};
 use agents_infrastructure::process::read_log;
 use serde_json::json;
 

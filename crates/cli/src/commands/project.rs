@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use agents_domain::catalogue::{ProjectStore, Removal};
+use agents_domain::catalogue::Removal;
 use agents_domain::name::Name;
 use agents_domain::plan::StoreError;
 use agents_domain::workspace::Project;

@@ -2,7 +2,6 @@
 
 use agents_application::LifecycleError;
 use agents_application::housekeeping::{Judged, PruneError, Verdict, Wish};
-use agents_domain::catalogue::ProjectStore;
 use agents_domain::housekeeping::LeftoverKind;
 use agents_domain::id::PlanId;
 use agents_domain::lock::LockError;

@@ -8,7 +8,7 @@ use agents_application::recovery::{Action, Facts, decide};
 use agents_application::{DriveError, LifecycleError};
 use agents_domain::lock::LockError;
 use agents_domain::plan::State;
-use agents_domain::reads::{PlanFilter, PlanReads, PlanView};
+use agents_domain::reads::{PlanFilter, PlanView};
 use serde_json::json;
 
 use crate::app::App;

@@ -2,11 +2,10 @@
 
 use std::path::Path;
 
-use agents_domain::catalogue::ProjectStore;
 use agents_domain::id::PlanId;
 use agents_domain::lock::LockKey;
 use agents_domain::name::Name;
-use agents_domain::reads::{PlanReads, PlanView};
+use agents_domain::reads::PlanView;
 use agents_domain::workspace::Project;
 use agents_infrastructure::git;
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use agents_application::lifecycle::history;
 use agents_domain::id::PlanId;
 use agents_domain::oid::Oid;
-use agents_domain::plan::{Definition, Event, PlanRecord, PlanStore, Saved};
+use agents_domain::plan::{Definition, Event, PlanRecord, Saved};
 use agents_domain::workspace::Project;
 use agents_infrastructure::git::{self, FileChange, Kept};
 use serde_json::{Value, json};

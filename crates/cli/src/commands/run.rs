@@ -32,7 +32,7 @@ fn prepare(app: &App, args: &NewPlanArgs) -> Result<Order, Failure> {
         automation: args.automation.or(app.base.settings.automation),
         name: args.name.as_ref().map(|label| label.as_str().to_owned()),
     };
-    let order = app.block_on(order::prepare(&app.store.actions(), &app.store.projects(), request))?;
+    let order = app.block_on(order::prepare(&*app.store.actions(), &*app.store.projects(), request))?;
     order.definition.projects.iter().try_for_each(|project| git::check_project(&app.git, project))?;
     Ok(order)
 }

@@ -2,7 +2,6 @@
 
 use agents_application::{OrderError, arguments};
 use agents_domain::action::{ArgumentValue, Arguments};
-use agents_domain::catalogue::ActionStore as _;
 use agents_domain::subplan::SubplanItem;
 
 use crate::app::App;

@@ -10,7 +10,6 @@ use std::ops::ControlFlow;
 use agents_application::Observer;
 use agents_application::observer::Unobserved;
 use agents_domain::id::PlanId;
-use agents_domain::reads::PlanReads as _;
 
 use crate::app::App;
 use crate::args::value::PlanRef;

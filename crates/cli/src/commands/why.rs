@@ -5,7 +5,6 @@ use agents_domain::lock::{Caller, HeldLock, LineView, Liveness, LockKey, Passage
 use agents_domain::places::Places as _;
 use agents_domain::plan::PlanRecord;
 use agents_domain::reads::PlanView;
-use agents_domain::request::Requests as _;
 use agents_domain::why::{Above, Below, Facts, Held, Waiting, causes};
 
 use crate::app::App;

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use agents_domain::plan::{Change, Event, Phase, PlanStore};
-use agents_domain::reads::{PlanFilter, PlanReads};
+use agents_domain::plan::{Change, Event, Phase};
+use agents_domain::reads::PlanFilter;
 use agents_domain::time::Timestamp;
 use serde_json::{Value, json};
 

@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use agents_application::LifecycleError;
 use agents_application::housekeeping::{Judged, PruneError, Wish};
-use agents_domain::catalogue::ProjectStore;
 use agents_domain::housekeeping::LeftoverKind;
 use agents_domain::id::PlanId;
 use agents_domain::plan::State;
-use agents_domain::reads::{PlanFilter, PlanReads};
+use agents_domain::reads::PlanFilter;
 
 use super::{Check, bad, ok};
 use crate::app::App;

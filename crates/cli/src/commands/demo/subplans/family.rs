@@ -2,7 +2,7 @@
 
 use agents_domain::id::PlanId;
 use agents_domain::plan::{PlanRecord, State};
-use agents_domain::reads::{PlanFilter, PlanReads as _};
+use agents_domain::reads::PlanFilter;
 use serde_json::{Value, json};
 
 use crate::app::App;
