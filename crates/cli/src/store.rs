@@ -7,7 +7,8 @@ use agents_domain::lock::{Line, LockPort};
 use agents_domain::plan::{PlanStore, StoreError};
 use agents_domain::reads::PlanReads;
 use agents_domain::request::{Pulse, Requests};
-use agents_infrastructure::sqlite::{CheckReport, SqliteStore};
+use agents_infrastructure::sqlite::SqliteStore;
+use agents_infrastructure::store::check::CheckReport;
 
 use crate::app::Base;
 use crate::config::Database;
