@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::fmt::Display;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
+#[cfg(feature = "postgres")]
 use std::time::Duration;
 
 use agents_domain::plan::StoreError;
@@ -62,6 +63,7 @@ pub(crate) fn to_i64(value: u64) -> i64 {
 }
 
 /// A length of time in milliseconds.
+#[cfg(feature = "postgres")]
 pub(crate) fn millis(length: Duration) -> i64 {
     i64::try_from(length.as_millis()).unwrap_or(i64::MAX)
 }
