@@ -4,10 +4,11 @@
 -- Unix epoch, UTC. Words and pairs of words are those of the domain; the CHECKs are a second fence
 -- behind its types. A broken rule raises a check_violation, whoever says so. JSON is kept as text:
 -- it is read back as it was written, and a text may hold what JSON values of the database may not.
+-- Texts are in the order of their bytes, as everywhere in this program, whatever the database's own.
 
 CREATE TABLE meta (
-    key   TEXT NOT NULL PRIMARY KEY,
-    value TEXT NOT NULL
+    key   TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    value TEXT COLLATE "C" NOT NULL
 );
 
 -- The mark by which a database is known to be ours: it can be read without reading the table.
@@ -25,53 +26,53 @@ END
 $$;
 
 CREATE TABLE projects (
-    name       TEXT   NOT NULL PRIMARY KEY,
-    path       TEXT   NOT NULL,
-    common_dir TEXT   NOT NULL UNIQUE,
-    branch     TEXT   NOT NULL,
-    created_at BIGINT NOT NULL
+    name       TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    path       TEXT COLLATE "C" NOT NULL,
+    common_dir TEXT COLLATE "C" NOT NULL UNIQUE,
+    branch     TEXT COLLATE "C" NOT NULL,
+    created_at BIGINT           NOT NULL
 );
 
 CREATE TABLE actions (
-    name       TEXT   NOT NULL PRIMARY KEY,
-    source     TEXT   NOT NULL,
-    updated_at BIGINT NOT NULL
+    name       TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    source     TEXT COLLATE "C" NOT NULL,
+    updated_at BIGINT           NOT NULL
 );
 
 CREATE TABLE plans (
-    id                   TEXT    NOT NULL PRIMARY KEY CHECK (length(id) = 26),
-    name                 TEXT,
-    action               TEXT    NOT NULL,
-    automation           TEXT    NOT NULL CHECK (automation IN ('manual', 'review', 'auto')),
-    parent               TEXT    REFERENCES plans (id),
-    phase                TEXT    NOT NULL,
-    state                TEXT    NOT NULL,
-    attempt              BIGINT  NOT NULL CHECK (attempt >= 0),
-    version              BIGINT  NOT NULL CHECK (version >= 1),
+    id                   TEXT COLLATE "C" NOT NULL PRIMARY KEY CHECK (length(id) = 26),
+    name                 TEXT COLLATE "C",
+    action               TEXT COLLATE "C" NOT NULL,
+    automation           TEXT COLLATE "C" NOT NULL CHECK (automation IN ('manual', 'review', 'auto')),
+    parent               TEXT COLLATE "C" REFERENCES plans (id),
+    phase                TEXT COLLATE "C" NOT NULL,
+    state                TEXT COLLATE "C" NOT NULL,
+    attempt              BIGINT           NOT NULL CHECK (attempt >= 0),
+    version              BIGINT           NOT NULL CHECK (version >= 1),
     -- The highest fencing token that wrote this row; NULL while none did.
-    token                BIGINT  CHECK (token >= 1),
-    reversion_count      BIGINT  NOT NULL CHECK (reversion_count >= 0),
+    token                BIGINT           CHECK (token >= 1),
+    reversion_count      BIGINT           NOT NULL CHECK (reversion_count >= 0),
     attempt_started_at   BIGINT,
     attempt_commanded    BOOLEAN,
-    driver_host          TEXT,
-    driver_boot_id       TEXT,
-    driver_pid_namespace TEXT,
-    driver_pid           BIGINT  CHECK (driver_pid >= 0),
-    driver_started       BIGINT  CHECK (driver_started >= 0),
-    driver_user          TEXT,
-    driver_operation     TEXT,
-    error_code           TEXT,
-    error_message        TEXT,
-    error_hint           TEXT,
+    driver_host          TEXT COLLATE "C",
+    driver_boot_id       TEXT COLLATE "C",
+    driver_pid_namespace TEXT COLLATE "C",
+    driver_pid           BIGINT           CHECK (driver_pid >= 0),
+    driver_started       BIGINT           CHECK (driver_started >= 0),
+    driver_user          TEXT COLLATE "C",
+    driver_operation     TEXT COLLATE "C",
+    error_code           TEXT COLLATE "C",
+    error_message        TEXT COLLATE "C",
+    error_hint           TEXT COLLATE "C",
     error_retryable      BOOLEAN,
     parked_until         BIGINT,
-    parked_input         TEXT,
-    parked_cause         TEXT,
-    strategy             TEXT,
-    validations          TEXT    NOT NULL CHECK (validations::json IS NOT NULL),
-    cancel_reason        TEXT,
-    created_at           BIGINT  NOT NULL,
-    updated_at           BIGINT  NOT NULL,
+    parked_input         TEXT COLLATE "C",
+    parked_cause         TEXT COLLATE "C",
+    strategy             TEXT COLLATE "C",
+    validations          TEXT COLLATE "C" NOT NULL CHECK (validations::json IS NOT NULL),
+    cancel_reason        TEXT COLLATE "C",
+    created_at           BIGINT           NOT NULL,
+    updated_at           BIGINT           NOT NULL,
     CHECK (phase || '/' || state IN (
         'strategize/queued', 'strategize/processing', 'strategize/complete', 'strategize/errored',
         'strategize/cancelled',
@@ -82,9 +83,6 @@ CREATE TABLE plans (
     CHECK (state <> 'processing' OR attempt_started_at IS NOT NULL),
     CHECK (state NOT IN ('errored', 'constrained') OR error_code IS NOT NULL)
 ) WITH (fillfactor = 80);
-
--- A prefix of an id is a range of the key only in the order of its bytes, whatever the database's.
-CREATE INDEX plans_by_id ON plans (id COLLATE "C");
 
 -- Lists are newest first; each filter finds its plans in that order.
 CREATE INDEX plans_by_age ON plans (created_at, id);
@@ -103,11 +101,11 @@ EXECUTE FUNCTION agents_refuse('a plan never goes back to an earlier version or 
 -- so that no two of them ever wait for each other here; now and then one of them draws the rows
 -- together that nobody else is at.
 CREATE TABLE plan_counts (
-    action  TEXT    NOT NULL,
-    phase   TEXT    NOT NULL,
-    state   TEXT    NOT NULL,
-    subplan BOOLEAN NOT NULL,
-    plans   BIGINT  NOT NULL
+    action  TEXT COLLATE "C" NOT NULL,
+    phase   TEXT COLLATE "C" NOT NULL,
+    state   TEXT COLLATE "C" NOT NULL,
+    subplan BOOLEAN          NOT NULL,
+    plans   BIGINT           NOT NULL
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
 
 CREATE INDEX plan_counts_by_kind ON plan_counts (action, phase, state, subplan);
@@ -144,9 +142,9 @@ EXECUTE FUNCTION agents_count_plans();
 
 -- What a plan was ordered to do, as it was then.
 CREATE TABLE plan_definitions (
-    plan_id       TEXT NOT NULL PRIMARY KEY REFERENCES plans (id),
-    action_source TEXT NOT NULL,
-    arguments     TEXT NOT NULL CHECK (arguments::json IS NOT NULL)
+    plan_id       TEXT COLLATE "C" NOT NULL PRIMARY KEY REFERENCES plans (id),
+    action_source TEXT COLLATE "C" NOT NULL,
+    arguments     TEXT COLLATE "C" NOT NULL CHECK (arguments::json IS NOT NULL)
 );
 
 CREATE TRIGGER plan_definitions_are_frozen BEFORE UPDATE ON plan_definitions FOR EACH ROW
@@ -154,19 +152,19 @@ EXECUTE FUNCTION agents_refuse('what a plan was ordered to do never changes');
 
 -- The projects of a plan: as they were registered then, and how far the plan is in each.
 CREATE TABLE plan_projects (
-    plan_id     TEXT    NOT NULL REFERENCES plans (id),
-    position    BIGINT  NOT NULL CHECK (position >= 0),
-    project     TEXT    NOT NULL,
-    path        TEXT    NOT NULL,
-    common_dir  TEXT    NOT NULL,
-    branch      TEXT    NOT NULL,
-    base        TEXT,
-    tip         TEXT,
-    intent_id   TEXT,
-    landing_ref TEXT,
-    landing_old TEXT,
-    landing_new TEXT,
-    landed      BOOLEAN NOT NULL DEFAULT false,
+    plan_id     TEXT COLLATE "C" NOT NULL REFERENCES plans (id),
+    position    BIGINT           NOT NULL CHECK (position >= 0),
+    project     TEXT COLLATE "C" NOT NULL,
+    path        TEXT COLLATE "C" NOT NULL,
+    common_dir  TEXT COLLATE "C" NOT NULL,
+    branch      TEXT COLLATE "C" NOT NULL,
+    base        TEXT COLLATE "C",
+    tip         TEXT COLLATE "C",
+    intent_id   TEXT COLLATE "C",
+    landing_ref TEXT COLLATE "C",
+    landing_old TEXT COLLATE "C",
+    landing_new TEXT COLLATE "C",
+    landed      BOOLEAN          NOT NULL DEFAULT false,
     PRIMARY KEY (plan_id, position),
     CHECK ((intent_id IS NULL) = (landing_ref IS NULL)),
     CHECK ((intent_id IS NULL) = (landing_old IS NULL)),
@@ -182,25 +180,25 @@ EXECUTE FUNCTION agents_refuse('what a plan was ordered to do never changes');
 
 -- What people added for the next attempt.
 CREATE TABLE plan_guidance (
-    plan_id  TEXT   NOT NULL REFERENCES plans (id),
-    position BIGINT NOT NULL CHECK (position >= 0),
-    text     TEXT   NOT NULL,
+    plan_id  TEXT COLLATE "C" NOT NULL REFERENCES plans (id),
+    position BIGINT           NOT NULL CHECK (position >= 0),
+    text     TEXT COLLATE "C" NOT NULL,
     PRIMARY KEY (plan_id, position)
 );
 
 -- The log: exactly one event for each version of a plan. `tx` is the transaction that wrote it, and
 -- not one of the shared columns: who follows all logs reads below the oldest one that still runs.
 CREATE TABLE events (
-    plan_id        TEXT   NOT NULL REFERENCES plans (id),
-    seq            BIGINT NOT NULL CHECK (seq >= 1),
-    event_id       TEXT   NOT NULL UNIQUE CHECK (length(event_id) = 26),
-    kind           TEXT   NOT NULL,
-    at             BIGINT NOT NULL,
-    owner_id       TEXT,
-    token          BIGINT CHECK (token >= 1),
-    schema_version BIGINT NOT NULL CHECK (schema_version >= 1),
-    payload        TEXT   NOT NULL CHECK (payload::json IS NOT NULL),
-    tx             XID8   NOT NULL DEFAULT pg_current_xact_id(),
+    plan_id        TEXT COLLATE "C" NOT NULL REFERENCES plans (id),
+    seq            BIGINT           NOT NULL CHECK (seq >= 1),
+    event_id       TEXT COLLATE "C" NOT NULL UNIQUE CHECK (length(event_id) = 26),
+    kind           TEXT COLLATE "C" NOT NULL,
+    at             BIGINT           NOT NULL,
+    owner_id       TEXT COLLATE "C",
+    token          BIGINT           CHECK (token >= 1),
+    schema_version BIGINT           NOT NULL CHECK (schema_version >= 1),
+    payload        TEXT COLLATE "C" NOT NULL CHECK (payload::json IS NOT NULL),
+    tx             XID8             NOT NULL DEFAULT pg_current_xact_id(),
     PRIMARY KEY (plan_id, seq)
 );
 
@@ -214,21 +212,21 @@ EXECUTE FUNCTION agents_refuse('the event log is append-only');
 -- on the clock of a boot is here the same as `expires_at`. The rest is for people and for proofs of
 -- death.
 CREATE TABLE locks (
-    resource_type       TEXT   NOT NULL CHECK (resource_type IN ('plan', 'project')),
-    resource_id         TEXT   NOT NULL,
-    owner_id            TEXT,
-    token               BIGINT NOT NULL CHECK (token >= 0),
+    resource_type       TEXT COLLATE "C" NOT NULL CHECK (resource_type IN ('plan', 'project')),
+    resource_id         TEXT COLLATE "C" NOT NULL,
+    owner_id            TEXT COLLATE "C",
+    token               BIGINT           NOT NULL CHECK (token >= 0),
     acquired_at         BIGINT,
     expires_at          BIGINT,
-    boot_id             TEXT   CHECK (boot_id = ''),
-    expires_boottime_ms BIGINT CHECK (expires_boottime_ms = expires_at),
-    operation           TEXT,
-    host                TEXT,
-    holder_boot_id      TEXT,
-    pid_namespace       TEXT,
-    pid                 BIGINT CHECK (pid >= 0),
-    started             BIGINT CHECK (started >= 0),
-    "user"              TEXT,
+    boot_id             TEXT COLLATE "C" CHECK (boot_id = ''),
+    expires_boottime_ms BIGINT           CHECK (expires_boottime_ms = expires_at),
+    operation           TEXT COLLATE "C",
+    host                TEXT COLLATE "C",
+    holder_boot_id      TEXT COLLATE "C",
+    pid_namespace       TEXT COLLATE "C",
+    pid                 BIGINT           CHECK (pid >= 0),
+    started             BIGINT           CHECK (started >= 0),
+    "user"              TEXT COLLATE "C",
     PRIMARY KEY (resource_type, resource_id),
     CHECK ((owner_id IS NULL) = (acquired_at IS NULL)),
     CHECK ((owner_id IS NULL) = (expires_at IS NULL)),

@@ -6,20 +6,20 @@
 -- noted here too, closed from the start: what was done to a lock from outside is read from this
 -- table.
 CREATE TABLE requests (
-    id            TEXT    NOT NULL PRIMARY KEY CHECK (length(id) = 26),
-    resource_type TEXT    NOT NULL CHECK (resource_type IN ('plan', 'project')),
-    resource_id   TEXT    NOT NULL,
-    kind          TEXT    NOT NULL CHECK (kind IN ('cancel', 'break')),
+    id            TEXT COLLATE "C" NOT NULL PRIMARY KEY CHECK (length(id) = 26),
+    resource_type TEXT COLLATE "C" NOT NULL CHECK (resource_type IN ('plan', 'project')),
+    resource_id   TEXT COLLATE "C" NOT NULL,
+    kind          TEXT COLLATE "C" NOT NULL CHECK (kind IN ('cancel', 'break')),
     -- The term that is to end, of a break; a later one is not meant.
-    token         BIGINT  CHECK (token >= 1),
-    keep_landed   BOOLEAN NOT NULL DEFAULT false,
-    reason        TEXT,
-    host          TEXT    NOT NULL,
-    pid           BIGINT  NOT NULL CHECK (pid >= 0),
-    "user"        TEXT    NOT NULL,
-    made_at       BIGINT  NOT NULL,
+    token         BIGINT           CHECK (token >= 1),
+    keep_landed   BOOLEAN          NOT NULL DEFAULT false,
+    reason        TEXT COLLATE "C",
+    host          TEXT COLLATE "C" NOT NULL,
+    pid           BIGINT           NOT NULL CHECK (pid >= 0),
+    "user"        TEXT COLLATE "C" NOT NULL,
+    made_at       BIGINT           NOT NULL,
     closed_at     BIGINT,
-    outcome       TEXT,
+    outcome       TEXT COLLATE "C",
     CHECK ((closed_at IS NULL) = (outcome IS NULL)),
     CHECK ((kind = 'break') = (token IS NOT NULL))
 );
@@ -35,25 +35,25 @@ EXECUTE FUNCTION agents_refuse('what was asked stays known');
 -- The line: who waits for locks, in the order of the numbers. A ticket lives as long as its owner
 -- says so (`expires_boottime_ms`, here on the clock of the server) and is not proven dead.
 CREATE TABLE tickets (
-    number              BIGINT NOT NULL PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
-    owner_id            TEXT   NOT NULL,
-    since               BIGINT NOT NULL,
-    boot_id             TEXT   NOT NULL CHECK (boot_id = ''),
-    expires_boottime_ms BIGINT NOT NULL,
-    operation           TEXT   NOT NULL,
-    host                TEXT   NOT NULL,
-    holder_boot_id      TEXT   NOT NULL,
-    pid_namespace       TEXT   NOT NULL,
-    pid                 BIGINT NOT NULL CHECK (pid >= 0),
-    started             BIGINT NOT NULL CHECK (started >= 0),
-    "user"              TEXT   NOT NULL
+    number              BIGINT           NOT NULL PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
+    owner_id            TEXT COLLATE "C" NOT NULL,
+    since               BIGINT           NOT NULL,
+    boot_id             TEXT COLLATE "C" NOT NULL CHECK (boot_id = ''),
+    expires_boottime_ms BIGINT           NOT NULL,
+    operation           TEXT COLLATE "C" NOT NULL,
+    host                TEXT COLLATE "C" NOT NULL,
+    holder_boot_id      TEXT COLLATE "C" NOT NULL,
+    pid_namespace       TEXT COLLATE "C" NOT NULL,
+    pid                 BIGINT           NOT NULL CHECK (pid >= 0),
+    started             BIGINT           NOT NULL CHECK (started >= 0),
+    "user"              TEXT COLLATE "C" NOT NULL
 );
 
 -- What each of them waits for: all of it at once.
 CREATE TABLE ticket_keys (
-    resource_type TEXT   NOT NULL CHECK (resource_type IN ('plan', 'project')),
-    resource_id   TEXT   NOT NULL,
-    number        BIGINT NOT NULL REFERENCES tickets (number) ON DELETE CASCADE,
+    resource_type TEXT COLLATE "C" NOT NULL CHECK (resource_type IN ('plan', 'project')),
+    resource_id   TEXT COLLATE "C" NOT NULL,
+    number        BIGINT           NOT NULL REFERENCES tickets (number) ON DELETE CASCADE,
     PRIMARY KEY (resource_type, resource_id, number)
 );
 
@@ -61,7 +61,7 @@ CREATE INDEX ticket_keys_by_number ON ticket_keys (number);
 
 -- The snapshot of the newest attempt that left unfinished work in this project; and the commit at
 -- which the next attempt begins, if it is to go on with that (`plan retry --continue`).
-ALTER TABLE plan_projects ADD COLUMN snapshot TEXT;
-ALTER TABLE plan_projects ADD COLUMN resume TEXT;
+ALTER TABLE plan_projects ADD COLUMN snapshot TEXT COLLATE "C";
+ALTER TABLE plan_projects ADD COLUMN resume TEXT COLLATE "C";
 
 UPDATE meta SET value = '2' WHERE key = 'schema_version';

@@ -2,23 +2,23 @@
 -- besides. `plans.parent` says the same as `parent` here: lists and counts go by it.
 
 CREATE TABLE subplans (
-    plan_id       TEXT    NOT NULL PRIMARY KEY REFERENCES plans (id),
-    parent        TEXT    NOT NULL REFERENCES plans (id),
+    plan_id       TEXT COLLATE "C" NOT NULL PRIMARY KEY REFERENCES plans (id),
+    parent        TEXT COLLATE "C" NOT NULL REFERENCES plans (id),
     -- The plan without a parent above it, and how far below that this is.
-    root          TEXT    NOT NULL REFERENCES plans (id),
-    depth         BIGINT  NOT NULL CHECK (depth >= 1),
-    position      BIGINT  NOT NULL CHECK (position >= 0),
-    name          TEXT    NOT NULL CHECK (name <> ''),
+    root          TEXT COLLATE "C" NOT NULL REFERENCES plans (id),
+    depth         BIGINT           NOT NULL CHECK (depth >= 1),
+    position      BIGINT           NOT NULL CHECK (position >= 0),
+    name          TEXT COLLATE "C" NOT NULL CHECK (name <> ''),
     -- A JSON list of names of siblings.
-    depends_on    TEXT    NOT NULL CHECK (depends_on::json IS NOT NULL),
+    depends_on    TEXT COLLATE "C" NOT NULL CHECK (depends_on::json IS NOT NULL),
     -- Failed attempts since it was last given new ones.
-    failures      BIGINT  NOT NULL CHECK (failures >= 0),
+    failures      BIGINT           NOT NULL CHECK (failures >= 0),
     -- Why its scheduler gave it up, and the name of the sibling because of which it did.
-    given_up_kind TEXT    CHECK (given_up_kind IN ('skipped', 'fail_fast')),
-    given_up_by   TEXT,
+    given_up_kind TEXT COLLATE "C" CHECK (given_up_kind IN ('skipped', 'fail_fast')),
+    given_up_by   TEXT COLLATE "C",
     -- False: it belongs to the past of its parent, which has gone back to its start since, or has
     -- given its place to another.
-    current       BOOLEAN NOT NULL DEFAULT true,
+    current       BOOLEAN          NOT NULL DEFAULT true,
     CHECK ((depth = 1) = (parent = root)),
     CHECK ((given_up_kind IS NULL) = (given_up_by IS NULL))
 );
@@ -55,6 +55,6 @@ CREATE TRIGGER subplans_are_never_deleted BEFORE DELETE ON subplans FOR EACH ROW
 EXECUTE FUNCTION agents_refuse('whose child a plan is stays known');
 
 -- What a subplan has from its parent instead of its action; NULL: nothing.
-ALTER TABLE plan_definitions ADD COLUMN definition_of_done TEXT;
+ALTER TABLE plan_definitions ADD COLUMN definition_of_done TEXT COLLATE "C";
 
 UPDATE meta SET value = '3' WHERE key = 'schema_version';

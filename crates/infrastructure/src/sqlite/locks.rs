@@ -24,8 +24,7 @@ use std::sync::Arc;
 
 use agents_domain::id::OwnerId;
 use agents_domain::lock::{
-    AcquireRequest, Conflict, Fence, HeldLock, Lease, LockError, LockFilter, LockKey, LockPort, Release,
-    Renewal, Term,
+    AcquireRequest, HeldLock, Lease, LockError, LockFilter, LockKey, LockPort, Release, Renewal, Term,
 };
 use agents_domain::time::{Clock, Ttl};
 use async_trait::async_trait;
@@ -36,7 +35,7 @@ use crate::sqlite::lane::Lane;
 use crate::sqlite::line;
 use crate::sqlite::renewal::{Renew, holders};
 use crate::store::fault::Fault;
-use crate::store::lock_row::{LockRow, NewTerm, TenureColumns};
+use crate::store::lock_row::{LockRow, Moment, TenureColumns};
 use crate::store::schema::{locks, ticket_keys};
 
 /// The clock that leases are judged on: that of this boot.
@@ -44,6 +43,13 @@ use crate::store::schema::{locks, ticket_keys};
 pub(crate) struct LeaseClock {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) boot_id: Arc<str>,
+}
+
+impl LeaseClock {
+    /// Now.
+    pub(crate) fn moment(&self) -> Moment<'_> {
+        Moment { boot_id: &self.boot_id, now: self.clock.boottime(), wall: self.clock.now() }
+    }
 }
 
 /// The locks of one database file.
@@ -119,34 +125,6 @@ fn find_with_line(connection: &mut SqliteConnection, key: &LockKey) -> QueryResu
         .optional()
 }
 
-/// Grants one lock of a row that was just read, or says who holds it.
-pub(crate) fn grant(
-    row: LockRow,
-    key: &LockKey,
-    clock: &LeaseClock,
-    request: &AcquireRequest,
-) -> Result<(LockRow, Lease), Fault> {
-    let (now, wall) = (clock.clock.boottime(), clock.clock.now());
-    let ttl = request.ttl.as_duration();
-    let record = row.record(&clock.boot_id)?;
-    let dead = request.proven_dead.iter().find(|(other, token)| other == key && *token == record.token());
-    let Ok(grant) = record.acquire(request.owner, now, ttl, dead.map(|(_, token)| *token)) else {
-        let held = row.held(&clock.boot_id, now)?.expect("a record that refuses is held");
-        return Err(Fault::Conflict(Conflict(Box::new(held))));
-    };
-    let before = if grant.reentrant { row.held(&clock.boot_id, now)? } else { None };
-    let tenure = grant.record.tenure().expect("a grant has a holder");
-    // Of an earlier hold of the same owner everything stays, also its end if that is later.
-    let kept = before.as_ref().filter(|_| record.tenure().is_some_and(|old| old.expires == tenure.expires));
-    let acquired_at = before.as_ref().map_or(wall, |held| held.acquired_at);
-    let expires_at = kept.map_or_else(|| wall.plus(ttl), |held| held.expires_at);
-    let holder = before.as_ref().map_or(&request.holder, |held| &held.holder);
-    let term = NewTerm { tenure, boot_id: &clock.boot_id, acquired_at, expires_at, holder };
-    let fence = Fence::Token { owner: request.owner, token: grant.token };
-    let lease = Lease { key: key.clone(), fence, acquired_at, expires_at, reentrant: grant.reentrant };
-    Ok((LockRow { token: grant.token.value(), tenure: term.into(), ..row }, lease))
-}
-
 /// Writes token and tenure of a lock that was granted.
 pub(crate) fn write(connection: &mut SqliteConnection, key: &LockKey, row: &LockRow) -> QueryResult<()> {
     let stored = locks::table.find((key.resource_type(), key.resource_id()));
@@ -162,11 +140,12 @@ fn acquire(
     let mut keys = request.keys.clone();
     keys.sort();
     keys.dedup();
+    let moment = clock.moment();
     let (mut granted, mut line) = (Vec::with_capacity(keys.len()), false);
     for key in keys {
         let found = find_with_line(connection, &key)?;
         let (row, waited_for) = found.ok_or_else(|| Fault::NoSuchLock(key.clone()))?;
-        granted.push(grant(row, &key, clock, request)?);
+        granted.push(row.grant(&key, moment, request)?);
         line |= waited_for;
     }
     if line || request.ticket.is_some() {

@@ -101,7 +101,7 @@ fn create(
         return created_before(connection, clock, new, opening, found);
     }
     let (lock, lease) = match opening {
-        Opening::Held(request) => locks::grant(LockRow::free(&key), &key, clock, request)?,
+        Opening::Held(request) => LockRow::free(&key).grant(&key, clock.moment(), request)?,
         Opening::Unfenced => (LockRow::free(&key), unfenced(&key, clock)),
     };
     insert::plan(connection, new, lock, &lease.fence)?;
@@ -123,7 +123,7 @@ fn created_before(
     }
     let key = LockKey::Plan(new.plan.id);
     let Opening::Held(request) = opening else { return Ok(unfenced(&key, clock)) };
-    let (row, lease) = locks::grant(found, &key, clock, request)?;
+    let (row, lease) = found.grant(&key, clock.moment(), request)?;
     locks::write(connection, &key, &row)?;
     Ok(lease)
 }

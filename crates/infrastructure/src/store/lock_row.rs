@@ -5,12 +5,15 @@
 //! beginning of time, and the one rule `now >= expires` covers both.
 
 use agents_domain::id::OwnerId;
-use agents_domain::lock::{FencingToken, HeldLock, Holder, LockKey, LockRecord, Tenure};
+use agents_domain::lock::{
+    AcquireRequest, Conflict, Fence, FencingToken, HeldLock, Holder, Lease, LockKey, LockRecord, Tenure,
+};
 use agents_domain::plan::StoreError;
 use agents_domain::time::{BootInstant, Timestamp};
 use diesel::prelude::*;
 
 use crate::store::column::{RowName, to_i64};
+use crate::store::fault::Fault;
 use crate::store::schema::locks;
 
 /// One lock, held or free.
@@ -42,14 +45,23 @@ pub(crate) struct TenureColumns {
     pub(crate) user: Option<String>,
 }
 
+/// One moment, on the clock that leases are judged on and on that of people.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Moment<'a> {
+    /// Which clock it is: the boot whose clock it is, or nothing where all share the server's.
+    pub(crate) boot_id: &'a str,
+    pub(crate) now: BootInstant,
+    pub(crate) wall: Timestamp,
+}
+
 /// A term as it is about to be written.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct NewTerm<'a> {
-    pub(crate) tenure: Tenure,
-    pub(crate) boot_id: &'a str,
-    pub(crate) acquired_at: Timestamp,
-    pub(crate) expires_at: Timestamp,
-    pub(crate) holder: &'a Holder,
+struct NewTerm<'a> {
+    tenure: Tenure,
+    boot_id: &'a str,
+    acquired_at: Timestamp,
+    expires_at: Timestamp,
+    holder: &'a Holder,
 }
 
 impl From<NewTerm<'_>> for TenureColumns {
@@ -90,6 +102,35 @@ impl LockRow {
             let tenure = owner.map(|owner| Ok(Tenure { owner, expires: self.expires(row, boot_id)? }));
             Ok(LockRecord::from_storage(FencingToken::from_storage(self.token), tenure.transpose()?))
         })
+    }
+
+    /// Grants the lock of a row that was just read, or says who holds it.
+    pub(crate) fn grant(
+        self,
+        key: &LockKey,
+        moment: Moment<'_>,
+        request: &AcquireRequest,
+    ) -> Result<(Self, Lease), Fault> {
+        let Moment { boot_id, now, wall } = moment;
+        let ttl = request.ttl.as_duration();
+        let record = self.record(boot_id)?;
+        let dead = request.proven_dead.iter().find(|(other, token)| other == key && *token == record.token());
+        let Ok(grant) = record.acquire(request.owner, now, ttl, dead.map(|(_, token)| *token)) else {
+            let held = self.held(boot_id, now)?.expect("a record that refuses is held");
+            return Err(Fault::Conflict(Conflict(Box::new(held))));
+        };
+        let before = if grant.reentrant { self.held(boot_id, now)? } else { None };
+        let tenure = grant.record.tenure().expect("a grant has a holder");
+        // Of an earlier hold of the same owner everything stays, also its end if that is later.
+        let kept =
+            before.as_ref().filter(|_| record.tenure().is_some_and(|old| old.expires == tenure.expires));
+        let acquired_at = before.as_ref().map_or(wall, |held| held.acquired_at);
+        let expires_at = kept.map_or_else(|| wall.plus(ttl), |held| held.expires_at);
+        let holder = before.as_ref().map_or(&request.holder, |held| &held.holder);
+        let term = NewTerm { tenure, boot_id, acquired_at, expires_at, holder };
+        let fence = Fence::Token { owner: request.owner, token: grant.token };
+        let lease = Lease { key: key.clone(), fence, acquired_at, expires_at, reentrant: grant.reentrant };
+        Ok((Self { token: grant.token.value(), tenure: term.into(), ..self }, lease))
     }
 
     /// What a reader sees; `None` if the lock is free.

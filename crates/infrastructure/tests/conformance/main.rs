@@ -17,6 +17,7 @@ mod line_histories;
 mod locks;
 mod memory;
 mod noop;
+mod postgres;
 mod races;
 mod reads;
 mod requests;
@@ -188,5 +189,6 @@ macro_rules! stores {
 stores! {
     in_memory => crate::support::memory;
     on_sqlite => crate::support::sqlite;
+    on_postgres => crate::support::postgres;
     on_sqlite_in_place => crate::support::sqlite_in_place;
 }
