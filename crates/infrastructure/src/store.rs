@@ -11,12 +11,14 @@ pub(crate) mod document;
 pub(crate) mod event_row;
 pub(crate) mod fault;
 pub(crate) mod lock_row;
+pub(crate) mod order_row;
 pub(crate) mod plan_row;
 pub(crate) mod project_row;
 pub(crate) mod request_row;
 pub(crate) mod schema;
 pub(crate) mod subplan_row;
 pub(crate) mod ticket_row;
+pub(crate) mod worker_row;
 
 /// Reads an action back from its text. The second argument says where the text comes from, for
 /// messages; the error is for people.

@@ -9,10 +9,12 @@ use agents_domain::id::OwnerId;
 use agents_domain::lock::{
     AcquireRequest, Conflict, HeldLock, Lease, Line, LockError, LockFilter, LockKey, LockPort, Term,
 };
+use agents_domain::orders::Orders;
 use agents_domain::plan::{NewPlan, Opening, Plan, PlanStore};
 use agents_domain::reads::PlanReads;
 use agents_domain::request::{Pulse, Requests};
 use agents_domain::time::{BootInstant, Clock, Timestamp, Ttl};
+use agents_domain::workers::Workers;
 use agents_infrastructure::clock::HandClock;
 use agents_infrastructure::memory::MemoryStore;
 use agents_infrastructure::sqlite::{SqliteOptions, SqliteStore};
@@ -41,6 +43,8 @@ pub(crate) struct Fixture {
     pub(crate) requests: Arc<dyn Requests>,
     pub(crate) pulse: Arc<dyn Pulse>,
     pub(crate) line: Arc<dyn Line>,
+    pub(crate) orders: Arc<dyn Orders>,
+    pub(crate) workers: Arc<dyn Workers>,
     /// What must live as long as the store: a directory, for one.
     pub(crate) _kept: Box<dyn Any>,
 }
@@ -60,6 +64,8 @@ pub(crate) fn memory(unfenced: Unfenced) -> Fixture {
         requests: store.requests(),
         pulse: store.pulse(),
         line: store.line(),
+        orders: store.orders(),
+        workers: store.workers(),
         _kept: Box::new(()),
     }
 }
@@ -91,6 +97,8 @@ fn sqlite_with(unfenced: Unfenced, more: fn(SqliteOptions) -> SqliteOptions) -> 
         requests: Arc::new(store.requests()),
         pulse: Arc::new(store.pulse()),
         line: Arc::new(store.line()),
+        orders: Arc::new(store.orders()),
+        workers: Arc::new(store.workers()),
         _kept: Box::new(directory),
     }
 }
@@ -176,6 +184,11 @@ impl Fixture {
         let new = values::new_plan(number, self.clock.now());
         let lease = self.make(who, &new).await;
         (new.plan, lease)
+    }
+
+    /// The plan of that number, as it is stored.
+    pub(crate) async fn stored_id(&self, number: u32) -> Plan {
+        self.plans.load(values::plan_id(number)).await.expect("an answer").expect("the plan")
     }
 
     /// The plan as it is stored.
