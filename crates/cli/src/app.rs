@@ -3,7 +3,6 @@
 //! An [`App`] is one command's world. It is put together once, hands ports to the services, and
 //! is gone with the command.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,8 +26,7 @@ use agents_infrastructure::git::{Git, GitWorkspace};
 use agents_infrastructure::ids::SystemIds;
 use agents_infrastructure::places::FilePlaces;
 use agents_infrastructure::process::{ProcessRunner, RUN_MARKER, SystemProcesses};
-use agents_infrastructure::sqlite::SqliteOptions;
-use agents_infrastructure::{action_file, template};
+use agents_infrastructure::template;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::args::Global;
@@ -42,11 +40,15 @@ use crate::store::Store;
 use crate::watch::Watch;
 
 /// Taken from the environment of children: their database is not ours.
-const NOT_FOR_CHILDREN: [&str; 1] = ["AGENTS_DATABASE_URL"];
+const NOT_FOR_CHILDREN: [&str; 2] = ["AGENTS_DATABASE_URL", "AGENTS_DATABASE_DIRECT_URL"];
 
 /// How long the holder of a lock that was asked for something is waited for, beyond the grace of
 /// its command.
 const ANSWER: Duration = Duration::from_secs(20);
+
+/// How long the end of a command waits for what still goes on in its threads: a transaction that was
+/// begun. One at a server that stands still has no end, and is left behind.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// What one command works with, before any store is opened.
 pub struct Base {
@@ -79,21 +81,13 @@ pub struct App {
     processes: Arc<SystemProcesses>,
     locks: LockService,
     runner: ProcessRunner,
-    runtime: Runtime,
+    /// There until the command is over.
+    runtime: Option<Runtime>,
     #[cfg(feature = "sabotage")]
     sabotage: Sabotage,
 }
 
 impl Base {
-    /// How a store on that file is opened.
-    pub fn sqlite_options(&self, path: &Path) -> SqliteOptions {
-        let boot = SystemProcesses::new().myself("").boot_id;
-        SqliteOptions::new(path, Arc::new(SystemClock), boot, machine(), |source, origin| {
-            action_file::parse(source, origin).map_err(|error| error.to_string())
-        })
-        .in_place()
-    }
-
     /// Makes the state directory, private to the user.
     pub fn make_state_dir(&self) -> Result<(), Failure> {
         config::private_directory(&self.settings.state_dir)
@@ -113,7 +107,7 @@ impl Base {
 
     /// Opens the store and puts the services together.
     pub fn open(self) -> Result<App, Failure> {
-        let store = Store::open(&self)?;
+        let store = Store::open(&self.settings)?;
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| Failure::internal("no runtime").caused_by(&error))?;
         let (clock, ids) = (Arc::new(SystemClock), Arc::new(SystemIds::new()));
@@ -152,15 +146,23 @@ impl Base {
             processes,
             locks,
             runner,
-            runtime,
+            runtime: Some(runtime),
         })
+    }
+}
+
+impl Drop for App {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_timeout(LAST_WORDS);
+        }
     }
 }
 
 impl App {
     /// Runs a future to its end on this command's own thread.
     pub fn block_on<F: Future>(&self, work: F) -> F::Output {
-        self.runtime.block_on(work)
+        self.runtime.as_ref().expect("the command is not over").block_on(work)
     }
 
     /// Now, for relative times.
@@ -326,14 +328,5 @@ impl App {
             (false, Some(limit)) => Wait::AtMost(limit),
             (false, None) => otherwise,
         }
-    }
-}
-
-/// What tells this machine from others: the system's machine id, or else its name.
-fn machine() -> String {
-    let id = std::fs::read_to_string(PathBuf::from("/etc/machine-id")).unwrap_or_default();
-    match id.trim() {
-        "" => SystemProcesses::new().myself("").host,
-        id => id.to_owned(),
     }
 }

@@ -7,6 +7,11 @@
 //! 2. Only [`render`] writes, only [`mod@env`] reads the environment, only `main` exits.
 //! 3. Every exit code is one of [`exit::Exit`], and every command that a message names parses.
 
+#[cfg(not(feature = "sqlite"))]
+compile_error!(
+    "agents keeps plans in SQLite unless told: build it with the feature sqlite, and postgres beside it"
+);
+
 pub mod app;
 pub mod args;
 pub mod commands;

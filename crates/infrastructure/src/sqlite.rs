@@ -52,13 +52,13 @@ use crate::sqlite::gate::Gate;
 use crate::sqlite::lane::{Lane, Place, Site};
 use crate::sqlite::locks::LeaseClock;
 use crate::store::ParseAction;
+use crate::store::check::CheckReport;
 
 pub use catalogue::{SqliteActions, SqliteProjects};
-pub use check::CheckReport;
 pub use line::SqliteLine;
 pub use locks::SqliteLocks;
 pub use migrate::{Adoption, DatabaseStatus, status};
-pub use open::{APPLICATION_ID, OpenError, SCHEMA_VERSION};
+pub use open::{APPLICATION_ID, OpenError};
 pub use orders::SqliteOrders;
 pub use plans::SqlitePlans;
 pub use reads::SqliteReads;

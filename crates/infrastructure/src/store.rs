@@ -6,6 +6,7 @@
 
 pub(crate) mod arguments;
 pub(crate) mod catalogue_row;
+pub mod check;
 pub(crate) mod column;
 pub(crate) mod document;
 pub(crate) mod event_row;
@@ -19,6 +20,9 @@ pub(crate) mod schema;
 pub(crate) mod subplan_row;
 pub(crate) mod ticket_row;
 pub(crate) mod worker_row;
+
+/// The schema that this program knows: the number of the last migration, on either database.
+pub const SCHEMA_VERSION: i64 = 4;
 
 /// Reads an action back from its text. The second argument says where the text comes from, for
 /// messages; the error is for people.

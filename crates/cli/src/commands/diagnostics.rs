@@ -6,7 +6,6 @@ use std::path::Path;
 
 use agents_domain::places::Places as _;
 use agents_infrastructure::git::Git;
-use agents_infrastructure::sqlite;
 use serde_json::json;
 
 use crate::app::{App, Base};
@@ -14,6 +13,7 @@ use crate::commands::{recover, worker};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::render::{Body, Grid, Report, occupant_lines, places_line};
+use crate::store::Store;
 
 /// Less free space than this and work may be lost (MiB).
 const DISK_ERROR: u64 = 100;
@@ -42,8 +42,7 @@ fn bad(name: &'static str, status: &'static str, message: impl Into<String>, hin
 
 /// Looks at everything; exit 1 if anything is an error.
 pub fn diagnostics(base: Base) -> Result<Report, Failure> {
-    let path = base.settings.database.path().to_owned();
-    let mut checks = vec![config(&base), migrations(&path), git(), disk(&base.settings.state_dir)];
+    let mut checks = vec![config(&base), migrations(&base), git(), disk(&base.settings.state_dir)];
     match base.open() {
         Err(failure) => checks.push(failed("database", failure)),
         Ok(app) => {
@@ -61,8 +60,8 @@ fn config(base: &Base) -> Check {
     ok("config", format!("{}: {state}", file.display()))
 }
 
-fn migrations(path: &Path) -> Check {
-    match sqlite::status(path) {
+fn migrations(base: &Base) -> Check {
+    match Store::describe(&base.settings) {
         Ok(status) if status.pending => {
             bad("migrations", "error", format!("schema {}", status.schema_version), "agents db migrate")
         }
@@ -71,7 +70,7 @@ fn migrations(path: &Path) -> Check {
             bad("migrations", "error", message, "use a newer version of agents")
         }
         Ok(status) => ok("migrations", format!("schema {}, current", status.schema_version)),
-        Err(error) => failed("migrations", error.into()),
+        Err(failure) => failed("migrations", failure),
     }
 }
 

@@ -262,3 +262,4 @@ diesel::table! {
 diesel::allow_tables_to_appear_in_same_query!(plans, plan_projects, plan_guidance, subplans, locks);
 diesel::allow_tables_to_appear_in_same_query!(locks, ticket_keys);
 diesel::allow_tables_to_appear_in_same_query!(plans, orders);
+diesel::allow_tables_to_appear_in_same_query!(orders, plan_projects);

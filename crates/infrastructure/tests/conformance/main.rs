@@ -19,6 +19,7 @@ mod memory;
 mod noop;
 mod orders;
 mod orders_due;
+mod postgres;
 mod races;
 mod reads;
 mod requests;
@@ -216,5 +217,6 @@ macro_rules! stores {
 stores! {
     in_memory => crate::support::memory;
     on_sqlite => crate::support::sqlite;
+    on_postgres => crate::support::postgres;
     on_sqlite_in_place => crate::support::sqlite_in_place;
 }

@@ -17,6 +17,7 @@ use agents_domain::time::{BootInstant, Clock, Timestamp, Ttl};
 use agents_domain::workers::Workers;
 use agents_infrastructure::clock::HandClock;
 use agents_infrastructure::memory::MemoryStore;
+use agents_infrastructure::postgres::{PostgresOptions, PostgresStore, PostgresUrl};
 use agents_infrastructure::sqlite::{SqliteOptions, SqliteStore};
 
 use crate::values::{self, holder, owner};
@@ -100,6 +101,30 @@ fn sqlite_with(unfenced: Unfenced, more: fn(SqliteOptions) -> SqliteOptions) -> 
         orders: Arc::new(store.orders()),
         workers: Arc::new(store.workers()),
         _kept: Box::new(directory),
+    }
+}
+
+/// The store on PostgreSQL, in a schema of its own.
+pub(crate) fn postgres(unfenced: Unfenced) -> Fixture {
+    let (clock, database) = (hand_clock(), crate::postgres::fresh());
+    let url = PostgresUrl::parse(database.url()).expect("a URL");
+    let options =
+        PostgresOptions::new(url, values::parse_action).on_clock(Arc::clone(&clock) as Arc<dyn Clock>);
+    let options = if unfenced == Unfenced::Allowed { options.allow_unfenced() } else { options };
+    let store = PostgresStore::create(options).expect("a database");
+    Fixture {
+        clock,
+        locks: Arc::new(store.locks()),
+        plans: Arc::new(store.plans()),
+        projects: Arc::new(store.projects()),
+        actions: Arc::new(store.actions()),
+        reads: Arc::new(store.reads()),
+        requests: Arc::new(store.requests()),
+        pulse: Arc::new(store.pulse()),
+        line: Arc::new(store.line()),
+        orders: Arc::new(store.orders()),
+        workers: Arc::new(store.workers()),
+        _kept: Box::new(database),
     }
 }
 
