@@ -23,6 +23,7 @@ mod line;
 mod locks;
 mod migrate;
 mod open;
+mod orders;
 mod plans;
 mod reads;
 mod requests;
@@ -30,6 +31,7 @@ mod statement;
 mod subplans;
 mod url;
 mod views;
+mod workers;
 
 use std::sync::Arc;
 
@@ -46,10 +48,12 @@ pub use line::PostgresLine;
 pub use locks::PostgresLocks;
 pub use migrate::{ServerStatus, status};
 pub use open::{OLDEST_SERVER, OpenError};
+pub use orders::PostgresOrders;
 pub use plans::PostgresPlans;
 pub use reads::PostgresReads;
 pub use requests::{PostgresPulse, PostgresRequests};
 pub use url::PostgresUrl;
+pub use workers::PostgresWorkers;
 
 /// How many connections the tasks of one process share, unless told.
 pub const CONNECTIONS: usize = 4;
@@ -223,6 +227,16 @@ impl PostgresStore {
     /// The plans as readers see them.
     pub fn reads(&self) -> PostgresReads {
         PostgresReads { lane: Arc::clone(&self.tasks) }
+    }
+
+    /// What workers are to do.
+    pub fn orders(&self) -> PostgresOrders {
+        PostgresOrders { lane: Arc::clone(&self.tasks) }
+    }
+
+    /// Who takes it up.
+    pub fn workers(&self) -> PostgresWorkers {
+        PostgresWorkers { lane: Arc::clone(&self.tasks) }
     }
 
     fn heartbeat(&self) -> Lane {

@@ -14,3 +14,4 @@ mod running;
 mod setup;
 mod subplans;
 mod trees;
+mod workers;
