@@ -220,9 +220,7 @@ fn server(settings: &Settings, url: &PostgresUrl) -> PostgresOptions {
         Database::Postgres(url) => Some(url.clone()),
         Database::Sqlite(_) => None,
     });
-    let mut options = PostgresOptions::new(url.clone(), parse);
-    (options.direct_url, options.pooled) = (direct_url, settings.pooled);
-    options
+    PostgresOptions { direct_url, pooled: settings.pooled, ..PostgresOptions::new(url.clone(), parse) }
 }
 
 /// What tells this machine from others: the system's machine id, or else its name.

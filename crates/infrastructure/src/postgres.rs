@@ -34,6 +34,7 @@ mod views;
 mod workers;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use agents_domain::plan::StoreError;
 use agents_domain::time::Clock;
@@ -58,6 +59,9 @@ pub use workers::PostgresWorkers;
 /// How many connections the tasks of one process share, unless told.
 pub const CONNECTIONS: usize = 4;
 
+/// How long a statement may take, unless told.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+
 /// Which database, and what the store needs to know of the world.
 #[derive(Clone)]
 pub struct PostgresOptions {
@@ -70,11 +74,15 @@ pub struct PostgresOptions {
     pub pooled: bool,
     /// How many connections the tasks of this process share, at least 1.
     pub connections: usize,
+    /// How long a statement may take, its waits for others included, and how long one waits for a
+    /// connection of this process to be free.
+    pub patience: Duration,
     /// Reads actions back from their text.
     pub parse_action: ParseAction,
     /// Whether plans that were never locked may be written without a fence.
     pub allow_unfenced: bool,
-    hand: Option<HandTime>,
+    /// A clock in place of the server's; see [`PostgresOptions::on_clock`].
+    pub hand: Option<HandTime>,
 }
 
 impl PostgresOptions {
@@ -85,6 +93,7 @@ impl PostgresOptions {
             direct_url: None,
             pooled: false,
             connections: CONNECTIONS,
+            patience: PATIENCE,
             parse_action,
             allow_unfenced: false,
             hand: None,
@@ -118,7 +127,7 @@ impl PostgresOptions {
 /// A clock in place of the server's. It goes by time since boot, so that a wall clock that jumps
 /// moves nothing.
 #[derive(Clone)]
-pub(crate) struct HandTime {
+pub struct HandTime {
     clock: Arc<dyn Clock>,
     offset: i64,
 }

@@ -19,6 +19,7 @@ mod memory;
 mod noop;
 mod orders;
 mod orders_due;
+mod postgres;
 mod races;
 mod reads;
 mod requests;

@@ -120,8 +120,19 @@ pub(crate) fn postgres_pooled(unfenced: Unfenced) -> Fixture {
 }
 
 fn postgres_with(unfenced: Unfenced, more: fn(PostgresOptions) -> PostgresOptions) -> Fixture {
-    let (clock, database) = (hand_clock(), Database::fresh());
-    let url = PostgresUrl::parse(&database.url()).expect("a URL");
+    let database = Database::fresh();
+    postgres_at(&database.url(), unfenced, more, Box::new(database))
+}
+
+/// The same, at that URL.
+pub(crate) fn postgres_at(
+    url: &str,
+    unfenced: Unfenced,
+    more: fn(PostgresOptions) -> PostgresOptions,
+    kept: Box<dyn Any>,
+) -> Fixture {
+    let clock = hand_clock();
+    let url = PostgresUrl::parse(url).expect("a URL");
     let options =
         PostgresOptions::new(url, values::parse_action).on_clock(Arc::clone(&clock) as Arc<dyn Clock>);
     let options = if unfenced == Unfenced::Allowed { options.allow_unfenced() } else { options };
@@ -139,7 +150,7 @@ fn postgres_with(unfenced: Unfenced, more: fn(PostgresOptions) -> PostgresOption
         costly: true,
         orders: Arc::new(store.orders()),
         workers: Arc::new(store.workers()),
-        _kept: Box::new(database),
+        _kept: kept,
     }
 }
 
