@@ -11,6 +11,7 @@ mod output;
 mod plans;
 mod power;
 mod running;
+mod server;
 mod setup;
 mod subplans;
 mod trees;
