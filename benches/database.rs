@@ -19,6 +19,7 @@ use agents_infrastructure::clock::SystemClock;
 use agents_infrastructure::postgres::{PostgresOptions, PostgresStore, PostgresUrl};
 use agents_infrastructure::process::SystemProcesses;
 use agents_infrastructure::sqlite::{SqliteOptions, SqliteStore};
+use agents_infrastructure::store::check::CheckReport;
 use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
 use tempfile::TempDir;
@@ -161,6 +162,15 @@ impl Store {
         Self::with(place, false)
     }
 
+    /// Checks all that is stored.
+    pub(crate) fn check(&self) -> CheckReport {
+        match self {
+            Self::Sqlite(store) => store.check(),
+            Self::Postgres(store) => store.check(),
+        }
+        .expect("read")
+    }
+
     fn with(place: &str, fenced: bool) -> Self {
         if let Some(url) = PostgresUrl::parse(place) {
             let options = PostgresOptions::new(url, parse);
@@ -168,9 +178,18 @@ impl Store {
             return Self::Postgres(PostgresStore::create(options).expect("a database"));
         }
         let boot = SystemProcesses::new().myself("").boot_id;
-        let options = SqliteOptions::new(PathBuf::from(place), Arc::new(SystemClock), boot, "bench", parse);
+        let options = SqliteOptions::new(PathBuf::from(place), Arc::new(SystemClock), boot, machine(), parse);
         let options = if fenced { options.in_place() } else { options.in_place().allow_unfenced() };
         Self::Sqlite(SqliteStore::create(options).expect("a database"))
+    }
+}
+
+/// This machine, as the command line names it, which else would refuse the file.
+fn machine() -> String {
+    let id = std::fs::read_to_string("/etc/machine-id").unwrap_or_default();
+    match id.trim() {
+        "" => SystemProcesses::new().myself("").host,
+        id => id.to_owned(),
     }
 }
 
