@@ -14,6 +14,7 @@ pub(crate) struct Fresh {
 
 pub(crate) fn fresh() -> Fresh {
     static NEXT: AtomicU32 = AtomicU32::new(0);
+    #[expect(clippy::disallowed_methods, reason = "the way to the server of the tests")]
     let admin = std::env::var("AGENTS_TEST_POSTGRES_URL").expect("run ./scripts/postgres run cargo test …");
     let schema = format!("t_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
     let mut connection = PgConnection::establish(&admin).expect("a server");
