@@ -6,11 +6,7 @@
 //! its parent, whose log tells of it. Reads only, some plans
 //! at a time.
 
-<<<<<<< HEAD
-=======
-use agents_domain::id::PlanId;
 use diesel::connection::SimpleConnection as _;
->>>>>>> main
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 
