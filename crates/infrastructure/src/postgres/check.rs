@@ -3,8 +3,7 @@
 //! PostgreSQL looks after its pages and references. What only we can tell: every plan's log, replayed
 //! through the transition function, must yield the plan; every plan and project has its lock, and
 //! every lock its plan or project; the kept counts are right; every subplan is in its place below
-//! its parent, whose log tells of it. Reads only, some plans
-//! at a time.
+//! its parent, whose log tells of it. Reads only, some plans at a time.
 
 use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;

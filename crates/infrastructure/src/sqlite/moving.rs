@@ -2,7 +2,7 @@
 //! is read and written is one transaction.
 
 use agents_domain::lock::{HeldLock, LockFilter};
-use diesel::connection::SimpleConnection as _;
+use diesel::connection::{AnsiTransactionManager, SimpleConnection as _, TransactionManager as _};
 use diesel::prelude::*;
 
 use crate::sqlite::SqliteOptions;
@@ -67,7 +67,9 @@ fn enter_with(options: &SqliteOptions, allowed: &[Verdict]) -> Result<FileSide, 
     refuse(&examine(path, Purpose::Read)?.1)?;
     let turn = enter(path, options.gate_timeout)?;
     let (mut connection, _) = examine(path, Purpose::Durable)?;
-    connection.batch_execute("BEGIN IMMEDIATE").map_err(|error| failed(path, &error))?;
+    // Diesel is told of it: many rows it adds in a transaction of their own, or here within this one.
+    AnsiTransactionManager::begin_transaction_sql(&mut connection, "BEGIN IMMEDIATE")
+        .map_err(|error| failed(path, &error))?;
     refuse(&Facts::read(&mut connection).map_err(|error| failed(path, &error))?)?;
     let clock = LeaseClock { clock: options.clock.clone(), boot_id: options.boot_id.as_str().into() };
     Ok(FileSide { connection, clock, _turn: turn })
@@ -111,7 +113,7 @@ impl Side for FileSide {
     }
 
     fn commit(&mut self) -> Result<(), Fault> {
-        self.connection.batch_execute("COMMIT").map_err(Fault::AtCommit)
+        AnsiTransactionManager::commit_transaction(&mut self.connection).map_err(Fault::AtCommit)
     }
 
     fn words(&self) -> Words {

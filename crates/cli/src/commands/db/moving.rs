@@ -14,7 +14,6 @@ use serde_json::json;
 
 use crate::app::Base;
 use crate::config::{Settings, database_at};
-use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::remedy::quoted;
 use crate::render::{Body, Grid, Progress, Report};
@@ -27,7 +26,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 const LARGE: u64 = 10_000;
 
 /// Moves everything to another database.
-pub fn copy_to(base: &Base, url: &str) -> Result<Report, Failure> {
+pub(super) fn copy_to(base: &Base, url: &str) -> Result<Report, Failure> {
     let settings = &base.settings;
     let target = Settings { database: database_at(url)?, direct: None, pooled: false, ..settings.clone() };
     let (from, to) = (Store::address(settings)?, Store::address(&target)?);
@@ -128,14 +127,14 @@ fn report(moved: &Moved, from: &Address, to: &Address) -> Report {
 }
 
 /// Makes a restored backup safe to go on with.
-pub fn restored(settings: &Settings) -> Result<Report, Failure> {
+pub(super) fn restored(settings: &Settings) -> Result<Report, Failure> {
     let restored = Store::restored(settings)?;
     let data = json!({
         "cleared": restored.cleared,
         "tickets": restored.tickets,
         "reopened_from": restored.reopened,
     });
-    let report = Report { exit: Exit::Done, ..Report::of(data) }.message(format!(
+    let report = Report::of(data).message(format!(
         "{} leases and {} places in line were cleared; every fencing token is higher than any before",
         restored.cleared, restored.tickets
     ));
