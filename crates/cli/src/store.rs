@@ -7,9 +7,11 @@ use std::sync::Arc;
 
 use agents_domain::catalogue::{ActionStore, ProjectStore};
 use agents_domain::lock::{Line, LockPort, Processes as _};
+use agents_domain::orders::Orders;
 use agents_domain::plan::{PlanStore, StoreError};
 use agents_domain::reads::PlanReads;
 use agents_domain::request::{Pulse, Requests};
+use agents_domain::workers::Workers;
 use agents_infrastructure::action_file;
 use agents_infrastructure::clock::SystemClock;
 #[cfg(feature = "postgres")]
@@ -67,6 +69,10 @@ ports! {
     actions -> ActionStore;
     /// The plans as readers see them.
     reads -> PlanReads;
+    /// What workers are to do.
+    orders -> Orders;
+    /// Who takes it up.
+    workers -> Workers;
 }
 
 impl Store {

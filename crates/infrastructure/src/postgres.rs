@@ -24,6 +24,7 @@ mod locks;
 mod migrate;
 mod moving;
 mod open;
+mod orders;
 mod plans;
 mod reads;
 mod requests;
@@ -31,6 +32,7 @@ mod statement;
 mod subplans;
 mod url;
 mod views;
+mod workers;
 
 use std::sync::Arc;
 
@@ -48,10 +50,12 @@ pub use line::PostgresLine;
 pub use locks::PostgresLocks;
 pub use migrate::{ServerStatus, status};
 pub use open::{OLDEST_SERVER, OpenError};
+pub use orders::PostgresOrders;
 pub use plans::PostgresPlans;
 pub use reads::PostgresReads;
 pub use requests::{PostgresPulse, PostgresRequests};
 pub use url::PostgresUrl;
+pub use workers::PostgresWorkers;
 
 /// How many connections the tasks of one process share, unless told.
 pub const CONNECTIONS: usize = 4;
@@ -94,6 +98,13 @@ impl PostgresOptions {
     #[must_use]
     pub const fn allow_unfenced(mut self) -> Self {
         self.allow_unfenced = true;
+        self
+    }
+
+    /// Says that the URL leads through a pooler in transaction mode.
+    #[must_use]
+    pub const fn pooled(mut self) -> Self {
+        self.pooled = true;
         self
     }
 
@@ -239,6 +250,16 @@ impl PostgresStore {
     /// The plans as readers see them.
     pub fn reads(&self) -> PostgresReads {
         PostgresReads { lane: Arc::clone(&self.tasks) }
+    }
+
+    /// What workers are to do.
+    pub fn orders(&self) -> PostgresOrders {
+        PostgresOrders { lane: Arc::clone(&self.tasks) }
+    }
+
+    /// Who takes it up.
+    pub fn workers(&self) -> PostgresWorkers {
+        PostgresWorkers { lane: Arc::clone(&self.tasks) }
     }
 
     fn heartbeat(&self) -> Lane {

@@ -4,7 +4,7 @@
 //! old one                                       new one
 //! no writer gets in; nobody alive holds a lock
 //! "moved to …" written, every table closed      nothing is in it; no writer gets in
-//!   rows, a batch at a time ──────────────────▶ rows: tokens of locks, but no terms; no tickets
+//!   rows, a batch at a time ──────────────────▶ rows: tokens, but no terms; orders, unclaimed
 //!   counts ───────────────────────────────────▶ the same counts? every log replayed
 //! COMMIT: closed
 //!                                               COMMIT: there
@@ -36,12 +36,13 @@ use crate::store::check::CheckReport;
 use crate::store::event_row::EventRow;
 use crate::store::fault::{Fault, Words};
 use crate::store::moving::rows::{ChildRow, PlanAt, Rows, Table, TokenRow};
+use crate::store::order_row::OrderRow;
 use crate::store::plan_row::{DefinitionRow, GuidanceRow};
 use crate::store::project_row::PlanProjectRow;
 use crate::store::request_row::RequestRow;
 
 /// The tables that move, in an order in which each row finds what it refers to.
-pub(crate) const MOVED: [&str; 10] = [
+pub(crate) const MOVED: [&str; 11] = [
     "projects",
     "actions",
     "plans",
@@ -52,10 +53,11 @@ pub(crate) const MOVED: [&str; 10] = [
     "events",
     "locks",
     "requests",
+    "orders",
 ];
 
-/// The tables that do not: waiting ends with the move, and triggers count anew.
-pub(crate) const LEFT: [&str; 3] = ["plan_counts", "ticket_keys", "tickets"];
+/// The tables that do not: waiting ends with the move, workers begin anew, and triggers count anew.
+pub(crate) const LEFT: [&str; 4] = ["plan_counts", "ticket_keys", "tickets", "workers"];
 
 /// Key in `meta` of the place that a database was moved to.
 pub(crate) const MOVED_TO: &str = "moved_to";
@@ -328,16 +330,18 @@ fn copy_all(
     for (table, of) in tables.iter().copied() {
         let told = &mut |rows| told(Step::Copied { table, rows, of });
         match table {
-            "projects" => copy::<ProjectRow>(from, to, told),
-            "actions" => copy::<ActionRow>(from, to, told),
-            "plans" => copy::<PlanAt>(from, to, told),
-            "subplans" => copy::<ChildRow>(from, to, told),
-            "plan_definitions" => copy::<DefinitionRow>(from, to, told),
-            "plan_projects" => copy::<PlanProjectRow>(from, to, told),
-            "plan_guidance" => copy::<GuidanceRow>(from, to, told),
-            "events" => copy::<EventRow>(from, to, told),
-            "locks" => copy::<TokenRow>(from, to, told),
-            "requests" => copy::<RequestRow>(from, to, told),
+            "projects" => copy::<ProjectRow>(from, to, |row| row, told),
+            "actions" => copy::<ActionRow>(from, to, |row| row, told),
+            "plans" => copy::<PlanAt>(from, to, |row| row, told),
+            "subplans" => copy::<ChildRow>(from, to, |row| row, told),
+            "plan_definitions" => copy::<DefinitionRow>(from, to, |row| row, told),
+            "plan_projects" => copy::<PlanProjectRow>(from, to, |row| row, told),
+            "plan_guidance" => copy::<GuidanceRow>(from, to, |row| row, told),
+            "events" => copy::<EventRow>(from, to, |row| row, told),
+            "locks" => copy::<TokenRow>(from, to, |row| row, told),
+            "requests" => copy::<RequestRow>(from, to, |row| row, told),
+            // A claim is the word of a worker of the old place.
+            "orders" => copy(from, to, OrderRow::unclaimed, told),
             other => unreachable!("{other} moves, and nobody says how"),
         }?;
     }
@@ -347,6 +351,7 @@ fn copy_all(
 fn copy<Row: Clone>(
     from: &mut Departure,
     to: &mut Arrival,
+    change: fn(Row) -> Row,
     told: &mut dyn FnMut(u64),
 ) -> Result<(), MoveError>
 where
@@ -358,6 +363,7 @@ where
         let Some(newest) = rows.last() else { return Ok(()) };
         last = Some(newest.clone());
         done += rows.len() as u64;
+        let rows = rows.into_iter().map(change).collect();
         to.try_to(|side| Ok(Table::<Row>::write(side.rows(), rows)?))?;
         told(done);
     }

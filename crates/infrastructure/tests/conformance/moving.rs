@@ -24,6 +24,7 @@ use tempfile::TempDir;
 use crate::children::{child, spawn};
 use crate::journey;
 use crate::line::asking;
+use crate::orders;
 use crate::support::{Fixture, TERM, request, term, ttl};
 use crate::values::{self, new_plan, number_of, owner, plan_id, prompt, step};
 
@@ -100,6 +101,9 @@ impl Place {
             requests: Arc::new(store.requests()),
             pulse: Arc::new(store.pulse()),
             line: Arc::new(store.line()),
+            costly: false,
+            orders: Arc::new(store.orders()),
+            workers: Arc::new(store.workers()),
             _kept: Box::new(()),
         }
     }
@@ -115,6 +119,9 @@ impl Place {
             requests: Arc::new(store.requests()),
             pulse: Arc::new(store.pulse()),
             line: Arc::new(store.line()),
+            costly: false,
+            orders: Arc::new(store.orders()),
+            workers: Arc::new(store.workers()),
             _kept: Box::new(()),
         }
     }
@@ -235,6 +242,8 @@ async fn filled(place: &Place) -> Fixture {
     let asked = cancel(&LockKey::Plan(plan_id(502)), store.clock.now());
     store.requests.make(&[asked]).await.expect("asked");
     store.line.take(&asking(8, &[&keys[0]])).await.expect("a ticket");
+    orders::ordered(&store, 503).await;
+    assert!(orders::claim(&store, &orders::any(&store, 11)).await.is_some());
     store.clock.advance(TERM * 2);
     store
 }
@@ -261,6 +270,14 @@ async fn same(one: &Fixture, other: &Fixture) {
         let (one, other) = (one.reads.family(id).await, other.reads.family(id).await);
         assert_eq!(one.map(below), other.map(below));
     }
+    let unclaimed = orders::of(one, plan_id(503)).await;
+    assert!(unclaimed.claim.is_some());
+    let unclaimed = agents_domain::orders::WorkOrder { claim: None, ..unclaimed };
+    assert_eq!(
+        orders::of(other, plan_id(503)).await,
+        unclaimed,
+        "a claim is the word of a worker of the old place"
+    );
     assert_eq!(one.projects.list().await, other.projects.list().await);
     assert_eq!(one.actions.list().await, other.actions.list().await);
     assert_eq!(other.locks.list(&LockFilter::default()).await, Ok(vec![]));

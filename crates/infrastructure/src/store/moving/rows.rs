@@ -8,6 +8,7 @@ use diesel::prelude::*;
 
 use crate::store::catalogue_row::{ActionRow, ProjectRow};
 use crate::store::event_row::EventRow;
+use crate::store::order_row::OrderRow;
 use crate::store::plan_row::{DefinitionRow, GuidanceRow, PlanRow};
 use crate::store::project_row::PlanProjectRow;
 use crate::store::request_row::RequestRow;
@@ -63,6 +64,7 @@ pub(crate) trait Rows:
     + Table<EventRow>
     + Table<TokenRow>
     + Table<RequestRow>
+    + Table<OrderRow>
 {
     /// How many rows there are in each table of [`super::MOVED`], in its order.
     fn counts(&mut self) -> QueryResult<Vec<i64>>;
@@ -87,6 +89,7 @@ macro_rules! rows {
         rows!(@text $connection, $crate::store::catalogue_row::ActionRow, actions, name);
         rows!(@text $connection, $crate::store::plan_row::DefinitionRow, plan_definitions, plan_id);
         rows!(@text $connection, $crate::store::request_row::RequestRow, requests, id);
+        rows!(@text $connection, $crate::store::order_row::OrderRow, orders, plan_id);
         rows!(@pair $connection, $crate::store::project_row::PlanProjectRow, plan_projects, plan_id, position, i64::MIN);
         rows!(@pair $connection, $crate::store::plan_row::GuidanceRow, plan_guidance, plan_id, position, i64::MIN);
         rows!(@pair $connection, $crate::store::event_row::EventRow, events, plan_id, seq, i64::MIN);
@@ -171,6 +174,7 @@ macro_rules! rows {
                     events::table.count().get_result(self)?,
                     locks::table.count().get_result(self)?,
                     requests::table.count().get_result(self)?,
+                    orders::table.count().get_result(self)?,
                 ])
             }
 
