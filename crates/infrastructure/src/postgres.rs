@@ -22,6 +22,7 @@ mod lane;
 mod line;
 mod locks;
 mod migrate;
+mod moving;
 mod open;
 mod orders;
 mod plans;
@@ -43,6 +44,7 @@ use crate::postgres::connection::{Purpose, Setup};
 use crate::postgres::lane::{Lane, Place};
 use crate::store::ParseAction;
 use crate::store::check::CheckReport;
+use crate::store::moving::{Address, Arrival, Departure, Restored};
 
 pub use catalogue::{PostgresActions, PostgresProjects};
 pub use line::PostgresLine;
@@ -173,6 +175,27 @@ impl PostgresStore {
     pub fn migrate(options: &PostgresOptions) -> Result<ServerStatus, OpenError> {
         migrate::migrate(options)?;
         status(options)
+    }
+
+    /// Tells which database that is.
+    pub fn address(options: &PostgresOptions) -> Result<Address, OpenError> {
+        moving::address(options)
+    }
+
+    /// Begins to move away from that database: no writer gets in until it is dropped.
+    pub fn leave(options: &PostgresOptions) -> Result<Departure, OpenError> {
+        moving::leave(options)
+    }
+
+    /// Begins to move to that database, which is made if need be: no writer gets in until it is dropped.
+    pub fn arrive(options: &PostgresOptions) -> Result<Arrival, OpenError> {
+        moving::arrive(options)
+    }
+
+    /// Makes a restored backup safe to go on with, or a database that was moved and is to be used after
+    /// all: no leases, no line, higher tokens.
+    pub fn restored(options: &PostgresOptions) -> Result<Restored, OpenError> {
+        moving::restored(options)
     }
 
     /// Checks everything that is stored. Blocks; reads the whole database.

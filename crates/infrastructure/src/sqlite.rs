@@ -25,6 +25,7 @@ mod lane;
 mod line;
 mod locks;
 mod migrate;
+mod moving;
 mod open;
 mod orders;
 mod plans;
@@ -53,6 +54,7 @@ use crate::sqlite::lane::{Lane, Place, Site};
 use crate::sqlite::locks::LeaseClock;
 use crate::store::ParseAction;
 use crate::store::check::CheckReport;
+use crate::store::moving::{Address, Arrival, Departure, Restored};
 
 pub use catalogue::{SqliteActions, SqliteProjects};
 pub use line::SqliteLine;
@@ -182,6 +184,27 @@ impl SqliteStore {
     /// Makes a database that was moved here this machine's own.
     pub fn adopt(options: &SqliteOptions) -> Result<Adoption, OpenError> {
         migrate::adopt(&options.path, &options.machine, options.gate_timeout)
+    }
+
+    /// Tells which database that is.
+    pub fn address(options: &SqliteOptions) -> Address {
+        moving::address(options)
+    }
+
+    /// Begins to move away from that database: no writer gets in until it is dropped.
+    pub fn leave(options: &SqliteOptions) -> Result<Departure, OpenError> {
+        moving::leave(options)
+    }
+
+    /// Begins to move to that database, which is made if need be: no writer gets in until it is dropped.
+    pub fn arrive(options: &SqliteOptions) -> Result<Arrival, OpenError> {
+        moving::arrive(options)
+    }
+
+    /// Makes a restored backup safe to go on with, or a database that was moved and is to be used after
+    /// all: no leases, no line, higher tokens.
+    pub fn restored(options: &SqliteOptions) -> Result<Restored, OpenError> {
+        moving::restored(options)
     }
 
     /// Checks everything that is stored. Blocks; reads the whole database.

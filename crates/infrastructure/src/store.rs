@@ -12,6 +12,7 @@ pub(crate) mod document;
 pub(crate) mod event_row;
 pub(crate) mod fault;
 pub(crate) mod lock_row;
+pub mod moving;
 pub(crate) mod order_row;
 pub(crate) mod plan_row;
 pub(crate) mod project_row;

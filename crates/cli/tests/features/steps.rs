@@ -7,6 +7,7 @@ mod drivers;
 mod earlier;
 mod git;
 mod locks;
+mod moving;
 mod output;
 mod plans;
 mod power;

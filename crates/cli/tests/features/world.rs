@@ -82,6 +82,8 @@ pub(crate) struct World {
     pub(crate) cuts: Vec<PathBuf>,
     /// Where commands have their files, if not in `home`.
     pub(crate) home: Option<PathBuf>,
+    /// Databases on the server of the tests.
+    pub(crate) databases: Vec<agents_testing::postgres::Database>,
 }
 
 impl fmt::Debug for World {
@@ -112,6 +114,7 @@ impl World {
             crowd: Vec::new(),
             cuts: Vec::new(),
             home: None,
+            databases: Vec::new(),
             directory,
         }
     }

@@ -67,6 +67,13 @@ impl Setup {
         }
     }
 
+    /// For one long transaction, past the pooler if there is a way. Nothing is prepared by name, for
+    /// nobody says whether another server's URL leads through one.
+    pub(crate) fn lasting(options: &PostgresOptions) -> Self {
+        let ordinary = Self::ordinary(options);
+        Self { url: options.direct_url.clone().unwrap_or(ordinary.url), pooled: true, ..ordinary }
+    }
+
     /// Whether it hears what others do.
     pub(crate) const fn listens(&self) -> bool {
         self.listens

@@ -201,7 +201,8 @@ fn released(count: usize) -> Release {
     if count == 1 { Release::Released } else { Release::NotHeld }
 }
 
-fn list(
+/// The locks that are held.
+pub(crate) fn list(
     connection: &mut SqliteConnection,
     clock: &LeaseClock,
     filter: &LockFilter,

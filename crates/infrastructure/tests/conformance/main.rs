@@ -16,6 +16,7 @@ mod line;
 mod line_histories;
 mod locks;
 mod memory;
+mod moving;
 mod noop;
 mod orders;
 mod orders_due;
