@@ -18,9 +18,11 @@ mod catalogue;
 mod check;
 mod connection;
 mod failure;
+mod feed;
 mod lane;
 mod line;
 mod locks;
+mod measures;
 mod migrate;
 mod open;
 mod plans;
@@ -42,8 +44,10 @@ use crate::store::ParseAction;
 use crate::store::check::CheckReport;
 
 pub use catalogue::{PostgresActions, PostgresProjects};
+pub use feed::PostgresFeed;
 pub use line::PostgresLine;
 pub use locks::PostgresLocks;
+pub use measures::PostgresMeasures;
 pub use migrate::{ServerStatus, status};
 pub use open::{OLDEST_SERVER, OpenError};
 pub use plans::PostgresPlans;
@@ -216,6 +220,16 @@ impl PostgresStore {
     /// The plans as readers see them.
     pub fn reads(&self) -> PostgresReads {
         PostgresReads { lane: Arc::clone(&self.tasks) }
+    }
+
+    /// The events of all plans.
+    pub fn feed(&self) -> PostgresFeed {
+        PostgresFeed { lane: Arc::clone(&self.tasks) }
+    }
+
+    /// The numbers of the store.
+    pub fn measures(&self) -> PostgresMeasures {
+        PostgresMeasures { lane: Arc::clone(&self.tasks) }
     }
 
     fn heartbeat(&self) -> Lane {

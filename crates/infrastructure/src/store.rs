@@ -12,6 +12,7 @@ pub(crate) mod document;
 pub(crate) mod event_row;
 pub(crate) mod fault;
 pub(crate) mod lock_row;
+pub(crate) mod measured;
 pub(crate) mod plan_row;
 pub(crate) mod project_row;
 pub(crate) mod request_row;
@@ -20,7 +21,7 @@ pub(crate) mod subplan_row;
 pub(crate) mod ticket_row;
 
 /// The schema that this program knows: the number of the last migration, on either database.
-pub const SCHEMA_VERSION: i64 = 3;
+pub const SCHEMA_VERSION: i64 = 6;
 
 /// Reads an action back from its text. The second argument says where the text comes from, for
 /// messages; the error is for people.

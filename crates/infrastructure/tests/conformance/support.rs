@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use agents_domain::catalogue::{ActionStore, ProjectStore};
+use agents_domain::feed::Feed;
 use agents_domain::id::OwnerId;
 use agents_domain::lock::{
     AcquireRequest, Conflict, HeldLock, Lease, Line, LockError, LockFilter, LockKey, LockPort, Term,
 };
+use agents_domain::measures::Measures;
 use agents_domain::plan::{NewPlan, Opening, Plan, PlanStore};
 use agents_domain::reads::PlanReads;
 use agents_domain::request::{Pulse, Requests};
@@ -42,6 +44,8 @@ pub(crate) struct Fixture {
     pub(crate) requests: Arc<dyn Requests>,
     pub(crate) pulse: Arc<dyn Pulse>,
     pub(crate) line: Arc<dyn Line>,
+    pub(crate) feed: Arc<dyn Feed>,
+    pub(crate) measures: Arc<dyn Measures>,
     /// What must live as long as the store: a directory, for one.
     pub(crate) _kept: Box<dyn Any>,
 }
@@ -61,6 +65,8 @@ pub(crate) fn memory(unfenced: Unfenced) -> Fixture {
         requests: store.requests(),
         pulse: store.pulse(),
         line: store.line(),
+        feed: store.feed(),
+        measures: store.measures(),
         _kept: Box::new(()),
     }
 }
@@ -92,6 +98,8 @@ fn sqlite_with(unfenced: Unfenced, more: fn(SqliteOptions) -> SqliteOptions) -> 
         requests: Arc::new(store.requests()),
         pulse: Arc::new(store.pulse()),
         line: Arc::new(store.line()),
+        feed: Arc::new(store.feed()),
+        measures: Arc::new(store.measures()),
         _kept: Box::new(directory),
     }
 }
@@ -114,6 +122,8 @@ pub(crate) fn postgres(unfenced: Unfenced) -> Fixture {
         requests: Arc::new(store.requests()),
         pulse: Arc::new(store.pulse()),
         line: Arc::new(store.line()),
+        feed: Arc::new(store.feed()),
+        measures: Arc::new(store.measures()),
         _kept: Box::new(database),
     }
 }
