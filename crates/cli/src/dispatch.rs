@@ -9,7 +9,8 @@ use crate::args::action::ActionCommand;
 use crate::args::plan::PlanCommand;
 use crate::args::{Cli, Command, Topic, topic};
 use crate::commands::{
-    action, db, demo, diagnostics, follow, init, lock, plan, project, prune, recover, run, tree,
+    action, db, demo, diagnostics, events, follow, init, lock, metrics, plan, project, prune, recover, run,
+    tree,
 };
 use crate::config::Settings;
 use crate::env::Env;
@@ -45,6 +46,8 @@ pub fn dispatch(cli: &Cli, settings: &Settings, env: &Env, progress: Progress) -
         Command::Plan(PlanCommand::Tree { plan, watch: true }) => tree::watch(base.open()?, plan),
         Command::Plan(command) => plan::plan(&base.open()?, command),
         Command::Lock(command) => lock::lock(&base.open()?, command),
+        Command::Events(args) => events::events(base.open()?, args),
+        Command::Metrics => metrics::metrics(&base.open()?),
         Command::Prune(args) => prune::prune(&base.open()?, args),
         Command::Recover => recover::recover(&base.open()?),
     }

@@ -1,0 +1,69 @@
+//! Steps about the stream of events and about numbers for monitoring.
+
+use std::collections::BTreeMap;
+
+use cucumber::{then, when};
+use serde_json::Value;
+
+use crate::prometheus;
+use crate::world::World;
+
+/// The plan and the number of each event, by the words of the scenario.
+#[then(expr = "the lines of stdout tell of {string}")]
+fn tell_of(world: &mut World, expected: String) {
+    let separators = |c: char| c == '\t' || c == ' ';
+    let told = world.last.out.lines().map(|line| {
+        let fields: Vec<&str> = line.split(separators).filter(|field| !field.is_empty()).collect();
+        format!("{} {}", fields[1], fields[2])
+    });
+    assert_eq!(told.collect::<Vec<_>>().join(", "), world.said(&expected));
+}
+
+#[then("the objects on stdout are the events of the plan")]
+async fn same_as_the_log(world: &mut World) {
+    let parsed = world.last.out.lines().map(|line| serde_json::from_str(line).expect("an object"));
+    let streamed: Vec<Value> = parsed.collect();
+    let log = world.ask("plan events PLAN").await;
+    assert_eq!(Some(&streamed), log["events"].as_array());
+    assert!(!streamed.is_empty());
+}
+
+/// It has a place to begin with as soon as it listens for signals: it looks for that place first.
+#[when(expr = "{word} has begun to follow")]
+async fn has_begun(world: &mut World, who: String) {
+    let pid = world.job(&who).pid();
+    let caught = tokio::task::spawn_blocking(move || {
+        let status = format!("/proc/{pid}/status");
+        while !std::fs::read_to_string(&status).is_ok_and(|text| catches_sigterm(&text)) {
+            std::thread::yield_now();
+        }
+    });
+    tokio::time::timeout(crate::pauses::WATCHDOG, caught).await.expect("it begins").expect("no panic");
+}
+
+fn catches_sigterm(status: &str) -> bool {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & (1 << 14) != 0)
+}
+
+fn numbers(world: &World) -> BTreeMap<String, f64> {
+    prometheus::read(&world.last.out).unwrap_or_else(|why| panic!("{why}: {}", world.last.out))
+}
+
+#[then("stdout is what Prometheus reads")]
+fn is_read(world: &mut World) {
+    prometheus::check_the_checker();
+    assert!(!numbers(world).is_empty());
+}
+
+#[then(expr = "the number {string} is {float}")]
+fn number(world: &mut World, name: String, expected: f64) {
+    let numbers = numbers(world);
+    let found = numbers.get(&name).unwrap_or_else(|| panic!("no {name} in {numbers:?}"));
+    assert!((found - expected).abs() < f64::EPSILON, "{name} is {found}");
+}
+
+#[then(expr = "there is a number {string}")]
+fn number_is_there(world: &mut World, name: String) {
+    assert!(numbers(world).contains_key(&name), "{}", world.last.out);
+}
