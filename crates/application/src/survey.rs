@@ -183,7 +183,9 @@ impl Surveyor {
                 found.entry((attempt.phase, end.outcome)).or_default().push(length);
             }
         }
-        found.values_mut().for_each(|lengths| lengths.sort_unstable());
+        for lengths in found.values_mut() {
+            lengths.sort_unstable();
+        }
         Ok(found)
     }
 }

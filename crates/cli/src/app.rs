@@ -45,6 +45,10 @@ const NOT_FOR_CHILDREN: [&str; 2] = ["AGENTS_DATABASE_URL", "AGENTS_DATABASE_DIR
 /// its command.
 const ANSWER: Duration = Duration::from_secs(20);
 
+/// How long the end of a command waits for what still goes on in its threads: a transaction that was
+/// begun. One at a server that stands still has no end, and is left behind.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
 /// What one command works with, before any store is opened.
 pub struct Base {
     /// The flags that every command takes.
@@ -76,7 +80,8 @@ pub struct App {
     processes: Arc<SystemProcesses>,
     locks: LockService,
     runner: ProcessRunner,
-    runtime: Runtime,
+    /// There until the command is over.
+    runtime: Option<Runtime>,
     #[cfg(feature = "sabotage")]
     sabotage: Sabotage,
 }
@@ -140,15 +145,23 @@ impl Base {
             processes,
             locks,
             runner,
-            runtime,
+            runtime: Some(runtime),
         })
+    }
+}
+
+impl Drop for App {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_timeout(LAST_WORDS);
+        }
     }
 }
 
 impl App {
     /// Runs a future to its end on this command's own thread.
     pub fn block_on<F: Future>(&self, work: F) -> F::Output {
-        self.runtime.block_on(work)
+        self.runtime.as_ref().expect("the command is not over").block_on(work)
     }
 
     /// Now, for relative times.

@@ -31,6 +31,17 @@ pub(crate) fn replace(path: &Path, content: &str) -> io::Result<()> {
     fs::rename(&new, path)
 }
 
+/// What a command wrote, as text that every store can keep: what is no UTF-8, and NUL, which not every
+/// database has in its texts, become U+FFFD.
+pub(crate) fn text(bytes: &[u8]) -> String {
+    kept(&String::from_utf8_lossy(bytes))
+}
+
+/// The same of what is text already.
+pub(crate) fn kept(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
+}
+
 fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     let flags = i32::try_from((OFlags::NONBLOCK | OFlags::NOFOLLOW).bits()).expect("small flags");
     let file = options.custom_flags(flags).open(path)?;

@@ -101,9 +101,9 @@ impl LockService {
         wanted.keys.sort();
         wanted.keys.dedup();
         let guard = self.acquire_or_wait(wanted, wait, observer).await?;
-        let waited = self.inner.parts.clock.boottime().since(began);
+        let length = self.inner.parts.clock.boottime().since(began);
         for lease in guard.leases().iter().filter(|lease| !lease.reentrant) {
-            self.counters().waited(&lease.key, waited);
+            self.counters().waited(&lease.key, length);
         }
         Ok(guard)
     }

@@ -344,7 +344,7 @@ async fn a_plan_that_is_gone_is_said_to_be_gone(#[case] outcome: CommitOutcome) 
     assert_eq!(stage.service.retry(stage.plan).await, Err(LifecycleError::NoSuchPlan { plan: stage.plan }));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_unknown_outcome_is_asked_about_again_with_the_same_event() {
     let left = Arc::new(Mutex::new(2));
     let counter = left.clone();
@@ -363,7 +363,24 @@ async fn an_unknown_outcome_is_asked_about_again_with_the_same_event() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
+async fn a_store_that_goes_away_leaves_an_unknown_outcome_unknown() {
+    let tries = Arc::new(Mutex::new(0));
+    let counter = tries.clone();
+    let stage = stage("retry", Phase::Execute, State::Errored, move || {
+        let mut tries = counter.lock().expect("unpoisoned");
+        *tries += 1;
+        match *tries {
+            1 => Err(StoreError::Unknown { reason: "connection lost".into() }),
+            2 | 3 => Err(StoreError::Unavailable { reason: "it restarts".into() }),
+            _ => Ok(CommitOutcome::Applied),
+        }
+    });
+    stage.service.retry(stage.plan).await.expect("written");
+    assert_eq!(*tries.lock().expect("unpoisoned"), 4);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_outcome_that_stays_unknown_is_an_error_of_its_own() {
     let stage = stage("retry", Phase::Execute, State::Errored, || {
         Err(StoreError::Unknown { reason: "connection lost".into() })

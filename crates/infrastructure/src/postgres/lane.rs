@@ -28,9 +28,15 @@ use super::connection::{Purpose, Setup};
 use super::failure::{first_line, is_lost, lost_a_race};
 use crate::store::fault::Fault;
 
-/// Between the tries of a transaction that has lost its connection or a race, in milliseconds: ten
-/// seconds in all.
-const PAUSES: [u64; 9] = [10, 50, 150, 400, 800, 1600, 2000, 2500, 2500];
+/// Between the tries of a transaction that has lost its connection or a race, in milliseconds. A plan
+/// write has them all, a minute: what is to be recorded was perhaps an hour's work, and a server that
+/// fails over is away for so long. Whatever can be asked again by a person or a heartbeat has the first
+/// ten seconds.
+const PAUSES: [u64; 19] = [
+    10, 50, 150, 400, 800, 1600, 2000, 2500, 2500, // ten seconds
+    5000, 5000, 5000, 5000, 5000, 5000, 5000, 5000, 5000, 5000,
+];
+const PAUSES_UNLESS_DURABLE: usize = 9;
 
 /// How long one waits for a connection of this process to be free.
 const BUSY: Duration = Duration::from_secs(10);
@@ -62,7 +68,7 @@ struct State {
 
 impl Lane {
     /// Longer than all tries of a transaction take unless the server stands still.
-    const GIVEN_UP: Duration = Duration::from_secs(40);
+    const GIVEN_UP: Duration = Duration::from_secs(100);
 
     /// A lane of so many connections at most, opened when they are needed.
     pub(crate) fn new(setup: Setup, place: Place, most: usize, hand: Option<HandTime>) -> Self {
@@ -127,7 +133,7 @@ impl Lane {
         work: impl Fn(&mut PgConnection) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
         let begin = self.setup.begin(purpose);
-        self.patiently(|connection| {
+        self.patiently(purpose, |connection| {
             connection.batch_execute(&begin)?;
             match work(connection) {
                 Ok(value) => {
@@ -153,16 +159,24 @@ impl Lane {
             return self.transact(purpose, statement);
         }
         let reads = purpose == Purpose::Read;
-        self.patiently(|connection| match statement(connection) {
+        self.patiently(purpose, |connection| match statement(connection) {
             Err(Fault::Database(error)) if !reads && is_lost(&error) => Err(Fault::AtCommit(error)),
             outcome => outcome,
         })
     }
 
     /// Tries until it has an answer: one that another try would not change.
-    fn patiently<T>(&self, work: impl Fn(&mut PgConnection) -> Result<T, Fault>) -> Result<T, Fault> {
-        let pauses: &[u64] = if self.place == Place::Here { &[] } else { &PAUSES };
-        let mut pauses = pauses.iter();
+    fn patiently<T>(
+        &self,
+        purpose: Purpose,
+        work: impl Fn(&mut PgConnection) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        let tries = match (self.place, purpose) {
+            (Place::Here, _) => 0,
+            (Place::Aside, Purpose::Durable) => PAUSES.len(),
+            (Place::Aside, Purpose::Read | Purpose::Lease) => PAUSES_UNLESS_DURABLE,
+        };
+        let mut pauses = PAUSES.iter().take(tries);
         loop {
             let mut hold = self.take()?;
             let outcome = hold.connection().and_then(&work);

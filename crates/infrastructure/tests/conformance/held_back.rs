@@ -11,15 +11,15 @@ use agents_domain::measures::Measures as _;
 use agents_domain::plan::{Event, Opening, PlanStore as _};
 use agents_domain::time::Timestamp;
 use agents_infrastructure::postgres::{PostgresOptions, PostgresStore, PostgresUrl};
+use agents_testing::postgres::Database;
 use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 
-use crate::postgres::{Fresh, fresh};
 use crate::values::{self, event_id, new_plan, plan_id, prompt};
 
 struct Server {
-    database: Fresh,
+    database: Database,
     store: PostgresStore,
 }
 
@@ -31,8 +31,8 @@ struct Found {
 
 impl Server {
     async fn with_plans(numbers: std::ops::RangeInclusive<u32>) -> Self {
-        let database = fresh();
-        let url = PostgresUrl::parse(database.url()).expect("a URL");
+        let database = Database::fresh();
+        let url = PostgresUrl::parse(&database.url()).expect("a URL");
         let options = PostgresOptions::new(url, values::parse_action).allow_unfenced();
         let server = Self { store: PostgresStore::create(options).expect("a database"), database };
         for number in numbers {
@@ -43,7 +43,7 @@ impl Server {
     }
 
     fn connection(&self) -> PgConnection {
-        PgConnection::establish(self.database.url()).expect("a connection")
+        self.database.connect()
     }
 
     async fn prompt(&self, number: u32) {

@@ -20,7 +20,6 @@ mod locks;
 mod measures;
 mod memory;
 mod noop;
-mod postgres;
 mod races;
 mod reads;
 mod requests;
@@ -203,5 +202,6 @@ stores! {
     in_memory => crate::support::memory;
     on_sqlite => crate::support::sqlite;
     on_postgres => crate::support::postgres;
+    on_postgres_pooled => crate::support::postgres_pooled;
     on_sqlite_in_place => crate::support::sqlite_in_place;
 }
