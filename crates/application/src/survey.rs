@@ -70,6 +70,8 @@ pub struct Survey {
     pub locks: BTreeMap<&'static str, LockNumbers>,
     /// How long the one waits that has waited longest for a lock.
     pub longest_wait: Duration,
+    /// How long the order stands in line that has longest.
+    pub longest_order: Duration,
     /// What ended in the last while.
     pub recent: Recent,
 }
@@ -125,7 +127,9 @@ impl Surveyor {
         let held = self.parts.locks.list(&LockFilter { key: None, stale_only: false }).await?;
         let now = self.parts.clock.now();
         let longest_wait = measured.waiting_since.map_or(Duration::ZERO, |since| between(since, now));
-        Ok(Survey { measured, locks: locks(&held, now), longest_wait, recent: self.recent(now).await? })
+        let longest_order = measured.orders.since.map_or(Duration::ZERO, |since| between(since, now));
+        let (locks, recent) = (locks(&held, now), self.recent(now).await?);
+        Ok(Survey { measured, locks, longest_wait, longest_order, recent })
     }
 
     async fn recent(&self, now: Timestamp) -> Result<Recent, StoreError> {

@@ -13,7 +13,10 @@ use agents_application::lock_service::LockParts;
 use agents_application::subplan_service::SubplanParts;
 use agents_application::survey::{Surveyor, SurveyorParts};
 use agents_application::vigil::{Vigil, VigilParts};
-use agents_application::{LockService, PhaseDriver, PlanLifecycleService, StopHub, SubplanService, Wait};
+use agents_application::worker::{Overseer, Terms, WorkerParts};
+use agents_application::{
+    LockService, Observer, PhaseDriver, PlanLifecycleService, StopHub, SubplanService, Wait,
+};
 use agents_domain::housekeeping::Leftovers;
 use agents_domain::id::{Ids, OwnerId};
 use agents_domain::lock::{HeldLock, Holder, Liveness, Processes};
@@ -241,6 +244,27 @@ impl App {
         #[cfg(feature = "sabotage")]
         let parts = self.sabotage.driver_parts(parts);
         parts
+    }
+
+    /// What a worker works with, in a process that is told by `observer` and `overseer` what it does.
+    pub fn worker_parts(
+        &self,
+        (observer, overseer): (Arc<dyn Observer>, Arc<dyn Overseer>),
+        drain: StopHub,
+        terms: Terms,
+    ) -> WorkerParts {
+        let parts = self.driver_parts();
+        let lifecycle = parts.lifecycle.clone().with_observer(observer);
+        WorkerParts {
+            driver: DriverParts { lifecycle, ..parts },
+            orders: self.store.orders(),
+            workers: self.store.workers(),
+            pulse: self.store.pulse(),
+            processes: self.processes.clone(),
+            drain,
+            overseer,
+            terms,
+        }
     }
 
     /// Waits for plans. It has a connection of its own, to see that others have written.

@@ -7,10 +7,11 @@ use serde_json::json;
 use crate::app::Base;
 use crate::args::action::ActionCommand;
 use crate::args::plan::PlanCommand;
+use crate::args::worker::WorkerCommand;
 use crate::args::{Cli, Command, Topic, topic};
 use crate::commands::{
     action, db, demo, diagnostics, events, follow, init, lock, metrics, plan, project, prune, recover, run,
-    tree,
+    tree, worker,
 };
 use crate::config::Settings;
 use crate::env::Env;
@@ -48,6 +49,8 @@ pub fn dispatch(cli: &Cli, settings: &Settings, env: &Env, progress: Progress) -
         Command::Lock(command) => lock::lock(&base.open()?, command),
         Command::Events(args) => events::events(base.open()?, args),
         Command::Metrics => metrics::metrics(&base.open()?),
+        Command::Worker(WorkerCommand::Run(args)) => worker::run(base.open()?, args),
+        Command::Worker(WorkerCommand::List) => worker::list(&base.open()?),
         Command::Prune(args) => prune::prune(&base.open()?, args),
         Command::Recover => recover::recover(&base.open()?),
     }

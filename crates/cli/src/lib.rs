@@ -31,7 +31,7 @@ pub mod watch;
 use std::ffi::OsString;
 use std::io::Write;
 
-use args::{Cli, Stop};
+use args::{Cli, Command, Stop};
 use env::Env;
 use exit::Exit;
 use failure::Failure;
@@ -48,7 +48,10 @@ pub fn run(argv: &[OsString], env: &Env, out: Box<dyn Write + Send>, err: Box<dy
     match config::Settings::resolve(&cli.global, env) {
         Ok(settings) => {
             let err = Shared::new(err);
-            let progress = Progress::new(&cli.global, env, Box::new(err.clone()));
+            let progress = match cli.command {
+                Command::Worker(_) => Progress::lines(&cli.global, Box::new(err.clone())),
+                _ => Progress::new(&cli.global, env, Box::new(err.clone())),
+            };
             let output = Output::new(Style::of(&cli.global, &settings, env), out, Box::new(err));
             let outcome = dispatch::dispatch(&cli, &settings, env, progress);
             output.finish(command, outcome.map_err(|failure| advised(&cli, argv, failure)))

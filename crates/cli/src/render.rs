@@ -19,6 +19,7 @@ mod graph;
 mod live;
 mod lock;
 mod metrics;
+mod order;
 mod output;
 mod places;
 mod plan;
@@ -31,6 +32,7 @@ mod time;
 mod trace;
 mod tree;
 mod why;
+mod worker;
 
 pub use ask::ask;
 pub use attempt::errors_report;
@@ -44,6 +46,7 @@ pub use graph::Form;
 pub use live::{Heard, Live};
 pub use lock::{holder_words, lock_details, lock_report, lock_view, locks_report};
 pub use metrics::{of_process, of_store};
+pub use order::{InHand, with_order};
 pub use output::{Body, Capture, Output, Report, Shared};
 pub use places::{occupant_lines, places_line, places_view};
 pub use plan::{first_line, parked_view, plan_report, plan_view, plans_report};
@@ -55,6 +58,7 @@ pub use time::{relative, rfc3339};
 pub use trace::trace;
 pub use tree::{Tree, tree_report};
 pub use why::why_report;
+pub use worker::workers_report;
 
 use agents_domain::lock::{Holder, Liveness};
 

@@ -9,9 +9,11 @@ use agents_domain::catalogue::{ActionStore, ProjectStore};
 use agents_domain::feed::Feed;
 use agents_domain::lock::{Line, LockPort, Processes as _};
 use agents_domain::measures::Measures;
+use agents_domain::orders::Orders;
 use agents_domain::plan::{PlanStore, StoreError};
 use agents_domain::reads::PlanReads;
 use agents_domain::request::{Pulse, Requests};
+use agents_domain::workers::Workers;
 use agents_infrastructure::action_file;
 use agents_infrastructure::clock::SystemClock;
 #[cfg(feature = "postgres")]
@@ -72,6 +74,10 @@ ports! {
     feed -> Feed;
     /// What it keeps counted.
     measures -> Measures;
+    /// What workers are to do.
+    orders -> Orders;
+    /// Who takes it up.
+    workers -> Workers;
 }
 
 impl Store {

@@ -19,8 +19,23 @@ pub struct Measured {
     pub waiting: u64,
     /// Since when the one does that has waited longest.
     pub waiting_since: Option<Timestamp>,
+    /// Orders for workers.
+    pub orders: OrdersMeasured,
     /// How many open requests there are of each kind: `cancel`, `break`.
     pub requests: BTreeMap<String, u64>,
+}
+
+/// Open orders for workers, by where they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct OrdersMeasured {
+    /// Those that any worker may take up.
+    pub in_line: u64,
+    /// Since when the one of these stands in line that has longest.
+    pub since: Option<Timestamp>,
+    /// Those that are not to be taken up yet.
+    pub resting: u64,
+    /// Those that a worker has in hand.
+    pub in_hand: u64,
 }
 
 /// Measures a store. Reads only.

@@ -25,6 +25,7 @@ mod locks;
 mod measures;
 mod migrate;
 mod open;
+mod orders;
 mod plans;
 mod reads;
 mod requests;
@@ -32,6 +33,7 @@ mod statement;
 mod subplans;
 mod url;
 mod views;
+mod workers;
 
 use std::sync::Arc;
 
@@ -50,10 +52,12 @@ pub use locks::PostgresLocks;
 pub use measures::PostgresMeasures;
 pub use migrate::{ServerStatus, status};
 pub use open::{OLDEST_SERVER, OpenError};
+pub use orders::PostgresOrders;
 pub use plans::PostgresPlans;
 pub use reads::PostgresReads;
 pub use requests::{PostgresPulse, PostgresRequests};
 pub use url::PostgresUrl;
+pub use workers::PostgresWorkers;
 
 /// How many connections the tasks of one process share, unless told.
 pub const CONNECTIONS: usize = 4;
@@ -237,6 +241,16 @@ impl PostgresStore {
     /// The numbers of the store.
     pub fn measures(&self) -> PostgresMeasures {
         PostgresMeasures { lane: Arc::clone(&self.tasks) }
+    }
+
+    /// What workers are to do.
+    pub fn orders(&self) -> PostgresOrders {
+        PostgresOrders { lane: Arc::clone(&self.tasks) }
+    }
+
+    /// Who takes it up.
+    pub fn workers(&self) -> PostgresWorkers {
+        PostgresWorkers { lane: Arc::clone(&self.tasks) }
     }
 
     fn heartbeat(&self) -> Lane {

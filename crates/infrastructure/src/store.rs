@@ -13,12 +13,14 @@ pub(crate) mod event_row;
 pub(crate) mod fault;
 pub(crate) mod lock_row;
 pub(crate) mod measured;
+pub(crate) mod order_row;
 pub(crate) mod plan_row;
 pub(crate) mod project_row;
 pub(crate) mod request_row;
 pub(crate) mod schema;
 pub(crate) mod subplan_row;
 pub(crate) mod ticket_row;
+pub(crate) mod worker_row;
 
 /// The schema that this program knows: the number of the last migration, on either database.
 pub const SCHEMA_VERSION: i64 = 6;

@@ -9,7 +9,7 @@ use agents_infrastructure::git::Git;
 use serde_json::json;
 
 use crate::app::{App, Base};
-use crate::commands::recover;
+use crate::commands::{recover, worker};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::render::{Body, Grid, Report, occupant_lines, places_line};
@@ -47,7 +47,8 @@ pub fn diagnostics(base: Base) -> Result<Report, Failure> {
         Err(failure) => checks.push(failed("database", failure)),
         Ok(app) => {
             checks.push(ok("database", app.store.place()));
-            checks.extend([fencing(&app), locks(&app), plans(&app), places(&app), worktrees::check(&app)]);
+            checks.extend([fencing(&app), locks(&app), plans(&app), places(&app)]);
+            checks.extend([workers(&app), worktrees::check(&app)]);
         }
     }
     Ok(report(&checks))
@@ -131,6 +132,25 @@ fn places(app: &App) -> Check {
             ok("places", std::iter::once(places_line(&census)).chain(who).collect::<Vec<_>>().join("; "))
         }
         Err(error) => bad("places", "error", error.to_string(), "mend the state directory"),
+    }
+}
+
+/// Orders that nobody is there to take up.
+fn workers(app: &App) -> Check {
+    let counted = app.block_on(async {
+        let open = app.store.orders().list().await?;
+        let waiting = open.iter().filter(|order| order.claim.is_none()).count();
+        Ok::<_, Failure>((open.len(), waiting, worker::alive(app).await?.len()))
+    });
+    match counted {
+        Ok((_, waiting, 0)) if waiting > 0 => {
+            let message = format!("{waiting} orders wait, and no worker is alive");
+            bad("workers", "warn", message, "agents worker run")
+        }
+        Ok((open, waiting, alive)) => {
+            ok("workers", format!("{alive} alive; {open} orders open, {waiting} of them wait"))
+        }
+        Err(failure) => bad("workers", "error", failure.message, "agents db check"),
     }
 }
 

@@ -13,11 +13,15 @@ use crate::render::exposition::{Family, Kind, float};
 /// Of what ended lately: the shortest half, …, and the longest.
 const QUANTILES: [(&str, usize); 4] = [("0.5", 50), ("0.9", 90), ("0.99", 99), ("1", 100)];
 
-/// What a store says of itself.
-pub fn of_store(survey: &Survey) -> Vec<Family> {
-    let mut families = vec![build(), plans(survey)];
+/// What a store says of itself; without a survey that it could not be read.
+pub fn of_store(survey: Option<&Survey>) -> Vec<Family> {
+    let up = Family::new("agents_store_up", Kind::Gauge, "Whether the store could be read.");
+    let mut families = vec![build(), up.with([], f64::from(u8::from(survey.is_some())))];
+    let Some(survey) = survey else { return families };
+    families.push(plans(survey));
     families.extend(locks(survey));
     families.extend(line(survey));
+    families.extend(orders(survey));
     families.push(events(survey));
     families.extend(recent(survey));
     families
@@ -79,6 +83,24 @@ fn line(survey: &Survey) -> [Family; 3] {
         ["break", "cancel"]
             .into_iter()
             .fold(requests, |family, kind| family.with([("kind", kind)], count(kind))),
+    ]
+}
+
+fn orders(survey: &Survey) -> [Family; 2] {
+    let orders =
+        Family::new("agents_orders_open", Kind::Gauge, "Open orders for workers, by where they are.");
+    let longest = Family::new(
+        "agents_order_longest_wait_seconds",
+        Kind::Gauge,
+        "How long the order stands in line that has longest.",
+    );
+    let of = &survey.measured.orders;
+    let places = [("in_line", of.in_line), ("resting", of.resting), ("in_hand", of.in_hand)];
+    [
+        places
+            .into_iter()
+            .fold(orders, |family, (place, count)| family.with([("place", place)], float(count))),
+        longest.with([], survey.longest_order.as_secs_f64()),
     ]
 }
 

@@ -101,7 +101,8 @@ impl Output {
         let (exit, written) = match outcome {
             Ok(Report { body: Body::Live(live), .. }) => self.live(live),
             Ok(Report { body: Body::Changing(mut changing), exit, .. }) => {
-                (exit, changing::show(&mut *changing, self.style, &mut self.out))
+                let written = changing::show(&mut *changing, self.style, &mut self.out);
+                (changing.exit(exit), written)
             }
             Ok(Report { body: Body::Stream(mut stream), .. }) => self.stream(command, &mut *stream),
             Ok(report) => (report.exit, self.report(command, report)),

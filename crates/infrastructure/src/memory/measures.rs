@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use agents_domain::measures::{Measured, Measures};
+use agents_domain::measures::{Measured, Measures, OrdersMeasured};
+use agents_domain::orders::WorkOrder;
 use agents_domain::plan::StoreError;
 use agents_domain::request::Wish;
+use agents_domain::time::Timestamp;
 use async_trait::async_trait;
 
 use super::Shared;
@@ -21,6 +23,21 @@ fn counted<K: Ord>(keys: impl Iterator<Item = K>) -> BTreeMap<K, u64> {
     counts
 }
 
+fn of_orders<'a>(orders: impl Iterator<Item = &'a WorkOrder>, now: Timestamp) -> OrdersMeasured {
+    let mut found = OrdersMeasured::default();
+    for order in orders.filter(|order| order.is_open()) {
+        if order.claim.is_some() {
+            found.in_hand += 1;
+        } else if order.not_before.is_some_and(|until| until > now) {
+            found.resting += 1;
+        } else {
+            found.in_line += 1;
+            found.since = Some(found.since.map_or(order.ready_at, |since| since.min(order.ready_at)));
+        }
+    }
+    found
+}
+
 #[async_trait]
 impl Measures for MemoryMeasures {
     async fn measure(&self) -> Result<Measured, StoreError> {
@@ -34,6 +51,7 @@ impl Measures for MemoryMeasures {
                 events: counted(events.map(|event| event.change.event_name().to_owned())),
                 waiting: u64::try_from(waiting).unwrap_or(u64::MAX),
                 waiting_since,
+                orders: of_orders(state.orders.values(), now.wall),
                 requests: counted(open.map(|request| kind(request.wish).to_owned())),
             })
         })

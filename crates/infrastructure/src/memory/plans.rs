@@ -119,6 +119,7 @@ impl State {
             self.is_new(event)?;
         }
         self.may_spawn(write)?;
+        self.end_order(id, write);
         for event in &write.events {
             self.log(&write.plan, event, fence);
             self.retire(event);

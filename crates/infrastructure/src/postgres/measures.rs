@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use agents_domain::measures::{Measured, Measures};
+use agents_domain::measures::{Measured, Measures, OrdersMeasured};
 use agents_domain::plan::StoreError;
 use agents_domain::time::Timestamp;
 use async_trait::async_trait;
@@ -56,6 +56,24 @@ fn measure(connection: &mut PgConnection) -> Result<Measured, Fault> {
         events: counts("event_counts", events.rows(connection)?)?,
         waiting: RowName::new("tickets", "*").number("count", waiting)?,
         waiting_since: since.map(Timestamp::from_millis),
+        orders: of_orders(connection)?,
         requests: counts("requests", asked)?,
+    })
+}
+
+fn of_orders(connection: &mut PgConnection) -> Result<OrdersMeasured, Fault> {
+    let counting = Statement::<(BigInt, Nullable<BigInt>, BigInt, BigInt)>::new(
+        "SELECT count(*) FILTER (WHERE NOT later), min(ready_at) FILTER (WHERE NOT later), \
+         count(*) FILTER (WHERE later), (SELECT count(*) FROM orders WHERE worker IS NOT NULL) \
+         FROM (SELECT ready_at, coalesce(not_before > agents_now(), false) AS later \
+           FROM orders WHERE closed_at IS NULL AND worker IS NULL) AS line",
+    );
+    let (in_line, since, resting, in_hand): (i64, Option<i64>, i64, i64) = counting.first(connection)?;
+    let name = RowName::new("orders", "*");
+    Ok(OrdersMeasured {
+        in_line: name.number("count", in_line)?,
+        since: since.map(Timestamp::from_millis),
+        resting: name.number("count", resting)?,
+        in_hand: name.number("count", in_hand)?,
     })
 }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use agents_domain::measures::{Measured, Measures};
+use agents_domain::measures::{Measured, Measures, OrdersMeasured};
 use agents_domain::plan::StoreError;
 use agents_domain::time::Timestamp;
 use async_trait::async_trait;
@@ -17,7 +17,7 @@ use crate::sqlite::locks::LeaseClock;
 use crate::store::column::RowName;
 use crate::store::fault::Fault;
 use crate::store::measured::{counts, stages};
-use crate::store::schema::{plan_counts, requests, tickets};
+use crate::store::schema::{orders, plan_counts, requests, tickets};
 
 /// The numbers of one database file.
 pub struct SqliteMeasures {
@@ -54,7 +54,26 @@ fn measure(connection: &mut SqliteConnection, clock: &LeaseClock) -> Result<Meas
         events: counts("event_counts", events(connection)?)?,
         waiting: RowName::new("tickets", "*").number("count", waiting)?,
         waiting_since: since.map(Timestamp::from_millis),
+        orders: of_orders(connection, clock.clock.now())?,
         requests: counts("requests", asked)?,
+    })
+}
+
+fn of_orders(connection: &mut SqliteConnection, now: Timestamp) -> Result<OrdersMeasured, Fault> {
+    let name = RowName::new("orders", "*");
+    let in_line = || orders::table.filter(orders::closed_at.is_null()).filter(orders::worker.is_null());
+    let later = orders::not_before.gt(now.as_millis());
+    let (waiting, since): (i64, Option<i64>) = in_line()
+        .filter(orders::not_before.is_null().or(orders::not_before.le(now.as_millis())))
+        .select((count_star(), min(orders::ready_at)))
+        .first(connection)?;
+    let resting = in_line().filter(later).count().get_result(connection)?;
+    let in_hand = orders::table.filter(orders::worker.is_not_null()).count().get_result(connection)?;
+    Ok(OrdersMeasured {
+        in_line: name.number("count", waiting)?,
+        since: since.map(Timestamp::from_millis),
+        resting: name.number("count", resting)?,
+        in_hand: name.number("count", in_hand)?,
     })
 }
 

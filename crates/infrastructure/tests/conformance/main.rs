@@ -20,6 +20,8 @@ mod locks;
 mod measures;
 mod memory;
 mod noop;
+mod orders;
+mod orders_due;
 mod races;
 mod reads;
 mod requests;
@@ -28,6 +30,7 @@ mod subplans;
 mod support;
 mod terms;
 mod values;
+mod workers;
 
 macro_rules! tests {
     ($open:path; $($module:ident { $($test:ident)+ })+) => {$(
@@ -165,6 +168,31 @@ macro_rules! every_test {
                 several_events_are_written_as_one
                 a_part_of_a_write_is_not_the_write
             }
+            orders {
+                an_order_survives_the_store
+                ordering_twice_is_ordering_once
+                an_order_goes_as_far_as_the_farthest
+                an_order_that_ended_makes_way_for_another
+                an_order_ends_with_its_plan
+                an_end_that_was_decided_before_something_was_added_is_void
+                orders_are_taken_up_in_the_order_of_the_line
+                what_is_put_back_stands_at_the_end_and_rests
+                only_whoever_has_it_puts_it_back
+                of_many_who_claim_at_once_each_has_an_order_of_its_own
+            }
+            orders_due {
+                a_plan_that_the_living_hold_is_left_alone
+                a_plan_that_waits_is_taken_up_in_time
+                a_plan_that_asks_is_taken_up_once_it_is_answered
+                a_plan_whose_children_ask_is_taken_up_once_one_is_answered
+                only_plans_of_these_projects_are_taken_up
+            }
+            workers {
+                workers_are_listed_with_what_they_do
+                what_a_worker_does_not_do_goes_back
+                who_leaves_has_nothing_in_hand
+                the_lost_are_shown_for_a_day
+            }
             family_histories {
                 random_families_agree_with_the_model
             }
@@ -177,6 +205,7 @@ macro_rules! every_test {
                 plans_are_counted_by_stage
                 many_events_are_counted_by_kind
                 who_waits_and_what_is_asked_is_counted
+                orders_are_counted_by_where_they_are
             }
             races {
                 of_many_who_ask_at_once_one_is_granted

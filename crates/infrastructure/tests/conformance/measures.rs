@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 
 use agents_domain::id::RequestId;
 use agents_domain::lock::{Fence, LockKey, Ticket};
-use agents_domain::measures::Measured;
+use agents_domain::measures::{Measured, OrdersMeasured};
+use agents_domain::orders::PutBack;
 use agents_domain::plan::{Change, Opening, Phase, Plan, PlanWrite, Stage, State};
-use agents_domain::request::{Asker, Request, Wish};
+use agents_domain::request::{Asker, Closed, Request, Wish};
 use agents_domain::time::Clock as _;
 
 use crate::line::asking;
+use crate::orders::{any, claim, of, ordered};
 use crate::support::{Fixture, MILLI, Opener, Unfenced};
-use crate::values::{new_plan, prompt, step};
+use crate::values::{new_plan, owner, project, prompt, step};
 
 fn stage(phase: Phase, state: State) -> Stage {
     Stage::new(phase, state).expect("it exists")
@@ -84,14 +86,14 @@ pub(crate) async fn who_waits_and_what_is_asked_is_counted(open: Opener) {
     store.line.take(&asking(2, &[&a, &b])).await.expect("a ticket");
     let both = store.measured().await;
     assert_eq!((both.waiting, both.waiting_since), (2, Some(since)));
-    store.line.leave(crate::values::owner(1), first).await.expect("left");
+    store.line.leave(owner(1), first).await.expect("left");
     let one = store.measured().await;
     assert_eq!((one.waiting, one.waiting_since), (1, Some(since.plus(MILLI))));
     store.clock.advance(Ticket::LIFE);
     assert_eq!(store.measured().await.waiting, 0, "whose ticket has run out does not wait any more");
     let asked = Request {
         id: RequestId::parse("01ARZ3NDEKTSV4RRFFQ6900001").expect("valid"),
-        key: LockKey::Project(crate::values::project(1).name),
+        key: LockKey::Project(project(1).name),
         wish: Wish::Cancel { keep_landed: false },
         by: Asker { host: "box".into(), pid: 7, user: "ada".into() },
         reason: None,
@@ -100,7 +102,31 @@ pub(crate) async fn who_waits_and_what_is_asked_is_counted(open: Opener) {
     };
     store.requests.make(std::slice::from_ref(&asked)).await.expect("asked");
     assert_eq!(store.measured().await.requests, BTreeMap::from([("cancel".to_owned(), 1)]));
-    let closed = agents_domain::request::Closed { at: asked.at, outcome: "cancelled".into() };
+    let closed = Closed { at: asked.at, outcome: "cancelled".into() };
     store.requests.close(asked.id, &closed).await.expect("closed");
     assert_eq!(store.measured().await.requests, BTreeMap::new());
+}
+
+pub(crate) async fn orders_are_counted_by_where_they_are(open: Opener) {
+    let store = open(Unfenced::Refused);
+    assert_eq!(store.measured().await.orders, OrdersMeasured::default());
+    let (first, second) = (ordered(&store, 1).await, ordered(&store, 2).await);
+    let (since, later) = (of(&store, first.id).await.ready_at, of(&store, second.id).await.ready_at);
+    let both = OrdersMeasured { in_line: 2, since: Some(since), resting: 0, in_hand: 0 };
+    assert_eq!(store.measured().await.orders, both);
+    assert_eq!(claim(&store, &any(&store, 8)).await, Some(first.id));
+    let taken = OrdersMeasured { in_line: 1, since: Some(later), resting: 0, in_hand: 1 };
+    assert_eq!(store.measured().await.orders, taken);
+    let at = store.clock.now();
+    let until = at.plus(MILLI);
+    let back = PutBack { plan: first.id, worker: owner(8), at, not_before: Some(until), trouble: None };
+    store.orders.put_back(&back).await.expect("given back");
+    assert_eq!(store.measured().await.orders, OrdersMeasured { resting: 1, in_hand: 0, ..taken });
+    store.clock.advance(MILLI);
+    assert_eq!(store.measured().await.orders, OrdersMeasured { in_line: 2, resting: 0, in_hand: 0, ..taken });
+    for plan in [first.id, second.id] {
+        let (order, closed) = (of(&store, plan).await, Closed { at, outcome: "complete".into() });
+        assert_eq!(store.orders.end(plan, order.revision, &closed).await, Ok(true));
+    }
+    assert_eq!(store.measured().await.orders, OrdersMeasured::default());
 }

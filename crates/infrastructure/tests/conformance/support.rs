@@ -11,10 +11,12 @@ use agents_domain::lock::{
     AcquireRequest, Conflict, HeldLock, Lease, Line, LockError, LockFilter, LockKey, LockPort, Term,
 };
 use agents_domain::measures::Measures;
+use agents_domain::orders::Orders;
 use agents_domain::plan::{NewPlan, Opening, Plan, PlanStore};
 use agents_domain::reads::PlanReads;
 use agents_domain::request::{Pulse, Requests};
 use agents_domain::time::{BootInstant, Clock, Timestamp, Ttl};
+use agents_domain::workers::Workers;
 use agents_infrastructure::clock::HandClock;
 use agents_infrastructure::memory::MemoryStore;
 use agents_infrastructure::postgres::{PostgresOptions, PostgresStore, PostgresUrl};
@@ -49,6 +51,8 @@ pub(crate) struct Fixture {
     pub(crate) measures: Arc<dyn Measures>,
     /// Whether opening another one takes its time, so that fewer random histories have to do.
     pub(crate) costly: bool,
+    pub(crate) orders: Arc<dyn Orders>,
+    pub(crate) workers: Arc<dyn Workers>,
     /// What must live as long as the store: a directory, for one.
     pub(crate) _kept: Box<dyn Any>,
 }
@@ -71,6 +75,8 @@ pub(crate) fn memory(unfenced: Unfenced) -> Fixture {
         feed: store.feed(),
         measures: store.measures(),
         costly: false,
+        orders: store.orders(),
+        workers: store.workers(),
         _kept: Box::new(()),
     }
 }
@@ -105,6 +111,8 @@ fn sqlite_with(unfenced: Unfenced, more: fn(SqliteOptions) -> SqliteOptions) -> 
         feed: Arc::new(store.feed()),
         measures: Arc::new(store.measures()),
         costly: false,
+        orders: Arc::new(store.orders()),
+        workers: Arc::new(store.workers()),
         _kept: Box::new(directory),
     }
 }
@@ -139,6 +147,8 @@ fn postgres_with(unfenced: Unfenced, more: fn(PostgresOptions) -> PostgresOption
         feed: Arc::new(store.feed()),
         measures: Arc::new(store.measures()),
         costly: true,
+        orders: Arc::new(store.orders()),
+        workers: Arc::new(store.workers()),
         _kept: Box::new(database),
     }
 }
@@ -229,6 +239,11 @@ impl Fixture {
     /// How many random histories are run, of that many on a store that opens quickly.
     pub(crate) const fn histories(&self, many: usize) -> usize {
         if self.costly { many / 8 } else { many }
+    }
+
+    /// The plan of that number, as it is stored.
+    pub(crate) async fn stored_id(&self, number: u32) -> Plan {
+        self.plans.load(values::plan_id(number)).await.expect("an answer").expect("the plan")
     }
 
     /// The plan as it is stored.

@@ -1,6 +1,7 @@
 //! Steps about the stream of events and about numbers for monitoring.
 
 use std::collections::BTreeMap;
+use std::io::{Read as _, Write as _};
 
 use cucumber::{then, when};
 use serde_json::Value;
@@ -44,6 +45,29 @@ async fn has_begun(world: &mut World, who: String) {
 fn catches_sigterm(status: &str) -> bool {
     let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
     mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & (1 << 14) != 0)
+}
+
+/// Where the page is, a process says when it begins.
+#[when(expr = "I fetch the metrics of {word}")]
+async fn fetch(world: &mut World, who: String) {
+    let (err, watchdog) = (world.job(&who).err.clone(), crate::pauses::WATCHDOG);
+    let fetched = tokio::task::spawn_blocking(move || {
+        assert!(err.wait_for("/metrics\n", watchdog), "it never said where: {}", err.text());
+        let text = err.text();
+        let (_, rest) = text.split_once("metrics are at http://").expect("the address");
+        let (address, _) = rest.split_once("/metrics").expect("the path");
+        let mut stream = std::net::TcpStream::connect(address).expect("connected");
+        let request = format!("GET /metrics HTTP/1.1\r\nHost: {address}\r\n\r\n");
+        stream.write_all(request.as_bytes()).expect("asked");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("answered");
+        answer
+    });
+    let answer = fetched.await.expect("fetched");
+    let (head, page) = answer.split_once("\r\n\r\n").expect("an answer");
+    assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
+    assert!(head.contains("\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\n"), "{head}");
+    world.last.out = page.to_owned();
 }
 
 fn numbers(world: &World) -> BTreeMap<String, f64> {
