@@ -6,7 +6,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use agents_domain::catalogue::{ActionStore, ProjectStore};
+use agents_domain::feed::Feed;
 use agents_domain::lock::{Line, LockPort, Processes as _};
+use agents_domain::measures::Measures;
 use agents_domain::orders::Orders;
 use agents_domain::plan::{PlanStore, StoreError};
 use agents_domain::reads::PlanReads;
@@ -69,6 +71,10 @@ ports! {
     actions -> ActionStore;
     /// The plans as readers see them.
     reads -> PlanReads;
+    /// The events of all plans.
+    feed -> Feed;
+    /// What it keeps counted.
+    measures -> Measures;
     /// What workers are to do.
     orders -> Orders;
     /// Who takes it up.

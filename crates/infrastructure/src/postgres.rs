@@ -18,9 +18,11 @@ mod catalogue;
 mod check;
 mod connection;
 mod failure;
+mod feed;
 mod lane;
 mod line;
 mod locks;
+mod measures;
 mod migrate;
 mod moving;
 mod open;
@@ -47,8 +49,10 @@ use crate::store::check::CheckReport;
 use crate::store::moving::{Address, Arrival, Departure, Restored};
 
 pub use catalogue::{PostgresActions, PostgresProjects};
+pub use feed::PostgresFeed;
 pub use line::PostgresLine;
 pub use locks::PostgresLocks;
+pub use measures::PostgresMeasures;
 pub use migrate::{ServerStatus, status};
 pub use open::{OLDEST_SERVER, OpenError};
 pub use orders::PostgresOrders;
@@ -259,6 +263,16 @@ impl PostgresStore {
     /// The plans as readers see them.
     pub fn reads(&self) -> PostgresReads {
         PostgresReads { lane: Arc::clone(&self.tasks) }
+    }
+
+    /// The events of all plans.
+    pub fn feed(&self) -> PostgresFeed {
+        PostgresFeed { lane: Arc::clone(&self.tasks) }
+    }
+
+    /// The numbers of the store.
+    pub fn measures(&self) -> PostgresMeasures {
+        PostgresMeasures { lane: Arc::clone(&self.tasks) }
     }
 
     /// What workers are to do.

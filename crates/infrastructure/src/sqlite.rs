@@ -19,11 +19,13 @@ mod catalogue;
 mod check;
 mod connection;
 mod failure;
+mod feed;
 mod filesystem;
 mod gate;
 mod lane;
 mod line;
 mod locks;
+mod measures;
 mod migrate;
 mod moving;
 mod open;
@@ -57,8 +59,10 @@ use crate::store::check::CheckReport;
 use crate::store::moving::{Address, Arrival, Departure, Restored};
 
 pub use catalogue::{SqliteActions, SqliteProjects};
+pub use feed::SqliteFeed;
 pub use line::SqliteLine;
 pub use locks::SqliteLocks;
+pub use measures::SqliteMeasures;
 pub use migrate::{Adoption, DatabaseStatus, status};
 pub use open::{APPLICATION_ID, OpenError};
 pub use orders::SqliteOrders;
@@ -307,5 +311,15 @@ impl SqliteStore {
     /// The plans as readers see them.
     pub fn reads(&self) -> SqliteReads {
         SqliteReads { reads: Arc::clone(&self.reads), clock: self.clock.clone() }
+    }
+
+    /// The events of all plans.
+    pub fn feed(&self) -> SqliteFeed {
+        SqliteFeed { reads: Arc::clone(&self.reads) }
+    }
+
+    /// The numbers of the store.
+    pub fn measures(&self) -> SqliteMeasures {
+        SqliteMeasures { reads: Arc::clone(&self.reads), clock: self.clock.clone() }
     }
 }

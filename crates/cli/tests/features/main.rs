@@ -17,6 +17,7 @@
 
 mod job;
 mod pauses;
+mod prometheus;
 mod repository;
 mod services;
 mod steps;

@@ -5,6 +5,7 @@
 mod bad_input;
 mod drivers;
 mod earlier;
+mod events;
 mod git;
 mod locks;
 mod moving;

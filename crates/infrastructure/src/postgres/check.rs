@@ -20,7 +20,7 @@ struct Line {
 }
 
 /// Each query yields a sentence for each thing that is wrong.
-const QUERIES: [&str; 6] = [
+const QUERIES: [&str; 7] = [
     "SELECT 'plan/' || id || ' has no lock' AS line FROM plans WHERE NOT EXISTS \
      (SELECT FROM locks WHERE resource_type = 'plan' AND resource_id = id) \
      UNION ALL SELECT 'project/' || name || ' has no lock' FROM projects WHERE NOT EXISTS \
@@ -39,6 +39,10 @@ const QUERIES: [&str; 6] = [
      (child.root, child.depth) IS DISTINCT FROM (coalesce(above.root, child.parent), coalesce(above.depth, 0) + 1)",
     "SELECT 'plan/' || parent || ' has several subplans of the name ' || name AS line \
      FROM subplans WHERE current GROUP BY parent, name HAVING count(*) > 1",
+    "SELECT 'the count of the events ' || kind || ' is wrong' AS line FROM ( \
+     SELECT kind, events FROM event_counts UNION ALL SELECT kind, -count(*) FROM events \
+     WHERE (era, tx, plan_id, seq) <= (SELECT c.era, c.tx, c.plan_id, c.seq FROM counted_events AS c) \
+     GROUP BY kind) AS counted GROUP BY kind HAVING sum(events) <> 0",
 ];
 
 facts!(PgConnection);

@@ -19,7 +19,7 @@ struct Line {
 }
 
 /// Each query yields a sentence for each thing that is wrong.
-const QUERIES: [&str; 8] = [
+const QUERIES: [&str; 10] = [
     "SELECT 'SQLite: ' || integrity_check AS line FROM pragma_integrity_check WHERE integrity_check <> 'ok'",
     "SELECT 'a row of ' || \"table\" || ' refers to a missing row of ' || parent AS line \
      FROM pragma_foreign_key_check",
@@ -40,6 +40,14 @@ const QUERIES: [&str; 8] = [
      (child.root, child.depth) IS NOT (coalesce(above.root, child.parent), coalesce(above.depth, 0) + 1)",
     "SELECT 'plan/' || parent || ' has several subplans of the name ' || name AS line \
      FROM subplans WHERE current = 1 GROUP BY parent, name HAVING count(*) > 1",
+    "SELECT 'the feed does not hold every event once, without a gap' AS line WHERE \
+     (SELECT count(*) FROM events) <> (SELECT count(*) FROM feed JOIN events USING (plan_id, seq)) OR \
+     (SELECT count(*) FROM events) <> (SELECT coalesce(max(position), 0) FROM feed) OR \
+     EXISTS (SELECT 1 FROM feed GROUP BY plan_id, seq HAVING count(*) > 1)",
+    "SELECT 'the count of the events ' || kind || ' is wrong' AS line FROM ( \
+     SELECT kind, events FROM event_counts UNION ALL SELECT kind, 1 FROM feed JOIN events USING (plan_id, seq) \
+     WHERE position > (SELECT max(position) / 1024 * 1024 FROM feed) UNION ALL SELECT kind, -1 FROM events) \
+     GROUP BY kind HAVING sum(events) <> 0",
 ];
 
 facts!(SqliteConnection);

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use agents_domain::catalogue::{ActionStore, ProjectStore};
+use agents_domain::feed::Feed;
 use agents_domain::id::OwnerId;
 use agents_domain::lock::{
     AcquireRequest, Conflict, HeldLock, Lease, Line, LockError, LockFilter, LockKey, LockPort, Term,
 };
+use agents_domain::measures::Measures;
 use agents_domain::orders::Orders;
 use agents_domain::plan::{NewPlan, Opening, Plan, PlanStore};
 use agents_domain::reads::PlanReads;
@@ -45,6 +47,8 @@ pub(crate) struct Fixture {
     pub(crate) requests: Arc<dyn Requests>,
     pub(crate) pulse: Arc<dyn Pulse>,
     pub(crate) line: Arc<dyn Line>,
+    pub(crate) feed: Arc<dyn Feed>,
+    pub(crate) measures: Arc<dyn Measures>,
     /// Whether opening another one takes its time, so that fewer random histories have to do.
     pub(crate) costly: bool,
     pub(crate) orders: Arc<dyn Orders>,
@@ -68,6 +72,8 @@ pub(crate) fn memory(unfenced: Unfenced) -> Fixture {
         requests: store.requests(),
         pulse: store.pulse(),
         line: store.line(),
+        feed: store.feed(),
+        measures: store.measures(),
         costly: false,
         orders: store.orders(),
         workers: store.workers(),
@@ -102,6 +108,8 @@ fn sqlite_with(unfenced: Unfenced, more: fn(SqliteOptions) -> SqliteOptions) -> 
         requests: Arc::new(store.requests()),
         pulse: Arc::new(store.pulse()),
         line: Arc::new(store.line()),
+        feed: Arc::new(store.feed()),
+        measures: Arc::new(store.measures()),
         costly: false,
         orders: Arc::new(store.orders()),
         workers: Arc::new(store.workers()),
@@ -147,6 +155,8 @@ pub(crate) fn postgres_at(
         requests: Arc::new(store.requests()),
         pulse: Arc::new(store.pulse()),
         line: Arc::new(store.line()),
+        feed: Arc::new(store.feed()),
+        measures: Arc::new(store.measures()),
         costly: true,
         orders: Arc::new(store.orders()),
         workers: Arc::new(store.workers()),
