@@ -3,7 +3,7 @@
 //! only; the directories on the way are ours.
 
 use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
@@ -22,6 +22,12 @@ pub(crate) fn append(path: &Path) -> io::Result<File> {
 
 /// Puts a plain file with this content in the place of whatever is there, a directory excepted.
 pub(crate) fn replace(path: &Path, content: &str) -> io::Result<()> {
+    // Mostly nothing is there. A link counts as something, wherever it leads.
+    match File::create_new(path) {
+        Ok(mut file) => return file.write_all(content.as_bytes()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(error),
+    }
     let mut new = path.as_os_str().to_owned();
     new.push(".new");
     // Whatever has this name is in the way, and nobody's.
@@ -50,7 +56,7 @@ fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{Read as _, Write as _};
+    use std::io::Read as _;
     use std::os::unix::fs::symlink;
     use std::process::Command;
 

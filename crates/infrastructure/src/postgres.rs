@@ -99,6 +99,13 @@ impl PostgresOptions {
         self
     }
 
+    /// Says that the URL leads through a pooler in transaction mode.
+    #[must_use]
+    pub const fn pooled(mut self) -> Self {
+        self.pooled = true;
+        self
+    }
+
     /// Judges leases on that clock, for tests, in a database made by [`PostgresStore::create`] with the
     /// same option: its `agents_now()` is told the time by each connection.
     #[must_use]

@@ -37,7 +37,7 @@ pub(crate) type Trace = Arc<Mutex<Vec<&'static str>>>;
 type Call = fn(PlanLifecycleService, PlanId) -> Pin<Box<dyn Future<Output = Result<Plan, LifecycleError>>>>;
 
 /// Every transition: its name, where it is legal, and the call.
-const TRANSITIONS: [(&str, Phase, State, Call); 27] = [
+const TRANSITIONS: [(&str, Phase, State, Call); 28] = [
     ("start", Phase::Execute, State::Queued, |s, p| {
         Box::pin(async move { s.start(p, BTreeMap::new(), true).await })
     }),
@@ -89,6 +89,14 @@ const TRANSITIONS: [(&str, Phase, State, Call); 27] = [
         Box::pin(async move { s.pass_strategize(p, BTreeMap::new(), vec![], true).await })
     }),
     ("begin_apply", Phase::Execute, State::Complete, |s, p| Box::pin(async move { s.begin_apply(p).await })),
+    ("pass_apply", Phase::Execute, State::Complete, |s, p| {
+        Box::pin(async move {
+            let held = s.hold(p, "plan apply", agents_application::Wait::No).await?;
+            let outcome = s.pass_apply(p, &held).await;
+            std::mem::forget(held);
+            outcome
+        })
+    }),
     ("applied", Phase::Apply, State::Processing, |s, p| Box::pin(async move { s.applied(p).await })),
     ("complete_strategize", Phase::Strategize, State::Processing, |s, p| {
         let made = Strategized { children: vec![child_of(p)], ..Strategized::default() };
@@ -295,7 +303,7 @@ async fn every_public_method_commits_only_while_it_holds() {
         let expected: &[&str] = match name {
             "create" => &["create held", "release"],
             // Inside a hold: the inner release leaves it to the outer one.
-            "intend" | "give_up" => &["acquire", "load", "commit"],
+            "intend" | "pass_apply" | "give_up" => &["acquire", "load", "commit"],
             _ => &["acquire", "load", "commit", "release"],
         };
         assert_eq!(*stage.trace.lock().expect("unpoisoned"), expected, "{name}");
@@ -308,7 +316,7 @@ async fn the_lock_is_released_when_the_write_is_refused() {
         let stage = stage(name, phase, state, || Ok(CommitOutcome::Stale));
         let refused = call(stage.service, stage.plan).await;
         assert!(matches!(refused, Err(LifecycleError::LeaseLost { .. })), "{name}: {refused:?}");
-        let last = if matches!(name, "intend" | "give_up") { "commit" } else { "release" };
+        let last = if matches!(name, "intend" | "pass_apply" | "give_up") { "commit" } else { "release" };
         assert_eq!(stage.trace.lock().expect("unpoisoned").last(), Some(&last), "{name}");
     }
 }

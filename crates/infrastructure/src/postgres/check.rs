@@ -6,6 +6,7 @@
 //! its parent, whose log tells of it. Reads only, plan by plan.
 
 use agents_domain::id::PlanId;
+use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 
@@ -23,13 +24,13 @@ struct Line {
 
 /// Each query yields a sentence for each thing that is wrong.
 const QUERIES: [&str; 6] = [
-    "SELECT 'plan/' || id || ' has no lock' AS line FROM plans WHERE id NOT IN \
-     (SELECT resource_id FROM locks WHERE resource_type = 'plan') \
-     UNION ALL SELECT 'project/' || name || ' has no lock' FROM projects WHERE name NOT IN \
-     (SELECT resource_id FROM locks WHERE resource_type = 'project')",
+    "SELECT 'plan/' || id || ' has no lock' AS line FROM plans WHERE NOT EXISTS \
+     (SELECT FROM locks WHERE resource_type = 'plan' AND resource_id = id) \
+     UNION ALL SELECT 'project/' || name || ' has no lock' FROM projects WHERE NOT EXISTS \
+     (SELECT FROM locks WHERE resource_type = 'project' AND resource_id = name)",
     "SELECT 'the lock ' || resource_type || '/' || resource_id || ' belongs to nothing' AS line FROM locks \
-     WHERE CASE resource_type WHEN 'plan' THEN resource_id NOT IN (SELECT id FROM plans) \
-     ELSE resource_id NOT IN (SELECT name FROM projects) END",
+     WHERE resource_type = 'plan' AND NOT EXISTS (SELECT FROM plans WHERE id = resource_id) \
+     OR resource_type = 'project' AND NOT EXISTS (SELECT FROM projects WHERE name = resource_id)",
     "SELECT 'the count of ' || action || ' in ' || phase || '/' || state || ' is wrong' AS line FROM \
      (SELECT action, phase, state, parent IS NOT NULL AS subplan, count(*) AS n FROM plans GROUP BY 1, 2, 3, 4) AS p \
      FULL JOIN (SELECT action, phase, state, subplan, sum(plans) AS n FROM plan_counts GROUP BY 1, 2, 3, 4) AS c \
@@ -45,6 +46,8 @@ const QUERIES: [&str; 6] = [
 
 /// Checks everything, in one read transaction.
 pub(crate) fn check(connection: &mut PgConnection) -> Result<CheckReport, Fault> {
+    // It takes as long as it takes.
+    connection.batch_execute("SET LOCAL statement_timeout = 0")?;
     let mut report = CheckReport::default();
     for query in QUERIES {
         let lines: Vec<Line> = diesel::sql_query(query).load(connection)?;

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! commit: BEGIN
-//!   the lock rows of these owners and tokens FOR SHARE, in the order of their keys; the plan FOR UPDATE
+//!   the lock rows of these owners and tokens FOR SHARE, in the order of their keys; the plan
 //!   no such plan                          → Missing
 //!   a lock row with another owner, token; another version
 //!     this event is there already         → Applied   (a retry after a lost reply)
@@ -143,7 +143,7 @@ fn commit(connection: &mut PgConnection, write: &PlanWrite, fence: &Fence) -> Re
     let id = write.plan.id.as_str();
     let own = (LockKey::Plan(write.plan.id), *fence);
     let fenced = stand(connection, write.also.iter().chain([&own]))?;
-    let found = plans::table.find(id).select((plans::version, plans::token)).for_update();
+    let found = plans::table.find(id).select((plans::version, plans::token)).for_no_key_update();
     let Some((version, token)) = found.first::<(i64, Option<i64>)>(connection).optional()? else {
         return Ok(CommitOutcome::Missing);
     };

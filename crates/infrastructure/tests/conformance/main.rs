@@ -19,7 +19,6 @@ mod memory;
 mod noop;
 mod orders;
 mod orders_due;
-mod postgres;
 mod races;
 mod reads;
 mod requests;
@@ -218,5 +217,6 @@ stores! {
     in_memory => crate::support::memory;
     on_sqlite => crate::support::sqlite;
     on_postgres => crate::support::postgres;
+    on_postgres_pooled => crate::support::postgres_pooled;
     on_sqlite_in_place => crate::support::sqlite_in_place;
 }

@@ -19,6 +19,7 @@ use agents_infrastructure::clock::HandClock;
 use agents_infrastructure::memory::MemoryStore;
 use agents_infrastructure::postgres::{PostgresOptions, PostgresStore, PostgresUrl};
 use agents_infrastructure::sqlite::{SqliteOptions, SqliteStore};
+use agents_testing::postgres::Database;
 
 use crate::values::{self, holder, owner};
 
@@ -46,6 +47,8 @@ pub(crate) struct Fixture {
     pub(crate) line: Arc<dyn Line>,
     pub(crate) orders: Arc<dyn Orders>,
     pub(crate) workers: Arc<dyn Workers>,
+    /// Whether opening another one takes its time, so that fewer random histories have to do.
+    pub(crate) costly: bool,
     /// What must live as long as the store: a directory, for one.
     pub(crate) _kept: Box<dyn Any>,
 }
@@ -67,6 +70,7 @@ pub(crate) fn memory(unfenced: Unfenced) -> Fixture {
         line: store.line(),
         orders: store.orders(),
         workers: store.workers(),
+        costly: false,
         _kept: Box::new(()),
     }
 }
@@ -100,18 +104,28 @@ fn sqlite_with(unfenced: Unfenced, more: fn(SqliteOptions) -> SqliteOptions) -> 
         line: Arc::new(store.line()),
         orders: Arc::new(store.orders()),
         workers: Arc::new(store.workers()),
+        costly: false,
         _kept: Box::new(directory),
     }
 }
 
-/// The store on PostgreSQL, in a schema of its own.
+/// The store on PostgreSQL.
 pub(crate) fn postgres(unfenced: Unfenced) -> Fixture {
-    let (clock, database) = (hand_clock(), crate::postgres::fresh());
-    let url = PostgresUrl::parse(database.url()).expect("a URL");
+    postgres_with(unfenced, |options| options)
+}
+
+/// The same as if a pooler in transaction mode stood in between: nothing outlives a transaction.
+pub(crate) fn postgres_pooled(unfenced: Unfenced) -> Fixture {
+    postgres_with(unfenced, PostgresOptions::pooled)
+}
+
+fn postgres_with(unfenced: Unfenced, more: fn(PostgresOptions) -> PostgresOptions) -> Fixture {
+    let (clock, database) = (hand_clock(), Database::fresh());
+    let url = PostgresUrl::parse(&database.url()).expect("a URL");
     let options =
         PostgresOptions::new(url, values::parse_action).on_clock(Arc::clone(&clock) as Arc<dyn Clock>);
     let options = if unfenced == Unfenced::Allowed { options.allow_unfenced() } else { options };
-    let store = PostgresStore::create(options).expect("a database");
+    let store = PostgresStore::create(more(options)).expect("a database");
     Fixture {
         clock,
         locks: Arc::new(store.locks()),
@@ -124,6 +138,7 @@ pub(crate) fn postgres(unfenced: Unfenced) -> Fixture {
         line: Arc::new(store.line()),
         orders: Arc::new(store.orders()),
         workers: Arc::new(store.workers()),
+        costly: true,
         _kept: Box::new(database),
     }
 }
@@ -214,6 +229,11 @@ impl Fixture {
     /// The plan of that number, as it is stored.
     pub(crate) async fn stored_id(&self, number: u32) -> Plan {
         self.plans.load(values::plan_id(number)).await.expect("an answer").expect("the plan")
+    }
+
+    /// How many random histories are run, of that many on a store that opens quickly.
+    pub(crate) const fn histories(&self, many: usize) -> usize {
+        if self.costly { many / 8 } else { many }
     }
 
     /// The plan as it is stored.
