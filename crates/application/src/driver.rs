@@ -26,6 +26,7 @@ use std::time::Duration;
 use agents_domain::action::Automation;
 use agents_domain::files::AttemptFiles;
 use agents_domain::id::{Ids, PlanId};
+use agents_domain::orders::Orders;
 use agents_domain::places::Places;
 use agents_domain::plan::{Phase, Plan, State, Verb};
 use agents_domain::runner::{Context, PhaseRunner, RunError};
@@ -171,6 +172,8 @@ pub struct PhaseDriver {
     parts: DriverParts,
     /// How long an attempt of the child may take that this driver is for; `None`: it is for any plan.
     limit: Option<Limit>,
+    /// Where children are offered to workers that have room; `None`: they are not.
+    shared: Option<Arc<dyn Orders>>,
 }
 
 /// How long an attempt may take; `None`: as long as it takes.
@@ -179,7 +182,7 @@ type Limit = Option<Duration>;
 impl PhaseDriver {
     /// A driver of these parts.
     pub fn new(parts: DriverParts) -> Self {
-        Self { parts, limit: None }
+        Self { parts, limit: None, shared: None }
     }
 
     /// The service that makes the transitions.

@@ -35,6 +35,13 @@ pub struct PlacesCensus {
     pub taken: Vec<Occupant>,
 }
 
+impl PlacesCensus {
+    /// Whether all are taken.
+    pub fn is_full(&self) -> bool {
+        self.taken.len() >= usize::try_from(self.total).unwrap_or(usize::MAX)
+    }
+}
+
 /// The places cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("the places for commands, {path}, cannot be used: {reason}")]

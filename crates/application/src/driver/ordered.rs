@@ -12,6 +12,8 @@
 //! Plan and order are read again before each step, under the hold. So an order that was extended
 //! meanwhile is carried through in the same turn, and one that has ended moves nothing any more.
 
+use std::sync::Arc;
+
 use agents_domain::action::Automation;
 use agents_domain::id::PlanId;
 use agents_domain::orders::{Again, Move, NewOrder, Orders, Past, Wish, WorkOrder, next_move, place};
@@ -82,9 +84,15 @@ impl PhaseDriver {
         Ok(Ordered { plan, order: Some(order) })
     }
 
-    fn asker(&self) -> Asker {
+    pub(super) fn asker(&self) -> Asker {
         let me = self.parts.lifecycle.locks().myself("order");
         Asker { host: me.host, pid: me.pid, user: me.user }
+    }
+
+    /// The same driver for a worker: children that it has no room for are offered to others.
+    #[must_use]
+    pub fn sharing(self, orders: Arc<dyn Orders>) -> Self {
+        Self { shared: Some(orders), ..self }
     }
 
     /// One turn of a worker at a plan that is ordered: as far as the order says, or until the plan
@@ -135,6 +143,7 @@ impl PhaseDriver {
     async fn step(&self, plan: Plan, next: Move, hold: &LockGuard) -> Result<Plan, DriveError> {
         match next {
             Move::Retry(Again::Anew) => self.queue_again(&plan).await,
+            Move::Resume => Ok(self.parts.lifecycle.retry_from(plan.id, [].into(), false).await?),
             Move::Retry(Again::Continue) => self.queue_with_unfinished(&plan, hold).await,
             Move::Retry(Again::OnlyFailed) => self.drive_failed_again(plan, hold).await,
             Move::Execute { whole_way } => {

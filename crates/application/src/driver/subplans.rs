@@ -15,6 +15,7 @@ mod again;
 mod ending;
 mod listening;
 mod merging;
+mod offering;
 mod ready;
 mod running;
 mod scheduling;

@@ -212,7 +212,7 @@ impl Shift {
     /// Takes up orders while there is room.
     async fn fill(&mut self) -> Result<(), StoreError> {
         let room = usize::try_from(self.me.concurrency).unwrap_or(usize::MAX);
-        if self.running.len() >= room {
+        if self.running.len() >= room || self.is_crowded().await {
             return Ok(());
         }
         let claim = Claim {
@@ -226,6 +226,13 @@ impl Shift {
             self.begin(order);
         }
         Ok(())
+    }
+
+    /// Whether what is taken up now would wait for one of this machine's places, where another worker
+    /// may have room. Whoever has nothing in hand takes something up all the same.
+    async fn is_crowded(&self) -> bool {
+        let full = || async { self.parts.driver.places.census().await.is_ok_and(|census| census.is_full()) };
+        !self.running.is_empty() && full().await
     }
 
     /// Owners of locks that are beyond doubt no more: their plans need not be waited for.
@@ -251,7 +258,8 @@ impl Shift {
         let parts = &self.parts.driver;
         // A plan that another holds is put back; whoever waits for it elsewhere is not in a worker.
         let driver = DriverParts { stop: parts.stop.below(), wait_for_plan: Wait::No, ..parts.clone() };
-        let (driver, orders, plan) = (PhaseDriver::new(driver), self.parts.orders.clone(), order.wanted.plan);
+        let (orders, plan) = (self.parts.orders.clone(), order.wanted.plan);
+        let driver = PhaseDriver::new(driver).sharing(orders.clone());
         let turn = async move { driver.work_off(plan, &*orders).await };
         let task = self.running.spawn(turn);
         self.driving.insert(task.id(), order);

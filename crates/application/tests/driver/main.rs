@@ -17,4 +17,5 @@ mod requests;
 mod stopping;
 mod subplans;
 mod validating;
+mod working;
 mod world;

@@ -11,6 +11,7 @@ mod merging;
 mod missing;
 mod modes;
 mod nested;
+mod sharing;
 mod stopping;
 mod tree;
 mod trouble;

@@ -47,6 +47,8 @@ pub(crate) struct Ports {
 /// One process.
 pub(crate) struct Process {
     pub(crate) driver: PhaseDriver,
+    /// What its driver is made of.
+    pub(crate) parts: DriverParts,
     pub(crate) subplans: SubplanService,
     pub(crate) locks: LockService,
     pub(crate) stop: StopHub,
@@ -156,7 +158,7 @@ impl World {
             ids: self.ids.clone(),
             max_depth: MAX_DEPTH,
         });
-        let driver = PhaseDriver::new(DriverParts {
+        let parts = DriverParts {
             lifecycle,
             subplans: subplans.clone(),
             worktrees: ports.worktrees,
@@ -173,8 +175,9 @@ impl World {
             wait_for_plan: Wait::No,
             wait_for_projects: Wait::Forever,
             wait_for_places,
-        });
-        Process { driver, subplans, locks, stop, notes }
+        };
+        let driver = PhaseDriver::new(parts.clone());
+        Process { driver, parts, subplans, locks, stop, notes }
     }
 
     /// An order of the plain action on all projects, amended.

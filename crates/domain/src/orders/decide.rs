@@ -43,6 +43,8 @@ impl Past {
 pub enum Move {
     /// It is tried again, like this.
     Retry(Again),
+    /// It was interrupted, and is queued again: nobody's fault, so no new attempts are given to a child.
+    Resume,
     /// Strategize and execute; `whole_way`: whatever the level.
     Execute {
         /// Whether it goes through both.
@@ -112,7 +114,7 @@ fn after_failure(order: &WorkOrder, plan: &PlanRecord, past: Past) -> Move {
     match InterruptCause::parse(code).filter(|_| plan.state() == State::Errored) {
         Some(InterruptCause::Asked) | None => Move::Over(Over::Failed { code: code.to_owned() }),
         Some(_) if past.deaths >= DEATHS => Move::Over(Over::Deadly),
-        Some(_) => Move::Retry(Again::Anew),
+        Some(_) => Move::Resume,
     }
 }
 
@@ -160,4 +162,103 @@ pub fn is_due(
 pub fn waits_below(plan: &PlanRecord) -> bool {
     let parked = plan.parked.as_ref().filter(|_| plan.state() == State::Queued);
     parked.is_some_and(|parked| parked.until.is_none() && parked.input.is_none())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::action::Automation;
+    use crate::id::{EventId, PlanId};
+    use crate::name::Name;
+    use crate::orders::NewOrder;
+    use crate::plan::{Failure, Origin, Plan, Stage};
+    use crate::request::Asker;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_000);
+
+    fn plan(phase: Phase, state: State, code: Option<&str>) -> PlanRecord {
+        let id = PlanId::parse("01ARZ3NDEKTSV4RRFFQ69G5FAV").expect("a ULID");
+        let action = Name::parse("fix").expect("a name");
+        let origin =
+            Origin { name: None, action, automation: Automation::Review, projects: vec![], subplan: None };
+        let mut record = Plan::create(id, &origin, NOW).into_record();
+        record.stage = Stage::new(phase, state).expect("exists");
+        record.failure = code.map(|code| Failure {
+            code: code.to_owned(),
+            message: String::new(),
+            hint: None,
+            retryable: true,
+        });
+        record
+    }
+
+    fn order(goal: Phase, again: Option<Again>) -> WorkOrder {
+        let by = Asker { host: "box".into(), pid: 1, user: "ada".into() };
+        let plan = PlanId::parse("01ARZ3NDEKTSV4RRFFQ69G5FAV").expect("a ULID");
+        WorkOrder::placed(NewOrder { plan, goal, allow_empty: false, again, version: 3, by, at: NOW }, 1)
+    }
+
+    fn event(seq: u64, change: Change) -> Event {
+        let plan = PlanId::parse("01ARZ3NDEKTSV4RRFFQ69G5FAV").expect("a ULID");
+        let id = EventId::parse(&format!("{seq:026}")).expect("a ULID");
+        Event { id, plan, seq, at: NOW, owner: None, token: None, change }
+    }
+
+    fn died() -> Change {
+        Change::Interrupted { cause: InterruptCause::OwnerDied, work: vec![] }
+    }
+
+    #[test]
+    fn an_order_goes_as_far_as_its_goal_and_no_farther() {
+        let far = |goal, phase, state| {
+            next_move(&order(goal, None), &plan(phase, state, None), Past::default(), NOW)
+        };
+        let execute = |whole_way| Move::Execute { whole_way };
+        let apply = Move::Apply { allow_empty: false };
+        let reached = Move::Over(Over::Reached);
+        for (goal, phase, state, expected) in [
+            (Phase::Strategize, Phase::Strategize, State::Queued, execute(false)),
+            (Phase::Strategize, Phase::Strategize, State::Complete, reached.clone()),
+            (Phase::Execute, Phase::Strategize, State::Queued, execute(true)),
+            (Phase::Execute, Phase::Strategize, State::Complete, execute(true)),
+            (Phase::Execute, Phase::Execute, State::Processing, execute(true)),
+            (Phase::Execute, Phase::Execute, State::Complete, reached.clone()),
+            (Phase::Execute, Phase::Apply, State::Queued, reached.clone()),
+            (Phase::Apply, Phase::Execute, State::Queued, execute(true)),
+            (Phase::Apply, Phase::Execute, State::Complete, apply.clone()),
+            (Phase::Apply, Phase::Apply, State::Queued, apply),
+            (Phase::Apply, Phase::Apply, State::Applied, reached.clone()),
+            (Phase::Apply, Phase::Execute, State::Cancelled, reached),
+        ] {
+            assert_eq!(far(goal, phase, state), expected, "{goal}: {phase}/{state}");
+        }
+    }
+
+    #[test]
+    fn a_failure_ends_an_order_and_an_interruption_does_not() {
+        let errored = |code| plan(Phase::Execute, State::Errored, Some(code));
+        let next = |again, code, past| next_move(&order(Phase::Execute, again), &errored(code), past, NOW);
+        let (fresh, begun) = (Past::default(), Past { begun: true, deaths: 0 });
+        let failed = |code: &str| Move::Over(Over::Failed { code: code.to_owned() });
+        assert_eq!(next(None, "exit_code", fresh), failed("exit_code"));
+        assert_eq!(next(Some(Again::Continue), "exit_code", fresh), Move::Retry(Again::Continue));
+        assert_eq!(next(Some(Again::Continue), "exit_code", begun), failed("exit_code"), "once");
+        for code in ["owner_died", "lease_lost", "shutdown"] {
+            assert_eq!(next(None, code, fresh), Move::Resume, "{code}");
+        }
+        assert_eq!(next(None, "asked", fresh), failed("asked"), "somebody wants to look at it");
+        let deadly = Past { begun: true, deaths: DEATHS };
+        assert_eq!(next(None, "owner_died", deadly), Move::Over(Over::Deadly));
+    }
+
+    #[test]
+    fn the_log_tells_what_came_of_an_order_since_it_was_given() {
+        let completed =
+            Change::PhaseCompleted { tips: std::collections::BTreeMap::new(), strategy: None, work: vec![] };
+        let log = [event(3, Change::retried()), event(4, died()), event(5, died())];
+        assert_eq!(Past::of(&log, 3), Past { begun: false, deaths: 2 });
+        assert_eq!(Past::of(&log, 2), Past { begun: true, deaths: 2 });
+        let on = [event(4, died()), event(5, completed), event(6, died())];
+        assert_eq!(Past::of(&on, 3), Past { begun: false, deaths: 1 }, "it got somewhere in between");
+    }
 }

@@ -83,9 +83,8 @@ fn full_house(facts: &Facts) -> Option<PlacesCensus> {
     let at_work =
         matches!(facts.plan.state(), State::Queued | State::Processing) && !is_about_children(facts);
     let places = facts.places.as_ref().filter(|_| at_work)?;
-    let full = places.taken.len() >= usize::try_from(places.total).unwrap_or(usize::MAX);
     let ours = places.taken.iter().any(|place| place.plan == facts.plan.id);
-    (full && !ours).then(|| places.clone())
+    (places.is_full() && !ours).then(|| places.clone())
 }
 
 /// Nobody is at it. Whoever comes next finds what a dead driver left, and then what was asked.

@@ -36,8 +36,11 @@ impl PhaseDriver {
     /// A driver for one child: what is asked of `hub` is asked of it alone.
     pub(super) fn for_child(&self, hub: StopHub) -> Self {
         // A full house, or a lock of one of its own, ends no family, whatever the flags say.
-        let (wait_for_plan, wait_for_places) = (Wait::Forever, Wait::Forever);
-        Self::new(DriverParts { stop: hub, wait_for_plan, wait_for_places, ..self.parts.clone() })
+        // A worker does not sit on a child that another one may have room for.
+        let wait_for_places = if self.shared.is_some() { Wait::No } else { Wait::Forever };
+        let wait_for_plan = Wait::Forever;
+        let parts = DriverParts { stop: hub, wait_for_plan, wait_for_places, ..self.parts.clone() };
+        Self { shared: self.shared.clone(), ..Self::new(parts) }
     }
 
     /// The lock of a child, taken after that of its parent; what is asked of the parent meanwhile, or
@@ -64,7 +67,13 @@ impl PhaseDriver {
         loop {
             let hold = self.hold(errand.child, "subplan").await?;
             let outcome = Box::pin(self.drive_child(errand, &hold)).await;
-            let plan = self.end(errand.child, hold, outcome).await?;
+            let plan = match self.end(errand.child, hold, outcome).await {
+                Err(DriveError::NoPlace { .. }) if self.shared.is_some() => {
+                    self.offer(errand.child).await?;
+                    continue;
+                }
+                outcome => outcome?,
+            };
             match pause(&plan) {
                 Some((waits, until)) => self.sit_out(&plan, waits, until).await?,
                 None => return Ok(plan),
