@@ -37,7 +37,9 @@ async fn a_follower_shows_what_is_there_and_what_comes_each_once() {
     let following = follower(&world, world.store.feed());
     let task = tokio::spawn(async move {
         let show = |events: &[agents_domain::plan::Event]| {
-            events.iter().for_each(|event| shown.send((event.plan, event.seq)).expect("somebody listens"));
+            for event in events {
+                shown.send((event.plan, event.seq)).expect("somebody listens");
+            }
             ControlFlow::Continue(())
         };
         following.follow(FeedPosition::START, Reach::OnAndOn, show).await
@@ -161,7 +163,7 @@ async fn what_is_held_and_waited_for_is_measured() {
     assert_eq!((locks.held, locks.stale, locks.longest), (1, 0, Duration::from_secs(2)));
     assert_eq!((found.measured.waiting, found.longest_wait), (1, Duration::from_secs(2)));
     assert_eq!(found.locks["project"].held, 0);
-    world.clock.advance(Duration::from_secs(300));
+    world.clock.advance(Duration::from_mins(5));
     assert_eq!(survey(&world).await.locks["plan"].stale, 1);
     drop(guard);
 }
