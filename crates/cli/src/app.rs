@@ -90,6 +90,13 @@ pub struct App {
 }
 
 impl Base {
+    /// What can be proved of other processes. At a file all are of this machine; at a server one of
+    /// another boot may well live, on another machine of the same name.
+    pub fn processes(&self) -> SystemProcesses {
+        let processes = SystemProcesses::new();
+        if self.settings.database.is_file() { processes.on_one_machine() } else { processes }
+    }
+
     /// Makes the state directory, private to the user.
     pub fn make_state_dir(&self) -> Result<(), Failure> {
         config::private_directory(&self.settings.state_dir)
@@ -113,7 +120,7 @@ impl Base {
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| Failure::internal("no runtime").caused_by(&error))?;
         let (clock, ids) = (Arc::new(SystemClock), Arc::new(SystemIds::new()));
-        let processes = Arc::new(SystemProcesses::new().on_one_machine());
+        let processes = Arc::new(self.processes());
         let runner = self.runner(clock.clone());
         let parts = LockParts {
             port: store.locks(),
