@@ -10,6 +10,7 @@ pub(crate) mod column;
 pub(crate) mod document;
 pub(crate) mod event_row;
 pub(crate) mod fault;
+pub(crate) mod home_columns;
 pub(crate) mod lock_row;
 pub(crate) mod plan_row;
 pub(crate) mod project_row;

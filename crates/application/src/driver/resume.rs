@@ -26,6 +26,7 @@ impl PhaseDriver {
             if plan.state() == State::Applied {
                 return Ok(plan);
             }
+            self.at_home(&self.parts.lifecycle.definition(plan.id).await?.projects)?;
             self.may_begin(&plan).await?;
             let resume = self.unfinished(&plan, hold).await?;
             let plan = self.parts.lifecycle.retry_from(plan.id, resume, true).await?;

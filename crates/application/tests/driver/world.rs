@@ -28,7 +28,7 @@ use agents_infrastructure::places::MemoryPlaces;
 use agents_infrastructure::scripted::{Census, Citizen, ScriptedFiles, ScriptedRunner, ScriptedWorkspace};
 
 use crate::notes::Notes;
-use crate::orders::{action, message, project};
+use crate::orders::{action, machine, message, project};
 pub(crate) use crate::orders::{fails, git_error, program, spec};
 
 /// What a process reaches the world through.
@@ -167,6 +167,7 @@ impl World {
             message,
             clock: self.clock.clone(),
             ids: self.ids.clone(),
+            machine: machine("here"),
             stop: stop.clone(),
             grace: Duration::from_secs(10),
             patience: Duration::from_secs(30),

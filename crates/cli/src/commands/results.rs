@@ -38,7 +38,10 @@ impl Results {
     fn of(app: &App, plan: &PlanRef) -> Result<Self, Failure> {
         let record = resolve::view(app, resolve::plan(app, plan)?)?.record;
         let none = || Failure::not_found("no_such_plan", format!("there is no plan {}", record.id));
-        let definition = app.block_on(app.store.plans().definition(record.id))?.ok_or_else(none)?;
+        let mut definition = app.block_on(app.store.plans().definition(record.id))?.ok_or_else(none)?;
+        for project in &mut definition.projects {
+            *project = app.here(project)?;
+        }
         let events = app.block_on(app.store.plans().events(record.id))?;
         let of = |project| git::snapshots(&app.git, project, record.id);
         let snapshots = definition.projects.iter().map(of).collect::<Result<_, _>>()?;

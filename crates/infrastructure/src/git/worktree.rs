@@ -27,7 +27,7 @@ pub(super) fn add(
 ) -> Result<PathBuf, WorkspaceError> {
     let common_dir = &slot.project.common_dir;
     let place = Place::of(root, slot, kind);
-    let _held = hold(common_dir)?;
+    let _held = hold_worktrees(common_dir)?;
     let dir = place.claim(slot)?;
     let at = identity::with_identity(&git.repository(common_dir))?;
     let added = at.call(&["worktree", "add", "--quiet", "--detach"]).args([dir.as_os_str()]);
@@ -42,7 +42,7 @@ pub(super) fn remove(git: &Git, root: &Path, slot: &Slot, kind: Kind) -> Result<
     let place = Place::of(root, slot, kind);
     let Some(dir) = place.removable()? else { return Ok(()) };
     let common_dir = &slot.project.common_dir;
-    let held = common_dir.is_dir().then(|| hold(common_dir)).transpose()?;
+    let held = common_dir.is_dir().then(|| hold_worktrees(common_dir)).transpose()?;
     // Not by git: it refuses a worktree whose `.git` the child has broken. Set aside first: one
     // that is removed halfway must not be taken for what the attempt left.
     let aside = place.aside()?;
@@ -62,7 +62,7 @@ pub(super) fn remove(git: &Git, root: &Path, slot: &Slot, kind: Kind) -> Result<
 
 /// Drops git's own record of a directory that is not there.
 pub(super) fn forget_record(git: &Git, common_dir: &Path, dir: &Path) -> Result<(), WorkspaceError> {
-    let _held = hold(common_dir)?;
+    let _held = hold_worktrees(common_dir)?;
     match fs::symlink_metadata(dir) {
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         _ => return Err(unsuitable(dir, "it is there again")),
@@ -81,13 +81,17 @@ fn remove_all(dir: &Path) -> Result<(), WorkspaceError> {
 }
 
 /// Waits for the worktree lock of a repository; dropping the file releases it.
-fn hold(common_dir: &Path) -> Result<File, WorkspaceError> {
-    let path = common_dir.join("agents-worktrees.lock");
-    let file = File::options().create(true).append(true).open(&path).map_err(io(&path))?;
+fn hold_worktrees(common_dir: &Path) -> Result<File, WorkspaceError> {
+    hold(&common_dir.join("agents-worktrees.lock"))
+}
+
+/// Waits for the lock of that file, which is made if it is not there.
+pub(super) fn hold(path: &Path) -> Result<File, WorkspaceError> {
+    let file = File::options().create(true).append(true).open(path).map_err(io(path))?;
     // A signal may interrupt the wait; it goes on.
     while let Err(error) = file.lock() {
         if error.kind() != ErrorKind::Interrupted {
-            return Err(unsuitable(&path, error));
+            return Err(unsuitable(path, error));
         }
     }
     Ok(file)

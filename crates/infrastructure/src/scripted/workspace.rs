@@ -45,6 +45,8 @@ pub struct Moved {
 ///     path: "/src/api".into(),
 ///     common_dir: "/src/api/.git".into(),
 ///     branch: "main".to_owned(),
+///     machine: None,
+///     remote: None,
 /// };
 /// let workspace = ScriptedWorkspace::default();
 /// let first = workspace.add(&project);
@@ -123,6 +125,11 @@ impl ScriptedWorkspace {
     /// From now on each directory must be kept after its snapshot, for this reason.
     pub fn keep_directories(&self, reason: &str) {
         locked(&self.0).keep = Some(reason.to_owned());
+    }
+
+    /// From now on that commit is on another machine only.
+    pub fn lack(&self, project: &Project, commit: &Oid) {
+        locked(&self.0).lacking.insert((project.name.clone(), commit.clone()));
     }
 
     /// Something that happens once, right before the `nth` call (from 1) of a port method does its

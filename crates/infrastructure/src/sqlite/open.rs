@@ -17,7 +17,7 @@ use crate::store::schema::meta;
 /// `PRAGMA application_id` of our files: the letters `agnt`.
 pub const APPLICATION_ID: i64 = 0x6167_6e74;
 /// `PRAGMA user_version` of the schema that this program knows: the number of the last migration.
-pub const SCHEMA_VERSION: i64 = 3;
+pub const SCHEMA_VERSION: i64 = 5;
 /// The key in `meta` of the machine whose boots the leases are judged by.
 pub(crate) const MACHINE: &str = "machine";
 

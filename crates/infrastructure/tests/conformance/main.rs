@@ -123,6 +123,7 @@ macro_rules! every_test {
             catalogue {
                 projects_are_stored_and_listed_by_name
                 a_name_or_a_repository_is_registered_once
+                another_machine_may_have_a_repository_at_the_same_path_but_a_remote_is_one
                 a_project_goes_with_its_lock_and_may_come_back
                 a_project_that_a_plan_needs_stays
                 a_project_whose_lock_is_held_stays

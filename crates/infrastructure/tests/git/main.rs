@@ -7,6 +7,8 @@ mod land;
 mod leftovers;
 mod merge;
 mod program;
+mod registering;
+mod remote;
 mod results;
 mod snapshot;
 mod worktree;

@@ -41,6 +41,10 @@ impl Landings for ScriptedWorkspace {
         self.enter("check_checkout")
     }
 
+    async fn share(&self, _project: &Project, _intent: &Intent) -> Result<(), WorkspaceError> {
+        self.enter("share")
+    }
+
     async fn land(&self, project: &Project, intent: &Intent) -> Result<Landing, WorkspaceError> {
         self.enter("land")?;
         let mut state = locked(&self.0);
@@ -93,6 +97,8 @@ mod tests {
             path: "/api".into(),
             common_dir: "/api/.git".into(),
             branch: "main".to_owned(),
+            machine: None,
+            remote: None,
         }
     }
 
