@@ -11,6 +11,7 @@ mod error;
 mod failures;
 mod landing;
 mod parking;
+mod pending;
 mod phase;
 mod place;
 mod recovery;

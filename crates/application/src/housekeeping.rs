@@ -111,9 +111,11 @@ impl Housekeeper {
                 found.iter().map(|one| &one.leftover).filter(|left| left.kind == LeftoverKind::Worktree);
             directories.any(|left| left.attempt == Some(attempt) && left.project.as_ref() == Some(name))
         };
-        let kept = |saved: &Saved| !matches!(saved, Saved::Snapshot { kept: None, .. });
+        // What is on another machine is not missed here.
+        let here =
+            |saved: &Saved| !matches!(saved, Saved::Snapshot { kept: None, .. } | Saved::Pending { .. });
         let gone =
-            tidy.works.iter().filter(|((attempt, name), saved)| kept(saved) && !is_there(*attempt, name));
+            tidy.works.iter().filter(|((attempt, name), saved)| here(saved) && !is_there(*attempt, name));
         Ok(gone.map(|(key, _)| key.clone()).collect())
     }
 

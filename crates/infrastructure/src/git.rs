@@ -99,13 +99,10 @@ impl GitWorkspace {
         Ok(Slot { project: self.here(&slot.project)?, ..slot.clone() })
     }
 
-    /// Those that can be worked on here.
+    /// Those of which this machine has a repository.
     fn all_here(&self, projects: &[Project]) -> Result<Vec<Project>, WorkspaceError> {
-        let ours = |project| match self.here(project) {
-            Err(WorkspaceError::NotHere(_)) => None,
-            here => Some(here),
-        };
-        projects.iter().filter_map(ours).collect()
+        let found = |project| self.grounds.found(&self.git, project).transpose();
+        projects.iter().filter_map(found).collect()
     }
 
     fn ground(&self) -> Ground<'_> {

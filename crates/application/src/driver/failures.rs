@@ -81,9 +81,7 @@ pub(super) fn of_workspace(plan: PlanId, error: &WorkspaceError) -> Failure {
         WorkspaceError::LandingUnknown { .. } => {
             format!("once the remote answers, this looks and goes on: {retry}")
         }
-        WorkspaceError::NoCommit { .. } => {
-            format!("on the machine that made it, `agents recover` pushes what is missing; then: {retry}")
-        }
+        WorkspaceError::NoCommit { .. } => format!("on the machine that made it: {retry}"),
         _ => retry,
     };
     failure(code, error.to_string(), hint, true)

@@ -128,7 +128,7 @@ impl PhaseDriver {
         safe.collect()
     }
 
-    fn stays(&self, slot: &Slot, reason: &str) {
+    pub(super) fn stays(&self, slot: &Slot, reason: &str) {
         let name = &slot.project.name;
         self.warn(&format!("{name}: the directory of attempt {} stays: {reason}", slot.attempt));
     }
@@ -169,6 +169,6 @@ fn drove(here: &Holder, plan: &Plan) -> bool {
 
 /// Work on another machine: it is there, and nobody here touches it.
 fn pending(slot: &Slot, host: &str) -> Work {
-    let reason = format!("pending on {host}");
-    Work { project: slot.project.name.clone(), saved: Saved::Directory { reason } }
+    let saved = Saved::Pending { host: host.to_owned() };
+    Work { project: slot.project.name.clone(), saved }
 }

@@ -207,6 +207,7 @@ fn left_out(results: &Results, attempt: u32) -> Vec<String> {
     let said = works.filter_map(|((_, project), saved)| match saved {
         Saved::Snapshot { kept, .. } => kept.map(|reason| format!("{project}: {reason}")),
         Saved::Directory { reason } => Some(format!("{project}: no snapshot at the end: {reason}")),
+        Saved::Pending { host } => Some(format!("{project}: its snapshot is pending on {host}")),
     });
     said.collect()
 }

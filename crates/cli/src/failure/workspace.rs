@@ -56,7 +56,7 @@ impl From<WorkspaceError> for Failure {
                     .retry()
             }
             WorkspaceError::NoCommit { project, commit } => Self::new(Exit::Stale, "no_commit", message)
-                .hint("on the machine that made it: agents recover")
+                .hint("repeat the command on the machine that made it")
                 .detail(json!({ "project": project.as_str(), "commit": commit.as_str() })),
             WorkspaceError::Git { command, path, .. } => Self::new(Exit::Internal, "git_failed", message)
                 .hint("see to what git says, then repeat the command")

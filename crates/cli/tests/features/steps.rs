@@ -10,6 +10,7 @@ mod locks;
 mod output;
 mod plans;
 mod power;
+mod remotes;
 mod running;
 mod setup;
 mod subplans;

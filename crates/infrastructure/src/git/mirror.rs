@@ -44,10 +44,25 @@ impl Grounds {
         }
     }
 
-    fn mirror(&self, git: &Git, project: &Project, remote: &Remote) -> Result<PathBuf, WorkspaceError> {
-        let name =
-            format!("{}~{}-{:016x}", project.name.namespace(), project.name.short(), hash(&remote.url));
+    /// The same, but nothing is made: `None` if there is no repository of it here.
+    pub(super) fn found(&self, git: &Git, project: &Project) -> Result<Option<Project>, WorkspaceError> {
+        match self.machine.as_ref().map(|machine| project.site(machine)) {
+            Some(Site::Elsewhere(_)) => Ok(None),
+            Some(Site::Mirror(remote)) if !is_of(git, &self.place(project, remote).1, remote)? => Ok(None),
+            _ => self.here(git, project).map(Some),
+        }
+    }
+
+    /// The name of a mirror, and its directory.
+    fn place(&self, project: &Project, remote: &Remote) -> (String, PathBuf) {
+        let (name, hash) = (&project.name, hash(&remote.url));
+        let name = format!("{}~{}-{hash:016x}", name.namespace(), name.short());
         let dir = self.mirrors.join(format!("{name}.git"));
+        (name, dir)
+    }
+
+    fn mirror(&self, git: &Git, project: &Project, remote: &Remote) -> Result<PathBuf, WorkspaceError> {
+        let (name, dir) = self.place(project, remote);
         if !is_of(git, &dir, remote)? {
             fs::create_dir_all(&self.mirrors).map_err(io(&self.mirrors))?;
             let _held = worktree::hold(&self.mirrors.join(format!("{name}.lock")))?;

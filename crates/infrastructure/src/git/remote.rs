@@ -198,12 +198,13 @@ fn refusal(line: &str) -> Option<&str> {
 
 /// What git said, shortened, and what helps.
 fn in_words(said: &str) -> String {
-    const HELP: [(&str, &str); 8] = [
+    const HELP: [(&str, &str); 9] = [
         (
             "does not support --atomic",
             "it cannot move a branch and its marker together; plans cannot land there",
         ),
         ("terminal prompts disabled", "it asks for a password: give git a credential helper that has it"),
+        ("unable to get password", "it asks for a password: give git a credential helper that has it"),
         ("Authentication failed", "give git a credential helper that has the right password"),
         ("Permission denied (", "give ssh a key that the server knows and that needs no passphrase here"),
         ("Host key verification failed", "connect once by hand, so that ssh knows the server"),

@@ -56,12 +56,12 @@ impl Shared {
         Slot { plan: plan(), attempt, project: self.project.clone() }
     }
 
-    fn at(&self, reference: &str) -> Option<Oid> {
+    pub(crate) fn at(&self, reference: &str) -> Option<Oid> {
         let said = try_git(&self.bare, &["rev-parse", "-q", "--verify", &format!("{reference}^{{commit}}")]);
         Oid::parse(String::from_utf8_lossy(&said.stdout).trim()).ok()
     }
 
-    fn main(&self) -> Oid {
+    pub(crate) fn main(&self) -> Oid {
         self.at("refs/heads/main").expect("there")
     }
 
@@ -110,12 +110,12 @@ impl Shared {
         intent
     }
 
-    async fn ready(&self, on: &GitWorkspace) -> Intent {
+    pub(crate) async fn ready(&self, on: &GitWorkspace) -> Intent {
         let tip = self.executed(on, 1, "made").await;
         self.prepared(on, &tip).await
     }
 
-    async fn land(&self, on: &GitWorkspace, intent: &Intent) -> Result<Landing, WorkspaceError> {
+    pub(crate) async fn land(&self, on: &GitWorkspace, intent: &Intent) -> Result<Landing, WorkspaceError> {
         on.land(&self.project, intent).await
     }
 }
