@@ -30,6 +30,8 @@ Feature: Projects on several machines
   Scenario: Another machine goes on where one has stopped
     Given an executed plan of "change" on "local/site"
     And I am on the machine "beta"
+    When I run "plan diff PLAN"
+    Then stdout says "+two"
     When I run "plan apply PLAN"
     Then it succeeds
     And in the remote 1 commit landed on "main"

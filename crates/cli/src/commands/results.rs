@@ -127,6 +127,10 @@ pub(super) fn diff(app: &App, plan: &PlanRef, attempt: Option<u32>, stat: bool) 
         let attempt = results.attempt(attempt)?;
         (Some(attempt), results.to_attempt(attempt))
     };
+    for one in &compared {
+        git::bring(&app.git, one.project, results.id(), &one.base)?;
+        git::bring(&app.git, one.project, results.id(), &one.tip)?;
+    }
     let data = |projects: Vec<Value>| json!({ "plan_id": results.id().as_str(), "attempt": attempt, "projects": projects });
     if app.base.flags.format() == Format::Json {
         let listed = compared.iter().map(|one| listed(app, one)).collect::<Result<_, _>>()?;

@@ -106,6 +106,17 @@ impl<'a> Far<'a> {
         })
     }
 
+    /// Removes a ref there that is at `tip`. One that is gone is fine.
+    pub(super) fn remove(&self, name: &str, tip: &Oid) -> Result<(), WorkspaceError> {
+        if !self.look(&[name])?.contains_key(name) {
+            return Ok(());
+        }
+        match self.push(&[format!(":{name}")], &[(name, Some(tip))])? {
+            Push::Done => Ok(()),
+            Push::Refused(why) | Push::Broken(why) => Err(self.cannot(why)),
+        }
+    }
+
     fn pushing(
         &self,
         refspecs: &[String],
@@ -175,20 +186,27 @@ pub(super) fn length_of_ids(git: &Git, project: &Project, remote: &Remote) -> Re
 
 /// The same place, for commands that speak with a remote.
 fn quietly<'a>(git: &Git, at: &At<'a>) -> Result<At<'a>, WorkspaceError> {
-    const SSH: &str =
-        "-o BatchMode=yes -o ConnectTimeout=20 -o ServerAliveInterval=15 -o ServerAliveCountMax=4";
     let ssh = match git.caller_ssh() {
         Some(ssh) => ssh,
         None => output::text(&at.call(&["config", "--get", "core.sshCommand"]).run_or(&[1])?.stdout),
     };
     let ssh = if ssh.trim().is_empty() { "ssh".to_owned() } else { ssh };
     let quiet = at
-        .with("GIT_SSH_COMMAND", format!("{ssh} {SSH}"))
+        .with("GIT_SSH_COMMAND", in_batch_mode(&ssh))
         // Set, and empty: neither the variable of ssh nor the setting counts any more.
         .with("GIT_ASKPASS", "")
         .with("SSH_ASKPASS_REQUIRE", "never");
     let settings = ["credential.interactive=false", "http.lowSpeedLimit=1", "http.lowSpeedTime=60"];
     Ok(settings.into_iter().fold(quiet, |at, setting| at.set(setting)))
+}
+
+/// The caller's program with options of ours, if it is one that knows them.
+fn in_batch_mode(ssh: &str) -> String {
+    const OPTIONS: &str =
+        "-o BatchMode=yes -o ConnectTimeout=20 -o ServerAliveInterval=15 -o ServerAliveCountMax=4";
+    let program = ssh.split_whitespace().next().unwrap_or_default();
+    let is_openssh = program.rsplit('/').next() == Some("ssh");
+    if is_openssh { format!("{ssh} {OPTIONS}") } else { ssh.to_owned() }
 }
 
 /// Why one ref was refused, from a line such as `!\tfrom:to\t[rejected] (stale info)`.
@@ -225,5 +243,28 @@ fn in_words(said: &str) -> String {
     match HELP.iter().find(|(words, _)| said.contains(words)) {
         Some((_, help)) => format!("{told} ({help})"),
         None => told,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn openssh_asks_nothing_and_another_program_is_left_alone() {
+        assert!(in_batch_mode("ssh -i key").starts_with("ssh -i key -o BatchMode=yes"));
+        assert!(in_batch_mode("/usr/bin/ssh").contains("BatchMode"));
+        assert_eq!(in_batch_mode("plink -batch"), "plink -batch");
+    }
+
+    #[test]
+    fn what_git_says_comes_with_what_helps() {
+        let said = "remote: no\nhint: look\nfatal: Authentication failed for 'https://far/x'\n";
+        let told = in_words(said);
+        assert!(told.contains("remote: no") && told.contains("credential helper"), "{told}");
+        assert!(!told.contains("hint"), "{told}");
+        assert_eq!(in_words(" \n"), "git says nothing");
+        assert_eq!(refusal("!\tx:y\t[rejected] (stale info)"), Some("[rejected] (stale info)"));
+        assert_eq!(refusal("*\tx:y\t[new branch]"), None);
     }
 }

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use agents_domain::action::MergeStrategy;
+use agents_domain::housekeeping::{Leftover, LeftoverKind, Leftovers as _};
 use agents_domain::id::IntentId;
 use agents_domain::oid::Oid;
 use agents_domain::workspace::{
@@ -380,4 +381,23 @@ async fn what_a_person_pushed_on_top_of_the_plan_branch_is_gone_on_from() {
         let settled = workspace.settle(&shared.project, plan(), Some(made.clone())).await;
         assert_eq!(settled, Ok(Some(theirs.clone())));
     }
+}
+
+#[tokio::test]
+async fn a_plan_branch_that_is_pruned_goes_on_the_remote_too_unless_somebody_moved_it_there() {
+    let shared = Shared::new();
+    let made = shared.executed(&shared.two, 1, "made").await;
+    let projects = [shared.project.clone()];
+    let branch = |left: Vec<Leftover>| {
+        left.into_iter().find(|left| matches!(left.kind, LeftoverKind::Branch { .. })).expect("it is here")
+    };
+    let left = branch(shared.two.of(plan(), &projects).await.expect("looked"));
+    let name = format!("refs/heads/agents/plan-{}", plan());
+    git(&shared.bare, &["update-ref", &name, "main"]);
+    let moved = shared.two.remove(&left, &projects).await;
+    assert!(matches!(moved, Err(WorkspaceError::Remote { .. })), "{moved:?}");
+    git(&shared.bare, &["update-ref", &name, made.as_str()]);
+    shared.two.remove(&left, &projects).await.expect("removed");
+    assert_eq!(shared.branch(), None);
+    assert_eq!(shared.one.of(plan(), &projects).await.expect("looked"), [], "nothing of it is elsewhere");
 }
