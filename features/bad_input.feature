@@ -192,7 +192,7 @@ Feature: Bad input
 
     Examples:
       | url                     | words                        |
-      | postgres://u:secret@h/d | this version has no PostgreSQL |
+      | mysql://u:secret@h/d    | this build has no `mysql:`   |
       | sqlite:///x?mode=ro     | a URL takes no parameters    |
       | :memory:                | a database in memory         |
       | sqlite:                 | the path is empty            |

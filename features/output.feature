@@ -79,7 +79,7 @@ Feature: What is written
       | project add ROOT                       | 2    | project.add  | unsuitable_repository |
       | project add ROOT/site --name root/site | 2    | project.add  | usage           |
       | --lease-ttl 1s plan list               | 2    | plan.list    | usage           |
-      | --database-url postgres://x/y plan list | 2   | plan.list    | database_unsupported |
+      | --database-url mysql://x/y plan list   | 2    | plan.list    | database_unsupported |
 
   Scenario: A plan that is named by an ambiguous beginning is not guessed
     Given a repository "site"

@@ -10,6 +10,7 @@ mod context;
 mod error;
 mod failures;
 mod landing;
+mod ordered;
 mod parking;
 mod pending;
 mod phase;
@@ -39,6 +40,7 @@ use crate::stop::StopHub;
 use crate::subplan_service::SubplanService;
 
 pub use error::DriveError;
+pub use ordered::Ordered;
 use recovery::Found;
 use stops::{Under, stop_cause};
 use subplans::own;
@@ -239,10 +241,7 @@ impl PhaseDriver {
                 // Carried on for a dead driver: the attempt goes on.
                 return self.drive_to_executed(plan, hold, false).await;
             }
-            self.at_home(&self.parts.lifecycle.definition(plan.id).await?.projects)?;
-            self.may_begin(&plan).await?;
-            self.may_go_on(&plan).await?;
-            let plan = self.parts.lifecycle.retry(plan.id).await?;
+            let plan = self.queue_again(&plan).await?;
             if plan.phase() == Phase::Apply {
                 self.drive_to_applied(plan, hold, options).await
             } else {
@@ -250,6 +249,14 @@ impl PhaseDriver {
             }
         };
         self.under_hold(plan, "plan retry", Found::CarriedOn, work).await
+    }
+
+    /// Queues another attempt that begins anew.
+    async fn queue_again(&self, plan: &Plan) -> Result<Plan, DriveError> {
+        self.at_home(&self.parts.lifecycle.definition(plan.id).await?.projects)?;
+        self.may_begin(plan).await?;
+        self.may_go_on(plan).await?;
+        Ok(self.parts.lifecycle.retry(plan.id).await?)
     }
 
     /// `plan revert`: back to the start, with what a dead driver left put away first.

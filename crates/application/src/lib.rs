@@ -3,7 +3,8 @@
 //! [`PlanLifecycleService`] makes every transition: it takes the plan's lock through
 //! [`LockService`], reads the plan again, lets the domain decide, writes under the fence, and
 //! releases. [`PhaseDriver`] drives a plan's commands between those transitions and lands its
-//! work.
+//! work. [`WorkerService`] drives plans that were ordered, one after the other, by whichever
+//! process has room.
 //!
 //! This crate names no adapter, prints nothing, reads neither environment nor clock, and installs
 //! no signal handler: whoever composes it hands all of that in.
@@ -20,6 +21,7 @@ pub mod stop;
 pub mod subplan_service;
 pub mod suggest;
 pub mod vigil;
+pub mod worker;
 
 pub use driver::{DriveError, PhaseDriver};
 pub use lifecycle::{LifecycleError, PlanLifecycleService};
@@ -29,3 +31,4 @@ pub use order::{Order, OrderError, OrderRequest};
 pub use stop::StopHub;
 pub use subplan_service::SubplanService;
 pub use vigil::Vigil;
+pub use worker::WorkerService;

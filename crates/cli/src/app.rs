@@ -3,7 +3,6 @@
 //! An [`App`] is one command's world. It is put together once, hands ports to the services, and
 //! is gone with the command.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +11,10 @@ use agents_application::housekeeping::{Housekeeper, HousekeeperParts};
 use agents_application::lock_service::LockParts;
 use agents_application::subplan_service::SubplanParts;
 use agents_application::vigil::{Vigil, VigilParts};
-use agents_application::{LockService, PhaseDriver, PlanLifecycleService, StopHub, SubplanService, Wait};
+use agents_application::worker::{Overseer, Terms, WorkerParts};
+use agents_application::{
+    LockService, Observer, PhaseDriver, PlanLifecycleService, StopHub, SubplanService, Wait,
+};
 use agents_domain::housekeeping::Leftovers;
 use agents_domain::id::{Ids, OwnerId};
 use agents_domain::lock::{HeldLock, Holder, Liveness, Processes};
@@ -25,26 +27,29 @@ use agents_infrastructure::git::{Git, GitWorkspace, Grounds};
 use agents_infrastructure::ids::SystemIds;
 use agents_infrastructure::places::FilePlaces;
 use agents_infrastructure::process::{ProcessRunner, RUN_MARKER, SystemProcesses};
-use agents_infrastructure::sqlite::SqliteOptions;
-use agents_infrastructure::{action_file, template};
+use agents_infrastructure::template;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::args::Global;
-use crate::config::{self, Settings};
+use crate::config::{self, Database, Settings};
 use crate::env::Env;
 use crate::failure::Failure;
 use crate::render::Progress;
 #[cfg(feature = "sabotage")]
 use crate::sabotage::Sabotage;
-use crate::store::Store;
+use crate::store::{self, Store};
 use crate::watch::Watch;
 
 /// Taken from the environment of children: their database is not ours.
-const NOT_FOR_CHILDREN: [&str; 1] = ["AGENTS_DATABASE_URL"];
+const NOT_FOR_CHILDREN: [&str; 2] = ["AGENTS_DATABASE_URL", "AGENTS_DATABASE_DIRECT_URL"];
 
 /// How long the holder of a lock that was asked for something is waited for, beyond the grace of
 /// its command.
 const ANSWER: Duration = Duration::from_secs(20);
+
+/// How long the end of a command waits for what still goes on in its threads: a transaction that was
+/// begun. One at a server that stands still has no end, and is left behind.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// What one command works with, before any store is opened.
 pub struct Base {
@@ -77,34 +82,32 @@ pub struct App {
     processes: Arc<SystemProcesses>,
     locks: LockService,
     runner: ProcessRunner,
-    runtime: Runtime,
+    /// There until the command is over.
+    runtime: Option<Runtime>,
     #[cfg(feature = "sabotage")]
     sabotage: Sabotage,
 }
 
 impl Base {
-    /// How a store on that file is opened.
-    pub fn sqlite_options(&self, path: &Path) -> SqliteOptions {
-        let boot = SystemProcesses::new().myself("").boot_id;
-        SqliteOptions::new(path, Arc::new(SystemClock), boot, machine(), |source, origin| {
-            action_file::parse(source, origin).map_err(|error| error.to_string())
-        })
-        .in_place()
-    }
-
     /// This machine among those that share the store.
     pub fn machine(&self) -> Machine {
         match &self.settings.machine {
             Some(name) => Machine { id: name.clone(), host: name.clone() },
-            None => Machine { id: machine(), host: SystemProcesses::new().myself("").host },
+            None => Machine { id: store::machine(), host: SystemProcesses::new().myself("").host },
         }
     }
 
-    /// The processes of this machine, under its name.
+    /// The processes of this machine, under its name. Only a file is of one machine beyond doubt: to a
+    /// server any number of them may connect under one name.
     fn processes(&self) -> SystemProcesses {
-        match &self.settings.machine {
+        let processes = match &self.settings.machine {
             Some(name) => SystemProcesses::new().named(name),
             None => SystemProcesses::new(),
+        };
+        match &self.settings.database {
+            Database::Sqlite(_) => processes.on_one_machine(),
+            #[cfg(feature = "postgres")]
+            Database::Postgres(_) => processes,
         }
     }
 
@@ -127,11 +130,11 @@ impl Base {
 
     /// Opens the store and puts the services together.
     pub fn open(self) -> Result<App, Failure> {
-        let store = Store::open(&self)?;
+        let store = Store::open(&self.settings)?;
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| Failure::internal("no runtime").caused_by(&error))?;
         let (clock, ids) = (Arc::new(SystemClock), Arc::new(SystemIds::new()));
-        let processes = Arc::new(self.processes().on_one_machine());
+        let processes = Arc::new(self.processes());
         let runner = self.runner(clock.clone());
         let parts = LockParts {
             port: store.locks(),
@@ -166,15 +169,23 @@ impl Base {
             processes,
             locks,
             runner,
-            runtime,
+            runtime: Some(runtime),
         })
+    }
+}
+
+impl Drop for App {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_timeout(LAST_WORDS);
+        }
     }
 }
 
 impl App {
     /// Runs a future to its end on this command's own thread.
     pub fn block_on<F: Future>(&self, work: F) -> F::Output {
-        self.runtime.block_on(work)
+        self.runtime.as_ref().expect("the command is not over").block_on(work)
     }
 
     /// Now, for relative times.
@@ -257,6 +268,27 @@ impl App {
         parts
     }
 
+    /// What a worker works with, in a process that is told by `observer` and `overseer` what it does.
+    pub fn worker_parts(
+        &self,
+        (observer, overseer): (Arc<dyn Observer>, Arc<dyn Overseer>),
+        drain: StopHub,
+        terms: Terms,
+    ) -> WorkerParts {
+        let parts = self.driver_parts();
+        let lifecycle = parts.lifecycle.clone().with_observer(observer);
+        WorkerParts {
+            driver: DriverParts { lifecycle, ..parts },
+            orders: self.store.orders(),
+            workers: self.store.workers(),
+            pulse: self.store.pulse(),
+            processes: self.processes.clone(),
+            drain,
+            overseer,
+            terms,
+        }
+    }
+
     /// Waits for plans. It has a connection of its own, to see that others have written.
     pub fn vigil(&self) -> Vigil {
         Vigil::new(VigilParts {
@@ -331,14 +363,5 @@ impl App {
             (false, Some(limit)) => Wait::AtMost(limit),
             (false, None) => otherwise,
         }
-    }
-}
-
-/// What tells this machine from others: the system's machine id, or else its name.
-fn machine() -> String {
-    let id = std::fs::read_to_string(PathBuf::from("/etc/machine-id")).unwrap_or_default();
-    match id.trim() {
-        "" => SystemProcesses::new().myself("").host,
-        id => id.to_owned(),
     }
 }

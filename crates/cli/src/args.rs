@@ -12,6 +12,7 @@ pub mod project;
 mod topic;
 mod usage;
 pub mod value;
+pub mod worker;
 
 use std::ffi::OsString;
 
@@ -28,6 +29,7 @@ use lock::LockCommand;
 use plan::PlanCommand;
 use project::ProjectCommand;
 use value::ArgumentInput;
+use worker::WorkerCommand;
 
 /// Runs plans on git repositories, each transition exactly once, under an enforced lock.
 #[derive(Debug, Clone, Parser)]
@@ -86,6 +88,9 @@ pub enum Command {
     /// Look at the locks that are held
     #[command(subcommand)]
     Lock(LockCommand),
+    /// Work off what was ordered with --detach
+    #[command(subcommand)]
+    Worker(WorkerCommand),
     /// Take over what ended processes left behind: record it, so that it can be tried again
     #[command(after_help = "Examples:\n  agents recover")]
     Recover,
@@ -118,6 +123,7 @@ impl Command {
             Self::Run(_) => "run",
             Self::Plan(command) => command.name(),
             Self::Lock(command) => command.name(),
+            Self::Worker(command) => command.name(),
             Self::Recover => "recover",
             Self::Prune(_) => "prune",
             Self::Diagnostics => "diagnostics",
@@ -263,8 +269,7 @@ mod tests {
 
     #[test]
     fn commands_of_later_versions_do_not_parse() {
-        for line in ["agents worker run", "agents report 01JV", "agents completions bash", "agents plan help"]
-        {
+        for line in ["agents report 01JV", "agents completions bash", "agents plan help"] {
             assert!(matches!(parse(&argv(line)), Err(Stop::Usage(_))), "{line}");
         }
     }

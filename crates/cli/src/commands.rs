@@ -13,8 +13,10 @@ pub mod prune;
 pub mod recover;
 pub mod run;
 pub mod tree;
+pub mod worker;
 
 mod cancel;
+mod detach;
 mod drive;
 mod graph;
 mod resolve;

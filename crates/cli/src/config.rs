@@ -42,6 +42,10 @@ pub struct Settings {
     pub state_dir: PathBuf,
     /// The database.
     pub database: Database,
+    /// The same, past its pooler; `None`: there is none, or no way past it.
+    pub direct: Option<Database>,
+    /// Whether a pooler in transaction mode stands before it.
+    pub pooled: bool,
     /// How long a lock lasts unless renewed.
     pub lease_ttl: Ttl,
     /// Between TERM and KILL.
@@ -66,6 +70,21 @@ impl Settings {
         let file = ConfigFile::read(&config_file, explicit)?;
         Ok(Self {
             database: database(flags, env, &file, &config_file, &state_dir)?,
+            direct: setting(
+                "database_direct_url",
+                env.database_direct_url.as_ref(),
+                file.database_direct_url.as_ref(),
+                &config_file,
+                direct,
+            )?,
+            pooled: setting(
+                "database_pooled",
+                env.database_pooled.as_ref(),
+                file.database_pooled.as_ref(),
+                &config_file,
+                yes_or_no,
+            )?
+            .unwrap_or_default(),
             lease_ttl: match flags.lease_ttl {
                 Some(given) => given,
                 None => setting(
@@ -141,6 +160,21 @@ fn machine_name(text: &str) -> Result<String, String> {
     }
 }
 
+fn yes_or_no(text: &str) -> Result<bool, String> {
+    match text.trim() {
+        "yes" | "true" => Ok(true),
+        "no" | "false" => Ok(false),
+        _ => Err("use yes or no".to_owned()),
+    }
+}
+
+fn direct(text: &str) -> Result<Database, String> {
+    match Database::parse(text, None) {
+        Ok(Database::Sqlite(_)) => Err("a file has no pooler before it; use postgres://…".to_owned()),
+        database => database.map_err(|error| error.to_string()),
+    }
+}
+
 fn level(text: &str) -> Result<Automation, String> {
     Automation::parse(text).ok_or_else(|| "use manual, review or auto".to_owned())
 }
@@ -169,7 +203,10 @@ fn setting<T>(
     parse: impl Fn(&str) -> Result<T, String>,
 ) -> Result<Option<T>, Failure> {
     let wrong = |place: String, text: &str, why: &str| {
-        Failure::new(Exit::Usage, "invalid_config", format!("{place}: `{text}` is no {key}: {why}"))
+        // A URL may hold a password.
+        let text =
+            if key.ends_with("url") { "what is written there".to_owned() } else { format!("`{text}`") };
+        Failure::new(Exit::Usage, "invalid_config", format!("{place}: {text} is no {key}: {why}"))
     };
     if let Some(text) = variable {
         let place = || format!("AGENTS_{}", key.to_ascii_uppercase());
@@ -208,7 +245,7 @@ fn database_failure(error: &InvalidDatabase, place: &str) -> Failure {
         InvalidDatabase::Malformed { .. } => "invalid_database_url",
     };
     Failure::new(Exit::Usage, code, format!("{place}: {error}")).hint(
-        "use sqlite:///abs/path, sqlite:path, or a path; without any, the database is in the state directory",
+        "use sqlite:///abs/path, sqlite:path, a path, or postgres://…; without any, the database is in the state directory",
     )
 }
 
@@ -311,13 +348,41 @@ mod tests {
     }
 
     #[test]
-    fn a_server_is_refused_wherever_it_is_named() {
-        let env = Env { database_url: Some("postgres://db/agents".to_owned()), ..bare() };
+    fn another_database_is_refused_wherever_it_is_named() {
+        let env = Env { database_url: Some("mysql://db/agents".to_owned()), ..bare() };
         let failure = Settings::resolve(&Global::default(), &env).expect_err("unsupported");
         assert_eq!((failure.exit, failure.code), (Exit::Usage, "database_unsupported"));
         assert!(failure.message.starts_with("AGENTS_DATABASE_URL: "));
         let flags = Global { database_url: Some("sqlite:".to_owned()), ..Global::default() };
         assert_eq!(Settings::resolve(&flags, &bare()).expect_err("no path").code, "invalid_database_url");
+    }
+
+    #[cfg(feature = "postgres")]
+    #[test]
+    fn a_server_may_have_a_pooler_before_it() {
+        let env = Env {
+            database_url: Some("postgres://pool/agents".to_owned()),
+            database_direct_url: Some("postgres://db/agents".to_owned()),
+            database_pooled: Some("yes".to_owned()),
+            ..bare()
+        };
+        let settings = Settings::resolve(&Global::default(), &env).expect("valid");
+        assert!(matches!(settings.direct, Some(Database::Postgres(_))) && settings.pooled);
+        for (url, pooled) in
+            [("agents.db", "yes"), ("mysql://u:secret@h/d", "yes"), ("postgres://h/d", "perhaps")]
+        {
+            let env = Env {
+                database_direct_url: Some(url.to_owned()),
+                database_pooled: Some(pooled.to_owned()),
+                ..bare()
+            };
+            let failure = Settings::resolve(&Global::default(), &env).expect_err("wrong");
+            assert!(
+                failure.exit == Exit::Usage && !failure.message.contains("secret"),
+                "{}",
+                failure.message
+            );
+        }
     }
 
     #[test]

@@ -21,6 +21,10 @@ pub struct Env {
     pub config: Option<PathBuf>,
     /// `AGENTS_DATABASE_URL`.
     pub database_url: Option<String>,
+    /// `AGENTS_DATABASE_DIRECT_URL`.
+    pub database_direct_url: Option<String>,
+    /// `AGENTS_DATABASE_POOLED`.
+    pub database_pooled: Option<String>,
     /// `AGENTS_LEASE_TTL`.
     pub lease_ttl: Option<String>,
     /// `AGENTS_GRACE`.
@@ -98,6 +102,8 @@ impl Env {
             home: set("AGENTS_HOME").map(absolute),
             config: set("AGENTS_CONFIG").map(PathBuf::from),
             database_url: text("AGENTS_DATABASE_URL"),
+            database_direct_url: text("AGENTS_DATABASE_DIRECT_URL"),
+            database_pooled: text("AGENTS_DATABASE_POOLED"),
             lease_ttl: text("AGENTS_LEASE_TTL"),
             grace: text("AGENTS_GRACE"),
             concurrency: text("AGENTS_CONCURRENCY"),

@@ -7,6 +7,11 @@
 //! 2. Only [`render`] writes, only [`mod@env`] reads the environment, only `main` exits.
 //! 3. Every exit code is one of [`exit::Exit`], and every command that a message names parses.
 
+#[cfg(not(feature = "sqlite"))]
+compile_error!(
+    "agents keeps plans in SQLite unless told: build it with the feature sqlite, and postgres beside it"
+);
+
 pub mod app;
 pub mod args;
 pub mod commands;
@@ -26,7 +31,7 @@ pub mod watch;
 use std::ffi::OsString;
 use std::io::Write;
 
-use args::{Cli, Stop};
+use args::{Cli, Command, Stop};
 use env::Env;
 use exit::Exit;
 use failure::Failure;
@@ -43,7 +48,10 @@ pub fn run(argv: &[OsString], env: &Env, out: Box<dyn Write + Send>, err: Box<dy
     match config::Settings::resolve(&cli.global, env) {
         Ok(settings) => {
             let err = Shared::new(err);
-            let progress = Progress::new(&cli.global, env, Box::new(err.clone()));
+            let progress = match cli.command {
+                Command::Worker(_) => Progress::lines(&cli.global, Box::new(err.clone())),
+                _ => Progress::new(&cli.global, env, Box::new(err.clone())),
+            };
             let output = Output::new(Style::of(&cli.global, &settings, env), out, Box::new(err));
             let outcome = dispatch::dispatch(&cli, &settings, env, progress);
             output.finish(command, outcome.map_err(|failure| advised(&cli, argv, failure)))

@@ -17,6 +17,7 @@ mod explain;
 mod graph;
 mod live;
 mod lock;
+mod order;
 mod output;
 mod places;
 mod plan;
@@ -28,6 +29,7 @@ mod time;
 mod trace;
 mod tree;
 mod why;
+mod worker;
 
 pub use ask::ask;
 pub use attempt::errors_report;
@@ -39,6 +41,7 @@ pub use explain::{Explanation, explain_report, turn_details, waiting_line};
 pub use graph::Form;
 pub use live::{Heard, Live};
 pub use lock::{holder_words, lock_details, lock_report, lock_view, locks_report};
+pub use order::{InHand, with_order};
 pub use output::{Body, Capture, Output, Report, Shared};
 pub use places::{occupant_lines, places_line, places_view};
 pub use plan::{first_line, parked_view, plan_report, plan_view, plans_report};
@@ -49,6 +52,7 @@ pub use time::{relative, rfc3339};
 pub use trace::trace;
 pub use tree::{Tree, tree_report};
 pub use why::why_report;
+pub use worker::workers_report;
 
 use agents_domain::lock::{Holder, Liveness};
 

@@ -18,6 +18,15 @@ pub struct Signals {
 impl Signals {
     /// Passes signals of this process on to the hub. Needs the runtime.
     pub fn listen(stop: StopHub) -> Result<Self, Failure> {
+        Self::each(move || stop.stop())
+    }
+
+    /// Passes the first signal on to one hub, and further ones to another. Needs the runtime.
+    pub fn listen_in_steps(first: StopHub, then: StopHub) -> Result<Self, Failure> {
+        Self::each(move || if first.requested().is_none() { first.stop() } else { then.stop() })
+    }
+
+    fn each(heard: impl Fn() + Send + 'static) -> Result<Self, Failure> {
         let failed = |error: std::io::Error| Failure::internal("signals cannot be heard").caused_by(&error);
         let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
         let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
@@ -29,7 +38,7 @@ impl Signals {
                     _ = interrupt.recv() => {}
                     _ = terminate.recv() => flag.store(true, Ordering::Relaxed),
                 }
-                stop.stop();
+                heard();
             }
         });
         Ok(Self { terminated, task })

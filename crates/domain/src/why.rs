@@ -9,6 +9,7 @@
 //!    ├─ processing ── no place for its command ── or else ─────────► runs, itself or its children
 //!    └─ else ── stands in line, or a project is another's ── or else ► held
 //! nobody
+//!    ├─ ordered for a worker ── and what it would be without
 //!    ├─ processing ─────────────────────────────────────────────────► its driver is gone
 //!    └─ asked to be cancelled
 //!          ├─ a plan of its own ── awaits input, or its children do ── parked ── errored, constrained
@@ -19,6 +20,7 @@
 
 mod decide;
 mod family;
+mod ordered;
 mod remedy;
 mod settle;
 
@@ -33,6 +35,7 @@ use crate::time::Timestamp;
 
 pub use decide::causes;
 pub use family::{Above, Below, Relative, Stall, Stalled};
+pub use ordered::Ordered;
 pub use settle::{Standing, standing};
 
 /// Who holds a lock, and what can be proved of it from here.
@@ -84,6 +87,8 @@ pub struct Facts {
     pub above: Option<Box<Above>>,
     /// What is below it.
     pub below: Below,
+    /// Its order for a worker, if that is open and the plan is not yet as far.
+    pub ordered: Option<Ordered>,
     /// Now.
     pub now: Timestamp,
 }
@@ -158,6 +163,8 @@ pub enum Why {
         /// The phase that would come.
         next: Phase,
     },
+    /// It is ordered, and a worker has it in hand or is to come.
+    Ordered(Ordered),
     /// Siblings that it depends on are not merged.
     WaitsForSubplans {
         /// Which, at least one, in the order of their places.
@@ -220,6 +227,8 @@ impl Why {
             Self::AwaitsInput { .. } => "awaits_input",
             Self::AwaitsApproval { .. } => "awaits_approval",
             Self::NotOrdered { .. } => "not_ordered",
+            Self::Ordered(ordered) if ordered.is_nobodys() => "no_worker",
+            Self::Ordered(_) => "waits_for_worker",
             Self::WaitsForSubplans { .. } => "waits_for_subplans",
             Self::WaitsForParent { .. } => "waits_for_parent",
             Self::MergedByParent { .. } => "merged_by_parent",

@@ -74,7 +74,7 @@ impl AttemptFiles for StateFiles {
         let mut bytes = Vec::new();
         let file = at(path, plain::read(path))?;
         at(path, file.take(STRATEGY_LIMIT).read_to_end(&mut bytes))?;
-        Ok(String::from_utf8_lossy(&bytes).into_owned())
+        Ok(plain::text(&bytes))
     }
 
     async fn subplans(&self, paths: &AttemptPaths) -> Result<AskedSubplans, FilesError> {
@@ -106,6 +106,8 @@ mod tests {
         assert_eq!(files.strategy(&paths).await.expect("read"), "first do this");
         assert_eq!(fs::read_to_string(&paths.guidance_file).expect("read"), "gently");
         assert!(paths.artifacts_dir.is_dir() && paths.log.is_file() && paths.events_file.is_file());
+        fs::write(&paths.strategy_file, b"odd\0\xff").expect("written");
+        assert_eq!(files.strategy(&paths).await.expect("read"), "odd\u{fffd}\u{fffd}");
         fs::write(&paths.strategy_file, vec![b'x'; (1 << 20) + 5]).expect("written");
         assert_eq!(files.strategy(&paths).await.expect("read").len(), 1 << 20);
     }

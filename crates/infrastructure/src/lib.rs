@@ -9,8 +9,11 @@ mod kin;
 pub mod memory;
 pub mod places;
 mod plain;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 pub mod process;
 pub mod scripted;
+#[cfg(feature = "sqlite")]
 pub mod sqlite;
 pub mod store;
 pub mod template;

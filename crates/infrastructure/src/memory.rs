@@ -13,6 +13,8 @@
 //!               ├─ actions()  ─┤
 //!               ├─ requests() ─┤
 //!               ├─ pulse()    ─┤
+//!               ├─ orders()   ─┤
+//!               ├─ workers()  ─┤
 //!               └─ reads()    ─┘
 //! ```
 //!
@@ -22,21 +24,25 @@
 mod catalogue;
 mod line;
 mod locks;
+mod orders;
 mod plans;
 mod reads;
 mod requests;
+mod workers;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use agents_domain::catalogue::{ActionStore, ProjectStore, StoredAction};
-use agents_domain::id::{EventId, PlanId};
+use agents_domain::id::{EventId, OwnerId, PlanId};
 use agents_domain::lock::{Line, LockPort};
 use agents_domain::name::Name;
+use agents_domain::orders::{Orders, WorkOrder};
 use agents_domain::plan::PlanStore;
 use agents_domain::reads::PlanReads;
 use agents_domain::request::{Pulse, Request, Requests};
 use agents_domain::time::{BootInstant, Clock, Timestamp};
+use agents_domain::workers::{Worker, Workers};
 use agents_domain::workspace::Project;
 
 use self::line::LineTable;
@@ -79,6 +85,8 @@ struct State {
     actions: BTreeMap<Name, StoredAction>,
     /// What was asked of the holders of locks, in that order.
     requests: Vec<Request>,
+    orders: BTreeMap<PlanId, WorkOrder>,
+    workers: BTreeMap<OwnerId, Worker>,
 }
 
 /// One moment on both lines of time.
@@ -136,6 +144,16 @@ impl MemoryStore {
     /// The look of a heartbeat.
     pub fn pulse(&self) -> Arc<dyn Pulse> {
         Arc::new(requests::Requests(Arc::clone(&self.shared)))
+    }
+
+    /// What workers are to do.
+    pub fn orders(&self) -> Arc<dyn Orders> {
+        Arc::new(orders::MemoryOrders(Arc::clone(&self.shared)))
+    }
+
+    /// Who takes it up.
+    pub fn workers(&self) -> Arc<dyn Workers> {
+        Arc::new(workers::MemoryWorkers(Arc::clone(&self.shared)))
     }
 
     /// Its plans, for readers.

@@ -3,7 +3,7 @@
 //! only; the directories on the way are ours.
 
 use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
@@ -22,6 +22,12 @@ pub(crate) fn append(path: &Path) -> io::Result<File> {
 
 /// Puts a plain file with this content in the place of whatever is there, a directory excepted.
 pub(crate) fn replace(path: &Path, content: &str) -> io::Result<()> {
+    // Mostly nothing is there. A link counts as something, wherever it leads.
+    match File::create_new(path) {
+        Ok(mut file) => return file.write_all(content.as_bytes()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(error),
+    }
     let mut new = path.as_os_str().to_owned();
     new.push(".new");
     // Whatever has this name is in the way, and nobody's.
@@ -29,6 +35,17 @@ pub(crate) fn replace(path: &Path, content: &str) -> io::Result<()> {
         .or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) })?;
     fs::write(&new, content)?;
     fs::rename(&new, path)
+}
+
+/// What a command wrote, as text that every store can keep: what is no UTF-8, and NUL, which not every
+/// database has in its texts, become U+FFFD.
+pub(crate) fn text(bytes: &[u8]) -> String {
+    kept(&String::from_utf8_lossy(bytes))
+}
+
+/// The same of what is text already.
+pub(crate) fn kept(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
 }
 
 fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
@@ -39,7 +56,7 @@ fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{Read as _, Write as _};
+    use std::io::Read as _;
     use std::os::unix::fs::symlink;
     use std::process::Command;
 

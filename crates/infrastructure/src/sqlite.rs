@@ -6,7 +6,7 @@
 //! reads ──────────────────────────────── read connection      any time, one moment each
 //! plans, projects, actions, renewals ─┐
 //!                                     ├─ gate ─ durable       waits for the disk
-//! acquire, release, line ─────────────┴─ gate ─ lease         does not (`connection.rs` says why)
+//! acquire, release, line, claims ─────┴─ gate ─ lease         does not (`connection.rs` says why)
 //! looks of those who wait ──────────────── own           a read, many times a second
 //! heartbeat's locks ──────────────────── turn ─ own           passes the queue, no runtime
 //! heartbeat's look ─────────────────────────── own            a read, no runtime
@@ -26,6 +26,7 @@ mod line;
 mod locks;
 mod migrate;
 mod open;
+mod orders;
 mod plans;
 mod process;
 mod reads;
@@ -33,6 +34,7 @@ mod renewal;
 mod requests;
 mod subplans;
 mod views;
+mod workers;
 
 #[cfg(test)]
 mod tests;
@@ -50,16 +52,18 @@ use crate::sqlite::gate::Gate;
 use crate::sqlite::lane::{Lane, Place, Site};
 use crate::sqlite::locks::LeaseClock;
 use crate::store::ParseAction;
+use crate::store::check::CheckReport;
 
 pub use catalogue::{SqliteActions, SqliteProjects};
-pub use check::CheckReport;
 pub use line::SqliteLine;
 pub use locks::SqliteLocks;
 pub use migrate::{Adoption, DatabaseStatus, status};
-pub use open::{APPLICATION_ID, OpenError, SCHEMA_VERSION};
+pub use open::{APPLICATION_ID, OpenError};
+pub use orders::SqliteOrders;
 pub use plans::SqlitePlans;
 pub use reads::SqliteReads;
 pub use requests::{SqlitePulse, SqliteRequests};
+pub use workers::SqliteWorkers;
 
 /// How long one waits for a turn to write (`locks.md`).
 pub const GATE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -232,6 +236,21 @@ impl SqliteStore {
     /// What is asked of the holders of locks.
     pub fn requests(&self) -> SqliteRequests {
         SqliteRequests { writes: Arc::clone(&self.durable), reads: Arc::clone(&self.reads) }
+    }
+
+    /// What workers are to do.
+    pub fn orders(&self) -> SqliteOrders {
+        SqliteOrders {
+            durable: Arc::clone(&self.durable),
+            leases: Arc::clone(&self.leases),
+            reads: Arc::clone(&self.reads),
+            clock: self.clock.clone(),
+        }
+    }
+
+    /// Who takes it up.
+    pub fn workers(&self) -> SqliteWorkers {
+        SqliteWorkers { writes: Arc::clone(&self.leases), reads: Arc::clone(&self.reads) }
     }
 
     /// The look of a heartbeat thread: over a connection of its own, in the calling thread.

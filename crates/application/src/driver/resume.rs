@@ -27,13 +27,22 @@ impl PhaseDriver {
             if plan.state() == State::Applied {
                 return Ok(plan);
             }
-            self.at_home(&self.parts.lifecycle.definition(plan.id).await?.projects)?;
-            self.may_begin(&plan).await?;
-            let resume = self.unfinished(&plan, hold).await?;
-            let plan = self.parts.lifecycle.retry_from(plan.id, resume, true).await?;
+            let plan = self.queue_with_unfinished(&plan, hold).await?;
             self.drive_to_executed(plan, hold, false).await
         };
         self.under_hold(plan, "plan retry --continue", Found::PutAway, work).await
+    }
+
+    /// Queues another attempt that begins with the unfinished work of the last ones.
+    pub(super) async fn queue_with_unfinished(
+        &self,
+        plan: &Plan,
+        hold: &LockGuard,
+    ) -> Result<Plan, DriveError> {
+        self.at_home(&self.parts.lifecycle.definition(plan.id).await?.projects)?;
+        self.may_begin(plan).await?;
+        let resume = self.unfinished(plan, hold).await?;
+        Ok(self.parts.lifecycle.retry_from(plan.id, resume, true).await?)
     }
 
     /// Where the unfinished work is, all of it in snapshots.

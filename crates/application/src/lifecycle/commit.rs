@@ -1,6 +1,8 @@
 //! The one way into the store: acquire, read again, decide, commit under the fence, release.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use agents_domain::id::{EventId, PlanId};
 use agents_domain::lock::{Fence, Lease, LockError, LockKey};
@@ -13,8 +15,14 @@ use super::error::not_held;
 use super::{LifecycleError, NewChild, PlanLifecycleService};
 use crate::lock_service::{LockGuard, Wait};
 
-/// How often a commit whose outcome is unknown is asked about again.
-const COMMIT_TRIES: u32 = 3;
+/// Between the tries to learn what a write has done.
+const PAUSES: [Duration; 5] = [
+    Duration::ZERO,
+    Duration::from_millis(100),
+    Duration::from_millis(500),
+    Duration::from_secs(2),
+    Duration::from_secs(5),
+];
 
 /// What is written together: all of it or nothing.
 pub(super) struct Moves {
@@ -164,14 +172,10 @@ impl PlanLifecycleService {
 
     /// A commit whose outcome is unknown is repeated: its event's id makes that harmless.
     async fn commit(&self, write: &PlanWrite, fence: Fence) -> Result<CommitOutcome, StoreError> {
-        let mut tries = 1;
+        let mut doubt = Doubt::default();
         loop {
-            match self.store.commit(write, &fence).await {
-                Err(StoreError::Unknown { reason }) if tries < COMMIT_TRIES => {
-                    tracing::warn!(%reason, tries, "the outcome of a commit is unknown; asking again");
-                    tries += 1;
-                }
-                outcome => return outcome,
+            if let ControlFlow::Break(known) = doubt.settle(self.store.commit(write, &fence).await).await {
+                return known;
             }
         }
     }
@@ -196,14 +200,32 @@ pub(super) async fn make(
     new: NewPlan,
     opening: Opening,
 ) -> Result<Lease, StoreError> {
-    let mut tries = 1;
+    let mut doubt = Doubt::default();
     loop {
-        match store.create(&new, &opening).await {
-            Err(StoreError::Unknown { reason }) if tries < COMMIT_TRIES => {
-                tracing::warn!(%reason, tries, "whether a plan was made is unknown; asking again");
-                tries += 1;
-            }
-            outcome => return outcome,
+        if let ControlFlow::Break(known) = doubt.settle(store.create(&new, &opening).await).await {
+            return known;
         }
+    }
+}
+
+/// Whether a write, which may be repeated, has to be, to learn what it did. A store that has gone away
+/// while it is asked leaves the outcome as unknown as it was; that it is not there now is no answer.
+#[derive(Default)]
+struct Doubt(usize);
+
+impl Doubt {
+    async fn settle<T>(&mut self, outcome: Result<T, StoreError>) -> ControlFlow<Result<T, StoreError>> {
+        let reason = match outcome {
+            Err(StoreError::Unknown { reason }) => reason,
+            Err(StoreError::Unavailable { reason }) if self.0 > 0 => reason,
+            known => return ControlFlow::Break(known),
+        };
+        let Some(pause) = PAUSES.get(self.0) else {
+            return ControlFlow::Break(Err(StoreError::Unknown { reason }));
+        };
+        tracing::warn!(reason, "the outcome of a write is unknown; asking again");
+        self.0 += 1;
+        tokio::time::sleep(*pause).await;
+        ControlFlow::Continue(())
     }
 }

@@ -12,6 +12,7 @@ use agents_domain::plan::{Change, Phase, Plan};
 
 use super::subplans::spawned;
 use super::{LifecycleError, Moves, NewChild, PlanLifecycleService};
+use crate::lock_service::LockGuard;
 
 impl PlanLifecycleService {
     /// strategize/queued → strategize/complete, of an action without such a phase, and with `on` to
@@ -38,6 +39,16 @@ impl PlanLifecycleService {
         let start = Change::PhaseStarted { driver, bases, commanded: false };
         let changes = vec![Change::PhaseAdvanced { to: Phase::Apply }, start];
         self.transition(plan, Moves { changes, spawn: Vec::new(), also: Vec::new() }).await
+    }
+
+    /// execute/complete → apply/applied, of a child whose work changes nothing. `parent`: the lock of
+    /// what it would land on, checked in the same transaction.
+    pub async fn pass_apply(&self, plan: PlanId, parent: &LockGuard) -> Result<Plan, LifecycleError> {
+        let (driver, bases) = (self.locks().myself("start"), BTreeMap::new());
+        let start = Change::PhaseStarted { driver, bases, commanded: false };
+        let intend = Change::LandingIntended { intents: Vec::new(), validations: Vec::new() };
+        let changes = vec![Change::PhaseAdvanced { to: Phase::Apply }, start, intend, Change::Applied];
+        self.transition(plan, Moves { changes, spawn: Vec::new(), also: parent.fences() }).await
     }
 
     /// The last branch has moved: apply/processing → apply/applied.

@@ -37,7 +37,7 @@ pub(crate) type Trace = Arc<Mutex<Vec<&'static str>>>;
 type Call = fn(PlanLifecycleService, PlanId) -> Pin<Box<dyn Future<Output = Result<Plan, LifecycleError>>>>;
 
 /// Every transition: its name, where it is legal, and the call.
-const TRANSITIONS: [(&str, Phase, State, Call); 28] = [
+const TRANSITIONS: [(&str, Phase, State, Call); 29] = [
     ("start", Phase::Execute, State::Queued, |s, p| {
         Box::pin(async move { s.start(p, BTreeMap::new(), true).await })
     }),
@@ -90,6 +90,14 @@ const TRANSITIONS: [(&str, Phase, State, Call); 28] = [
         Box::pin(async move { s.pass_strategize(p, BTreeMap::new(), vec![], true).await })
     }),
     ("begin_apply", Phase::Execute, State::Complete, |s, p| Box::pin(async move { s.begin_apply(p).await })),
+    ("pass_apply", Phase::Execute, State::Complete, |s, p| {
+        Box::pin(async move {
+            let held = s.hold(p, "plan apply", agents_application::Wait::No).await?;
+            let outcome = s.pass_apply(p, &held).await;
+            std::mem::forget(held);
+            outcome
+        })
+    }),
     ("applied", Phase::Apply, State::Processing, |s, p| Box::pin(async move { s.applied(p).await })),
     ("complete_strategize", Phase::Strategize, State::Processing, |s, p| {
         let made = Strategized { children: vec![child_of(p)], ..Strategized::default() };
@@ -296,7 +304,7 @@ async fn every_public_method_commits_only_while_it_holds() {
         let expected: &[&str] = match name {
             "create" => &["create held", "release"],
             // Inside a hold: the inner release leaves it to the outer one.
-            "intend" | "give_up" => &["acquire", "load", "commit"],
+            "intend" | "pass_apply" | "give_up" => &["acquire", "load", "commit"],
             _ => &["acquire", "load", "commit", "release"],
         };
         assert_eq!(*stage.trace.lock().expect("unpoisoned"), expected, "{name}");
@@ -309,7 +317,7 @@ async fn the_lock_is_released_when_the_write_is_refused() {
         let stage = stage(name, phase, state, || Ok(CommitOutcome::Stale));
         let refused = call(stage.service, stage.plan).await;
         assert!(matches!(refused, Err(LifecycleError::LeaseLost { .. })), "{name}: {refused:?}");
-        let last = if matches!(name, "intend" | "give_up") { "commit" } else { "release" };
+        let last = if matches!(name, "intend" | "pass_apply" | "give_up") { "commit" } else { "release" };
         assert_eq!(stage.trace.lock().expect("unpoisoned").last(), Some(&last), "{name}");
     }
 }
@@ -345,7 +353,7 @@ async fn a_plan_that_is_gone_is_said_to_be_gone(#[case] outcome: CommitOutcome) 
     assert_eq!(stage.service.retry(stage.plan).await, Err(LifecycleError::NoSuchPlan { plan: stage.plan }));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_unknown_outcome_is_asked_about_again_with_the_same_event() {
     let left = Arc::new(Mutex::new(2));
     let counter = left.clone();
@@ -364,7 +372,24 @@ async fn an_unknown_outcome_is_asked_about_again_with_the_same_event() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
+async fn a_store_that_goes_away_leaves_an_unknown_outcome_unknown() {
+    let tries = Arc::new(Mutex::new(0));
+    let counter = tries.clone();
+    let stage = stage("retry", Phase::Execute, State::Errored, move || {
+        let mut tries = counter.lock().expect("unpoisoned");
+        *tries += 1;
+        match *tries {
+            1 => Err(StoreError::Unknown { reason: "connection lost".into() }),
+            2 | 3 => Err(StoreError::Unavailable { reason: "it restarts".into() }),
+            _ => Ok(CommitOutcome::Applied),
+        }
+    });
+    stage.service.retry(stage.plan).await.expect("written");
+    assert_eq!(*tries.lock().expect("unpoisoned"), 4);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_outcome_that_stays_unknown_is_an_error_of_its_own() {
     let stage = stage("retry", Phase::Execute, State::Errored, || {
         Err(StoreError::Unknown { reason: "connection lost".into() })

@@ -34,7 +34,7 @@ pub struct NewPlanArgs {
 /// `agents run`.
 #[derive(Debug, Clone, Args)]
 #[command(
-    after_help = "Examples:\n  agents run fix-lint . --apply\n  agents run rename-api local/api local/web --arg target=src"
+    after_help = "Examples:\n  agents run fix-lint . --apply\n  agents run rename-api local/api local/web --arg target=src\n  agents run fix-lint . --apply --detach"
 )]
 pub struct RunArgs {
     /// What the plan is made of.
@@ -46,6 +46,9 @@ pub struct RunArgs {
     /// Land even if nothing has changed
     #[arg(long)]
     pub allow_empty: bool,
+    /// Leave it to a worker: record the order and return
+    #[arg(long)]
+    pub detach: bool,
 }
 
 /// A plan, and why.
@@ -129,11 +132,14 @@ pub enum PlanCommand {
     #[command(after_help = "Examples:\n  agents plan use fix-lint . --arg target=src --name \"Lint of src\"")]
     Use(NewPlanArgs),
     /// Strategize, or execute, whatever comes next
-    #[command(after_help = "Examples:\n  agents plan execute 01JV8Q")]
+    #[command(after_help = "Examples:\n  agents plan execute 01JV8Q\n  agents plan execute 01JV8Q --detach")]
     Execute {
         /// The plan: its id, or at least the first 4 characters
         #[arg(value_name = "PLAN", value_parser = PlanRef::parse)]
         plan: PlanRef,
+        /// Leave it to a worker: record the order and return
+        #[arg(long)]
+        detach: bool,
     },
     /// Land the plan's work on the branches of its projects
     #[command(after_help = "Examples:\n  agents plan apply 01JV8Q\n  agents plan apply 01JV8Q --yes")]
@@ -147,6 +153,9 @@ pub enum PlanCommand {
         /// Land even if nothing has changed
         #[arg(long)]
         allow_empty: bool,
+        /// Leave it to a worker: record the order and return
+        #[arg(long)]
+        detach: bool,
     },
     /// Give up for good; whoever drives it is asked to stop, and waited for
     #[command(
@@ -177,6 +186,9 @@ pub enum PlanCommand {
         /// Land even if nothing has changed
         #[arg(long)]
         allow_empty: bool,
+        /// Leave it to a worker: record the order and return
+        #[arg(long)]
+        detach: bool,
     },
     /// Give a plan another subplan; it runs when the plan is executed next
     #[command(

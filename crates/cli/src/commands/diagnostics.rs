@@ -6,14 +6,14 @@ use std::path::Path;
 
 use agents_domain::places::Places as _;
 use agents_infrastructure::git::Git;
-use agents_infrastructure::sqlite;
 use serde_json::json;
 
 use crate::app::{App, Base};
-use crate::commands::recover;
+use crate::commands::{recover, worker};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::render::{Body, Grid, Report, occupant_lines, places_line};
+use crate::store::Store;
 
 /// Less free space than this and work may be lost (MiB).
 const DISK_ERROR: u64 = 100;
@@ -42,13 +42,13 @@ fn bad(name: &'static str, status: &'static str, message: impl Into<String>, hin
 
 /// Looks at everything; exit 1 if anything is an error.
 pub fn diagnostics(base: Base) -> Result<Report, Failure> {
-    let path = base.settings.database.path().to_owned();
-    let mut checks = vec![config(&base), migrations(&path), git(), disk(&base.settings.state_dir)];
+    let mut checks = vec![config(&base), migrations(&base), git(), disk(&base.settings.state_dir)];
     match base.open() {
         Err(failure) => checks.push(failed("database", failure)),
         Ok(app) => {
             checks.push(ok("database", app.store.place()));
-            checks.extend([fencing(&app), locks(&app), plans(&app), places(&app), worktrees::check(&app)]);
+            checks.extend([fencing(&app), locks(&app), plans(&app), places(&app)]);
+            checks.extend([workers(&app), worktrees::check(&app)]);
         }
     }
     Ok(report(&checks))
@@ -60,8 +60,8 @@ fn config(base: &Base) -> Check {
     ok("config", format!("{}: {state}", file.display()))
 }
 
-fn migrations(path: &Path) -> Check {
-    match sqlite::status(path) {
+fn migrations(base: &Base) -> Check {
+    match Store::describe(&base.settings) {
         Ok(status) if status.pending => {
             bad("migrations", "error", format!("schema {}", status.schema_version), "agents db migrate")
         }
@@ -70,7 +70,7 @@ fn migrations(path: &Path) -> Check {
             bad("migrations", "error", message, "use a newer version of agents")
         }
         Ok(status) => ok("migrations", format!("schema {}, current", status.schema_version)),
-        Err(error) => failed("migrations", error.into()),
+        Err(failure) => failed("migrations", failure),
     }
 }
 
@@ -132,6 +132,25 @@ fn places(app: &App) -> Check {
             ok("places", std::iter::once(places_line(&census)).chain(who).collect::<Vec<_>>().join("; "))
         }
         Err(error) => bad("places", "error", error.to_string(), "mend the state directory"),
+    }
+}
+
+/// Orders that nobody is there to take up.
+fn workers(app: &App) -> Check {
+    let counted = app.block_on(async {
+        let open = app.store.orders().list().await?;
+        let waiting = open.iter().filter(|order| order.claim.is_none()).count();
+        Ok::<_, Failure>((open.len(), waiting, worker::alive(app).await?.len()))
+    });
+    match counted {
+        Ok((_, waiting, 0)) if waiting > 0 => {
+            let message = format!("{waiting} orders wait, and no worker is alive");
+            bad("workers", "warn", message, "agents worker run")
+        }
+        Ok((open, waiting, alive)) => {
+            ok("workers", format!("{alive} alive; {open} orders open, {waiting} of them wait"))
+        }
+        Err(failure) => bad("workers", "error", failure.message, "agents db check"),
     }
 }
 

@@ -9,10 +9,10 @@ use agents_domain::runner::StopCause;
 use serde_json::json;
 
 use crate::app::App;
-use crate::commands::resolve;
+use crate::commands::{detach, resolve};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::render::{Report, parked_view, plan_report, rfc3339};
+use crate::render::{Report, parked_view, plan_report, rfc3339, with_order};
 use crate::signals::Signals;
 
 /// Drives a plan with signals heard, ends every hold of this process, and reports what became of
@@ -74,7 +74,7 @@ pub(super) fn over_many<T>(app: &App, remedy: &str, work: impl AsyncFnOnce() -> 
     done
 }
 
-async fn release_all_if_stopped(app: &App) {
+pub(super) async fn release_all_if_stopped(app: &App) {
     if app.stop.requested().is_some()
         && let Err(error) = app.locks().release_all_for_owner().await
     {
@@ -146,7 +146,9 @@ pub(super) fn report(app: &App, plan: PlanId) -> Result<Report, Failure> {
 /// The same of a plan that was just seen.
 pub(super) fn report_of(app: &App, view: &PlanView) -> Result<Report, Failure> {
     let attempts = history::attempts(&app.block_on(app.store.plans().events(view.record.id))?);
-    Ok(plan_report(view, &attempts, &|holder| app.liveness(holder), app.now()))
+    let report = plan_report(view, &attempts, &|holder| app.liveness(holder), app.now());
+    let order = app.block_on(detach::in_hand(app, view.record.id))?;
+    Ok(with_order(report, order.as_ref(), app.now()))
 }
 
 fn with_warnings(app: &App, outcome: Result<Report, Failure>) -> Result<Report, Failure> {

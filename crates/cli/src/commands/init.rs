@@ -15,7 +15,7 @@ use crate::store::Store;
 pub fn init(base: &Base) -> Result<Report, Failure> {
     base.make_state_dir()?;
     let made = write_config(base)?;
-    let store = Store::create(base)?;
+    let store = Store::create(&base.settings)?;
     let (config, database) = (base.settings.config_file.display(), store.place());
     let data = json!({
         "config": config.to_string(),

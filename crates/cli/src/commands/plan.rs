@@ -4,6 +4,7 @@ use agents_application::driver::ApplyOptions;
 use agents_application::lifecycle::history;
 use agents_domain::id::PlanId;
 use agents_domain::lock::LockKey;
+use agents_domain::orders::{Again, Wish};
 use agents_domain::reads::{PlanFilter, PlanView};
 use agents_infrastructure::process::read_log;
 use serde_json::json;
@@ -11,7 +12,7 @@ use serde_json::json;
 use crate::app::App;
 use crate::args::plan::{ListArgs, PlanCommand};
 use crate::args::value::PlanRef;
-use crate::commands::{cancel, drive, graph, resolve, results, run, spawn, tree, wait, why};
+use crate::commands::{cancel, detach, drive, graph, resolve, results, run, spawn, tree, wait, why};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::render::{Body, Report, ask, errors_report, events_report, plans_report};
@@ -23,11 +24,27 @@ const DEFAULT_LIMIT: u32 = 50;
 pub fn plan(app: &App, command: &PlanCommand) -> Result<Report, Failure> {
     match command {
         PlanCommand::Use(args) => run::use_action(app, args),
-        PlanCommand::Execute { plan } => {
+        PlanCommand::Execute { plan, detach: true } => detach::order(app, plan, Wish::Execute),
+        PlanCommand::Execute { plan, .. } => {
             let id = at_work(app, plan)?;
             drive::drive(app, |driver| async move { driver.execute(id).await })
         }
-        PlanCommand::Apply { plan, yes, allow_empty } => apply(app, plan, *yes, *allow_empty),
+        PlanCommand::Apply { plan, yes, allow_empty, detach } => {
+            let (id, allow_empty) = (approved(app, plan, *yes)?, *allow_empty);
+            if *detach {
+                return detach::order(app, plan, Wish::Apply { allow_empty });
+            }
+            let options = ApplyOptions { allow_empty };
+            drive::drive(app, |driver| async move { driver.apply(id, options).await })
+        }
+        PlanCommand::Retry { plan, go_on, only_failed, allow_empty, detach: true } => {
+            let again = match (go_on, only_failed) {
+                (true, _) => Again::Continue,
+                (_, true) => Again::OnlyFailed,
+                _ => Again::Anew,
+            };
+            detach::order(app, plan, Wish::Retry { again, allow_empty: *allow_empty })
+        }
         PlanCommand::Retry { plan, go_on: true, .. } => {
             let id = at_work(app, plan)?;
             drive::drive(app, |driver| async move { driver.go_on(id).await })
@@ -86,8 +103,8 @@ fn text(words: Option<&crate::args::value::Words>) -> Option<String> {
     words.map(|words| words.as_str().to_owned())
 }
 
-/// Asks only on a terminal; elsewhere the command is the approval.
-fn apply(app: &App, plan: &PlanRef, yes: bool, allow_empty: bool) -> Result<Report, Failure> {
+/// The plan, if it may land. Asks only on a terminal; elsewhere the command is the approval.
+fn approved(app: &App, plan: &PlanRef, yes: bool) -> Result<PlanId, Failure> {
     let id = at_work(app, plan)?;
     let streams = app.base.env.streams;
     let asks = streams.input_is_terminal && streams.error_is_terminal && !yes;
@@ -105,8 +122,7 @@ fn apply(app: &App, plan: &PlanRef, yes: bool, allow_empty: bool) -> Result<Repo
                 .hint(format!("agents plan apply {id} --yes")));
         }
     }
-    let options = ApplyOptions { allow_empty };
-    drive::drive(app, |driver| async move { driver.apply(id, options).await })
+    Ok(id)
 }
 
 fn list(app: &App, args: &ListArgs) -> Result<Report, Failure> {

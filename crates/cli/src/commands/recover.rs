@@ -95,6 +95,19 @@ pub fn recover(app: &App) -> Result<Report, Failure> {
     })
 }
 
+/// Makes the snapshots that are pending on this machine; what could not be made is made another time.
+pub(super) async fn save_pending(app: &App) {
+    let Ok(left) = app.leftovers().plans(&[]).await else { return };
+    let driver = app.recoverer();
+    for plan in left {
+        match driver.save_pending(plan).await {
+            Ok(made) if made.is_empty() => {}
+            Ok(made) => tracing::info!(%plan, "{}", made_line(&made)),
+            Err(error) => tracing::debug!(%plan, %error, "its pending snapshots stay pending"),
+        }
+    }
+}
+
 fn made_line(made: &[(u32, Name)]) -> String {
     let each = made.iter().map(|(attempt, project)| format!("attempt {attempt} in {project}"));
     format!("put into snapshots what was pending here: {}", each.collect::<Vec<_>>().join(", "))

@@ -6,7 +6,7 @@ use agents_infrastructure::git;
 
 use crate::app::App;
 use crate::args::plan::{NewPlanArgs, RunArgs};
-use crate::commands::{drive, resolve};
+use crate::commands::{detach, drive, resolve};
 use crate::failure::Failure;
 use crate::render::Report;
 
@@ -14,6 +14,9 @@ use crate::render::Report;
 pub fn run(app: &App, args: &RunArgs) -> Result<Report, Failure> {
     let order = prepare(app, &args.plan)?;
     let options = ApplyOptions { allow_empty: args.allow_empty };
+    if args.detach {
+        return detach::run(app, order, args.apply.then_some(options));
+    }
     drive::drive(app, |driver| async move { driver.run(order, args.apply, options).await })
 }
 

@@ -4,17 +4,18 @@ use agents_application::lifecycle::history;
 use agents_domain::id::OwnerId;
 use agents_domain::lock::{Caller, HeldLock, LineView, Liveness, LockKey, Passage, Ticket};
 use agents_domain::name::Name;
+use agents_domain::orders::{Past, is_met};
 use agents_domain::places::Places as _;
 use agents_domain::plan::PlanRecord;
 use agents_domain::reads::PlanView;
-use agents_domain::why::{Above, Below, Facts, Held, Waiting, causes};
+use agents_domain::why::{Above, Below, Facts, Held, Ordered, Waiting, causes};
 use agents_domain::workspace::all_here;
 
 use crate::app::App;
 use crate::args::value::PlanRef;
-use crate::commands::resolve;
+use crate::commands::{detach, resolve, worker};
 use crate::failure::Failure;
-use crate::render::{Report, why_report};
+use crate::render::{InHand, Report, why_report};
 
 /// Says why a plan is not running, or that it is.
 pub(super) fn why(app: &App, plan: &PlanRef) -> Result<Report, Failure> {
@@ -65,9 +66,23 @@ fn facts_of(app: &App, view: PlanView) -> Result<Facts, Failure> {
         waiting,
         places: app.block_on(app.places().census()).ok(),
         requests,
+        ordered: ordered(app, &view.record)?,
         now: app.now(),
         plan: view.record,
     })
+}
+
+/// The order of a plan that is still to be carried out.
+fn ordered(app: &App, plan: &PlanRecord) -> Result<Option<Ordered>, Failure> {
+    let Some(InHand { order, worker }) = app.block_on(detach::in_hand(app, plan.id))? else {
+        return Ok(None);
+    };
+    let past = Past::of(&app.block_on(app.store.plans().events(plan.id))?, order.wanted.version);
+    if is_met(&order, plan, past, app.now()) {
+        return Ok(None);
+    }
+    let alive = app.block_on(worker::alive(app))?.len();
+    Ok(Some(Ordered { order: Box::new(order), worker: worker.map(Box::new), alive }))
 }
 
 /// What is above a child: its parent with all that is known of that, and the siblings it waits for.

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+#[cfg(feature = "postgres")]
+use agents_infrastructure::postgres::PostgresUrl;
 use thiserror::Error;
 
 /// The database of one command.
@@ -9,13 +11,19 @@ use thiserror::Error;
 pub enum Database {
     /// A file, by absolute path where the working directory is known.
     Sqlite(PathBuf),
+    /// A server.
+    #[cfg(feature = "postgres")]
+    Postgres(PostgresUrl),
 }
+
+/// The databases that this build knows, for people.
+const BUILT_IN: &str = if cfg!(feature = "postgres") { "SQLite or PostgreSQL" } else { "SQLite" };
 
 /// A text that names no database.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum InvalidDatabase {
     /// Another kind of database.
-    #[error("this version has no {kind}; it keeps plans in SQLite")]
+    #[error("this build has no {kind}; it keeps plans in {}", BUILT_IN)]
     Unsupported {
         /// What it would be. Never the URL: it may hold a password.
         kind: String,
@@ -29,9 +37,13 @@ pub enum InvalidDatabase {
 }
 
 impl Database {
-    /// Parses `sqlite:///abs/path`, `sqlite:path` or a plain path. A relative path starts at
-    /// `base`, or else in the working directory.
+    /// Parses `postgres://…`, `sqlite:///abs/path`, `sqlite:path` or a plain path. A relative path
+    /// starts at `base`, or else in the working directory.
     pub fn parse(text: &str, base: Option<&Path>) -> Result<Self, InvalidDatabase> {
+        #[cfg(feature = "postgres")]
+        if let Some(url) = PostgresUrl::parse(text) {
+            return Ok(Self::Postgres(url));
+        }
         let malformed = |reason| InvalidDatabase::Malformed { reason };
         let path = match text.split_once(':') {
             Some(("sqlite", rest)) if rest.contains('?') => {
@@ -52,12 +64,6 @@ impl Database {
             path if path.contains('\0') => Err(malformed("the path holds a NUL")),
             path => Ok(Self::Sqlite(absolute(path, base))),
         }
-    }
-
-    /// The file.
-    pub fn path(&self) -> &Path {
-        let Self::Sqlite(path) = self;
-        path
     }
 }
 
@@ -95,12 +101,14 @@ mod tests {
     #[case("really?.db", "/base/really?.db")]
     fn files_are_named_in_three_ways(#[case] text: &str, #[case] path: &str) {
         let database = Database::parse(text, Some(Path::new("/base"))).expect("valid");
-        assert_eq!(database.path(), Path::new(path));
+        assert_eq!(database, Database::Sqlite(path.into()));
     }
 
     #[test]
     fn a_relative_path_starts_in_the_working_directory() {
-        assert!(Database::parse("sqlite:a.db", None).expect("valid").path().is_absolute());
+        assert!(
+            matches!(Database::parse("sqlite:a.db", None), Ok(Database::Sqlite(path)) if path.is_absolute())
+        );
     }
 
     #[rstest]
@@ -117,11 +125,20 @@ mod tests {
 
     #[test]
     fn another_database_is_refused_without_showing_its_password() {
-        for text in ["postgres://u:secret@h/d", "postgresql://u:secret@h/d", "mysql://u:secret@h/d"] {
+        for text in ["mysql://u:secret@h/d", "http://u:secret@h/d"] {
             let error = Database::parse(text, None).expect_err("unsupported");
-            assert!(!error.to_string().contains("secret"), "{error}");
+            assert!(error.to_string().contains("this build has no") && !error.to_string().contains("secret"));
         }
-        let postgres = Database::parse("postgres://h/d", None).expect_err("unsupported");
-        assert!(postgres.to_string().contains("this version has no PostgreSQL"));
+    }
+
+    #[cfg(feature = "postgres")]
+    #[test]
+    fn a_server_is_named_by_its_url() {
+        for text in ["postgres://u:secret@h/d", "postgresql://h/d?sslmode=require"] {
+            let database = Database::parse(text, None).expect("valid");
+            assert!(
+                matches!(&database, Database::Postgres(_)) && !format!("{database:?}").contains("secret")
+            );
+        }
     }
 }

@@ -12,9 +12,16 @@ use crate::failure::Failure;
 pub const TEMPLATE: &str = r#"# Configuration of agents. A flag and an AGENTS_* variable go before it.
 # All values are texts in quotes.
 
-# The database: sqlite:///abs/path, sqlite:path, or a path beside this file.
-# Without it: agents.db in the state directory.
+# The database: sqlite:///abs/path, sqlite:path, a path beside this file, or
+# postgres://user@host/database for a server. Without it: agents.db in the state directory.
 #database_url = "agents.db"
+
+# Whether a pooler in transaction mode (PgBouncer) stands before that server: yes or no.
+#database_pooled = "no"
+
+# The same server without its pooler: with it, those who wait are woken by the server instead of asking
+# again and again.
+#database_direct_url = "postgres://user@host/database"
 
 # How long a lock lasts unless renewed: 5s to 1h.
 #lease_ttl = "5m"
@@ -46,6 +53,10 @@ pub const TEMPLATE: &str = r#"# Configuration of agents. A flag and an AGENTS_* 
 pub struct ConfigFile {
     /// Which database.
     pub database_url: Option<String>,
+    /// The same, past its pooler.
+    pub database_direct_url: Option<String>,
+    /// Whether there is one.
+    pub database_pooled: Option<String>,
     /// How long a lock lasts unless renewed.
     pub lease_ttl: Option<String>,
     /// Between TERM and KILL.
@@ -123,7 +134,8 @@ mod tests {
             [file.lease_ttl, file.grace],
             [file.concurrency, file.subplan_depth, file.machine, file.automation, file.color],
         );
-        let all = [&[file.database_url][..], &times, &rest].concat();
+        let database = [file.database_url, file.database_pooled, file.database_direct_url];
+        let all = [&database[..], &times, &rest].concat();
         assert!(all.iter().all(Option::is_some), "{all:?}");
     }
 

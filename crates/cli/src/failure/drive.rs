@@ -8,6 +8,8 @@ use agents_domain::places::PlacesCensus;
 use agents_domain::plan::Phase;
 use agents_domain::runner::StopCause;
 use agents_infrastructure::action_file::ActionFileError;
+#[cfg(feature = "postgres")]
+use agents_infrastructure::postgres;
 use agents_infrastructure::sqlite::OpenError;
 
 use serde_json::json;
@@ -156,6 +158,29 @@ impl From<OpenError> for Failure {
             OpenError::NetworkFilesystem { .. } => store("network_filesystem"),
             OpenError::OtherMachine { .. } => store("other_machine").hint("agents db adopt"),
             OpenError::Unavailable { .. } => store("store_unavailable").retry(),
+        }
+    }
+}
+
+#[cfg(feature = "postgres")]
+impl From<postgres::OpenError> for Failure {
+    fn from(error: postgres::OpenError) -> Self {
+        use postgres::OpenError as Error;
+
+        let message = error.to_string();
+        let store = |code| Self::new(Exit::Store, code, message.clone());
+        match error {
+            Error::NotInitialised { place } => {
+                let message = format!("there is nothing in the database {place}");
+                Self::new(Exit::Store, "not_initialised", message).hint("agents init")
+            }
+            Error::ForeignDatabase { .. } => store("foreign_database").hint("agents db migrate"),
+            Error::NoSchema { .. } => store("no_schema"),
+            Error::MigrationPending { .. } => store("migration_pending").hint("agents db migrate"),
+            Error::NewerSchema { .. } => store("newer_schema"),
+            Error::OldServer { .. } => store("old_server"),
+            Error::Standby { .. } => store("read_only"),
+            Error::Unavailable { .. } => store("store_unavailable").retry(),
         }
     }
 }

@@ -8,12 +8,17 @@ use std::io::{self, Write};
 use serde_json::Value;
 
 use crate::args::Format;
+use crate::exit::Exit;
 use crate::render::{Grid, Style, clean};
 
 /// What can be looked at again and again.
 pub trait Changing: Send {
     /// Shows it, and again whenever it has changed, until it rests or nobody looks any more.
     fn run(&mut self, show: &mut dyn FnMut(&Seen) -> io::Result<()>) -> io::Result<()>;
+    /// The exit code, once it has been shown; `planned`: that of a show that ended as it should.
+    fn exit(&self, planned: Exit) -> Exit {
+        planned
+    }
     /// The terminal on which it can be drawn in its place, if there is one.
     fn screen(&self) -> Option<Screen>;
 }

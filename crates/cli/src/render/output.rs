@@ -96,7 +96,8 @@ impl Output {
         let (exit, written) = match outcome {
             Ok(Report { body: Body::Live(live), .. }) => self.live(live),
             Ok(Report { body: Body::Changing(mut changing), exit, .. }) => {
-                (exit, changing::show(&mut *changing, self.style, &mut self.out))
+                let written = changing::show(&mut *changing, self.style, &mut self.out);
+                (changing.exit(exit), written)
             }
             Ok(report) => (report.exit, self.report(command, report)),
             Err(failure) => (failure.exit, self.failure(command, &failure)),

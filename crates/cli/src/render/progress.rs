@@ -40,6 +40,14 @@ impl Progress {
         Self::spinner(ProgressDrawTarget::stderr())
     }
 
+    /// Lines, also on a terminal: for work on many plans at once.
+    pub fn lines(flags: &Global, err: Box<dyn Write + Send>) -> Self {
+        if flags.quiet || flags.format() == Format::Json {
+            return Self(Mode::Silent);
+        }
+        Self(Mode::Lines { err: Mutex::new(err), echo: flags.verbose > 0 })
+    }
+
     /// Progress that shows nothing.
     pub const fn silent() -> Self {
         Self(Mode::Silent)

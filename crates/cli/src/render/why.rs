@@ -5,12 +5,12 @@ use agents_domain::lock::{Holder, LockKey};
 use agents_domain::plan::{Failure, Phase, PlanRecord, Stage};
 use agents_domain::request::{Request, Wish};
 use agents_domain::time::Timestamp;
-use agents_domain::why::{Cause, Held, Relative, Stall, Stalled, Waiting, Why};
+use agents_domain::why::{Cause, Held, Ordered, Relative, Stall, Stalled, Waiting, Why};
 use serde_json::{Value, json};
 
 use crate::render::lock::{holder_line, lock_details};
 use crate::render::plan::{first_line, tally_line};
-use crate::render::{Body, Report, occupant_lines, places_line, places_view, relative, rfc3339};
+use crate::render::{Body, InHand, Report, occupant_lines, places_line, places_view, relative, rfc3339};
 
 /// `plan why`: the first cause is the answer, the others stand in the way as well.
 pub fn why_report(plan: &PlanRecord, causes: &[Cause], now: Timestamp) -> Report {
@@ -70,6 +70,7 @@ fn reason(plan: Option<&PlanRecord>, why: &Why, now: Timestamp) -> String {
             format!("{} is complete; at the level {level}, {next} needs its command", before(*next))
         }
         Why::NotOrdered { next } => format!("{next} could begin, and nobody has ordered it"),
+        Why::Ordered(ordered) => format!("it is ordered {}", order_words(ordered, now)),
         Why::WaitsForSubplans { siblings } => {
             let which = |one: &Relative| format!("`{}` ({})", one.name, one.stage);
             format!("it waits for {}", siblings.iter().map(which).collect::<Vec<_>>().join(", "))
@@ -88,6 +89,16 @@ fn reason(plan: Option<&PlanRecord>, why: &Why, now: Timestamp) -> String {
         Why::Cancelled { reason: Some(reason) } => format!("it was cancelled: {reason}"),
         Why::Cancelled { reason: None } => "it was cancelled".to_owned(),
     }
+}
+
+fn in_hand(ordered: &Ordered) -> InHand {
+    InHand { order: (*ordered.order).clone(), worker: ordered.worker.as_deref().cloned() }
+}
+
+/// What is ordered, and who is there for it.
+fn order_words(ordered: &Ordered, now: Timestamp) -> String {
+    let line = super::order::order_line(&in_hand(ordered), now);
+    if ordered.is_nobodys() { format!("{line}, and none is alive") } else { line }
 }
 
 /// Who is at it, with which attempt, and since when.
@@ -201,6 +212,9 @@ fn details(why: &Why) -> Value {
             json!({ "next_phase": next.as_str(), "automation": level.as_str() })
         }
         Why::NotOrdered { next } => json!({ "next_phase": next.as_str() }),
+        Why::Ordered(ordered) => {
+            json!({ "order": super::order::order_view(&in_hand(ordered)), "workers_alive": ordered.alive })
+        }
         Why::WaitsForSubplans { siblings } => {
             json!({ "subplans": siblings.iter().map(relative_view).collect::<Vec<_>>() })
         }

@@ -15,3 +15,4 @@ mod running;
 mod setup;
 mod subplans;
 mod trees;
+mod workers;

@@ -244,9 +244,10 @@ pub trait Line: Send + Sync {
     async fn leave(&self, owner: OwnerId, number: TicketNumber) -> Result<bool, LockError>;
 
     /// Holders and waiters of those keys, with `before` only the tickets of lower numbers; `None`:
-    /// nothing in the store has changed since `seen`. Cheap in that case: it is asked many times a
-    /// second by everybody who waits. What passes by time alone (lives, leases) changes nothing in
-    /// the store: look without `seen` now and then.
+    /// nothing has happened since `seen` that lets anybody in: no release, and nobody has left. (What
+    /// lets nobody in, a grant or a newcomer, may go unsaid.) Cheap in that case: it is asked many times
+    /// a second by everybody who waits. What passes by time alone (lives, leases) is no event, and word
+    /// of one may be lost: look without `seen` now and then.
     async fn look(
         &self,
         keys: &[LockKey],

@@ -6,6 +6,7 @@ use crate::places::PlacesCensus;
 use crate::plan::{Failure, Phase, PlanRecord, State};
 use crate::request::{Request, Wish};
 
+use super::ordered;
 use super::remedy::remedy;
 use super::{Above, Cause, Facts, Held, Stall, Waiting, Why};
 
@@ -15,7 +16,7 @@ pub fn causes(facts: &Facts) -> Vec<Cause> {
     let found = match &facts.holder {
         _ if plan.state().is_terminal() => vec![end_of_road(plan)],
         Some(held) if held.stands() => in_hand(facts, held),
-        _ => at_rest(facts),
+        _ => ordered::among(facts, at_rest(facts)),
     };
     found.into_iter().map(|why| Cause { remedy: remedy(facts, &why), why }).collect()
 }

@@ -29,6 +29,8 @@ pub(super) fn remedy(facts: &Facts, why: &Why) -> String {
             format!("agents plan diff {}", child.plan)
         }
         Why::Parked { .. } | Why::AwaitsApproval { .. } | Why::NotOrdered { .. } => order(facts),
+        Why::Ordered(ordered) if ordered.is_nobodys() => "agents worker run".to_owned(),
+        Why::Ordered(_) => "agents worker list".to_owned(),
         Why::WaitsForSubplans { siblings } => match siblings.first() {
             Some(first) => format!("agents plan why {}", first.plan),
             None => order(facts),

@@ -91,7 +91,8 @@ fn record(id: PlanId, stage: Stage, subplan: Option<Subplan>) -> PlanRecord {
 fn alone(plan: PlanRecord) -> Facts {
     let (projects, waiting, requests) = (Vec::new(), Vec::new(), Vec::new());
     let below = Below::default();
-    Facts { plan, holder: None, projects, waiting, places: None, requests, above: None, below, now: NOW }
+    let (holder, places, above, ordered) = Default::default();
+    Facts { plan, holder, projects, waiting, places, requests, above, below, ordered, now: NOW }
 }
 
 /// A plan at rest, nobody in the way.

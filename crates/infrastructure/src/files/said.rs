@@ -75,7 +75,7 @@ fn word(line: &[u8]) -> Result<Later, String> {
         Line::NeedsInput { question } if question.trim().is_empty() => {
             Err("the question is empty".to_owned())
         }
-        Line::NeedsInput { question } => Ok(Later::Answer { question: short(question) }),
+        Line::NeedsInput { question } => Ok(Later::Answer { question: short(&question) }),
         Line::Park { retry_after, until, reason } => {
             let when = match (retry_after, until) {
                 (Some(_), Some(_)) => return Err("give either `retry_after` or `until`".to_owned()),
@@ -83,7 +83,7 @@ fn word(line: &[u8]) -> Result<Later, String> {
                 (None, Some(text)) => When::At(moment(&text)?),
                 (None, None) => When::Unsaid,
             };
-            let reason = reason.filter(|reason| !reason.trim().is_empty()).map(short);
+            let reason = reason.filter(|reason| !reason.trim().is_empty()).map(|reason| short(&reason));
             Ok(Later::Time { when, reason })
         }
     }
@@ -109,7 +109,8 @@ fn shown(text: &str) -> String {
     text.chars().take(60).collect()
 }
 
-fn short(mut text: String) -> String {
+fn short(text: &str) -> String {
+    let mut text = plain::kept(text);
     if text.len() > LONGEST_TEXT {
         text.truncate(text.floor_char_boundary(LONGEST_TEXT));
         text.push('…');

@@ -53,11 +53,18 @@ impl Place {
         self.root.join(&self.below)
     }
 
-    /// Marks the directory as ours, before git makes it; refused if something is there.
-    pub(super) fn claim(&self, slot: &Slot) -> Result<PathBuf, WorkspaceError> {
+    /// Makes the directories above it, which says nothing yet.
+    pub(super) fn make_way(&self) -> Result<(), WorkspaceError> {
         let path = self.path();
         let parent = path.parent().expect("a plan and an attempt are above it");
-        fs::create_dir_all(parent).map_err(io(parent))?;
+        fs::create_dir_all(parent).map_err(io(parent))
+    }
+
+    /// Marks the directory as ours, before git makes it; refused if something is there.
+    pub(super) fn claim(&self, slot: &Slot) -> Result<PathBuf, WorkspaceError> {
+        self.make_way()?;
+        let path = self.path();
+        let parent = path.parent().expect("a plan and an attempt are above it");
         let canonical = fs::canonicalize(parent).map_err(io(parent))?;
         if canonical.join(self.leaf()) != self.expected()? {
             return Err(unsuitable(&path, "a link leads out of the state directory"));

@@ -2,7 +2,9 @@
 //!
 //! `git worktree add` and `remove` race with each other over names in the common git directory,
 //! so both run under a file lock there, over all processes and state directories. The kernel
-//! frees it when the process ends, however it ends.
+//! frees it when the process ends, however it ends. The children of a plan wait there for each
+//! other, so nothing is done under it that need not be: the identity is asked for before, and what
+//! was in a directory is removed before.
 
 use std::fs::{self, File};
 use std::io::ErrorKind;
@@ -27,9 +29,10 @@ pub(super) fn add(
 ) -> Result<PathBuf, WorkspaceError> {
     let common_dir = &slot.project.common_dir;
     let place = Place::of(root, slot, kind);
+    place.make_way()?;
+    let at = identity::with_identity(&git.repository(common_dir))?;
     let _held = hold_worktrees(common_dir)?;
     let dir = place.claim(slot)?;
-    let at = identity::with_identity(&git.repository(common_dir))?;
     let added = at.call(&["worktree", "add", "--quiet", "--detach"]).args([dir.as_os_str()]);
     match added.args([commit.as_str()]).run() {
         Ok(_) => Ok(dir),
@@ -42,7 +45,6 @@ pub(super) fn remove(git: &Git, root: &Path, slot: &Slot, kind: Kind) -> Result<
     let place = Place::of(root, slot, kind);
     let Some(dir) = place.removable()? else { return Ok(()) };
     let common_dir = &slot.project.common_dir;
-    let held = common_dir.is_dir().then(|| hold_worktrees(common_dir)).transpose()?;
     // Not by git: it refuses a worktree whose `.git` the child has broken. Set aside first: one
     // that is removed halfway must not be taken for what the attempt left.
     let aside = place.aside()?;
@@ -51,11 +53,18 @@ pub(super) fn remove(git: &Git, root: &Path, slot: &Slot, kind: Kind) -> Result<
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(unsuitable(&dir, error)),
         _ => remove_all(&aside)?,
     }
+    forget(git, common_dir, &place, &dir)
+}
+
+/// Drops git's record of a directory that was removed, and then our marker of it.
+fn forget(git: &Git, common_dir: &Path, place: &Place, dir: &Path) -> Result<(), WorkspaceError> {
+    let held = common_dir.is_dir().then(|| hold_worktrees(common_dir)).transpose()?;
+    if is_there(dir) {
+        // Made again by whoever has the plan now: git would remove that.
+        return Ok(());
+    }
     if held.is_some() {
-        // With the directory gone this drops git's own record of it, one that a crash left
-        // included; "no such worktree" is fine.
-        let record = git.repository(common_dir).call(&["worktree", "remove", "--force", "--force"]);
-        record.args([dir.as_os_str()]).output()?;
+        drop_record(git, common_dir, dir)?;
     }
     place.forget()
 }
@@ -63,13 +72,19 @@ pub(super) fn remove(git: &Git, root: &Path, slot: &Slot, kind: Kind) -> Result<
 /// Drops git's own record of a directory that is not there.
 pub(super) fn forget_record(git: &Git, common_dir: &Path, dir: &Path) -> Result<(), WorkspaceError> {
     let _held = hold_worktrees(common_dir)?;
-    match fs::symlink_metadata(dir) {
-        Err(error) if error.kind() == ErrorKind::NotFound => {}
-        _ => return Err(unsuitable(dir, "it is there again")),
-    }
+    if is_there(dir) { Err(unsuitable(dir, "it is there again")) } else { drop_record(git, common_dir, dir) }
+}
+
+/// The same for whoever holds the lock and knows that it is not there. One that a crash left is
+/// dropped, too; "no such worktree" is fine.
+fn drop_record(git: &Git, common_dir: &Path, dir: &Path) -> Result<(), WorkspaceError> {
     let record = git.repository(common_dir).call(&["worktree", "remove", "--force", "--force"]);
-    // "No such worktree" is fine.
     record.args([dir.as_os_str()]).output().map(drop)
+}
+
+/// Whether anything has that name, as far as can be seen.
+fn is_there(path: &Path) -> bool {
+    !fs::symlink_metadata(path).is_err_and(|error| error.kind() == ErrorKind::NotFound)
 }
 
 /// Removes a directory that may not be there. Links are not followed.
@@ -95,4 +110,46 @@ pub(super) fn hold(path: &Path) -> Result<File, WorkspaceError> {
         }
     }
     Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use agents_domain::id::PlanId;
+    use agents_domain::name::Name;
+    use agents_domain::workspace::Project;
+
+    use super::*;
+    use crate::git::refs;
+
+    #[test]
+    fn a_directory_that_was_made_again_is_left_alone() {
+        let keep = tempfile::tempdir().expect("a directory");
+        let base = fs::canonicalize(keep.path()).expect("there");
+        let (git, root, repo) = (Git::default(), base.join("state"), base.join("repo"));
+        for line in ["init -q -b main repo", "-C repo commit -q --allow-empty -m first"] {
+            let identity = ["-c", "user.name=t", "-c", "user.email=t@localhost"];
+            let ran = Command::new("git").args(identity).args(line.split(' ')).current_dir(&base).status();
+            assert!(ran.expect("git").success(), "{line}");
+        }
+        let (name, common_dir) = (Name::parse("api").expect("valid"), repo.join(".git"));
+        let project = Project {
+            name,
+            path: repo,
+            common_dir: common_dir.clone(),
+            branch: "main".to_owned(),
+            machine: None,
+            remote: None,
+        };
+        let start = refs::target(&git.repository(&common_dir), &project).expect("a commit");
+        let plan = PlanId::parse("01ARZ3NDEKTSV4RRFFQ69G5FAV").expect("valid");
+        let slot = Slot { plan, attempt: 1, project };
+        let dir = add(&git, &root, &slot, Kind::Preview, &start).expect("made");
+        let place = Place::of(&root, &slot, Kind::Preview);
+        forget(&git, &common_dir, &place, &dir).expect("nothing to do");
+        assert!(dir.join(".git").exists());
+        remove(&git, &root, &slot, Kind::Preview).expect("it is still marked as ours");
+        assert!(!dir.exists());
+    }
 }

@@ -26,7 +26,7 @@ pub(super) struct Plans(pub(super) Arc<Shared>);
 /// A plan, its order, its log.
 pub(super) struct PlanRow {
     pub(super) plan: Plan,
-    definition: Definition,
+    pub(super) definition: Definition,
     events: Vec<Event>,
     /// The highest token that wrote it.
     token: Option<FencingToken>,
@@ -119,6 +119,7 @@ impl State {
             self.is_new(event)?;
         }
         self.may_spawn(write)?;
+        self.end_order(id, write);
         for event in &write.events {
             self.log(&write.plan, event, fence);
             self.retire(event);

@@ -119,7 +119,10 @@ impl Places for FilePlaces {
 fn sign(file: &File, occupant: &Occupant) -> io::Result<()> {
     let mut line = serde_json::to_vec(&Signature::of(occupant))?;
     line.push(b'\n');
-    file.set_len(0)?;
+    // It is empty unless somebody died here.
+    if file.metadata()?.len() > 0 {
+        file.set_len(0)?;
+    }
     file.write_all_at(&line, 0)
 }
 

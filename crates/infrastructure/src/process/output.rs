@@ -11,6 +11,7 @@ use std::thread;
 
 use super::log::{LogWriter, Stream};
 use super::redact::Redactor;
+use crate::plain;
 
 /// Sees each chunk of output, secrets masked, both streams as they come. Called from threads of
 /// the runner, one chunk at a time; while it blocks, the command's output waits.
@@ -125,7 +126,7 @@ impl Tail {
 
     /// Whole lines if possible, lossily decoded, at most [`TAIL`] bytes.
     fn text(&self) -> String {
-        let mut text = String::from_utf8_lossy(&self.bytes).into_owned();
+        let mut text = plain::text(&self.bytes);
         let excess = text.len().saturating_sub(TAIL);
         text.drain(..text.ceil_char_boundary(excess));
         if self.cut || excess > 0 {

@@ -49,7 +49,8 @@ impl ProjectStore for SqliteProjects {
     async fn get(&self, name: &Name) -> Result<Option<Project>, StoreError> {
         let name = name.clone();
         let reading = move |connection: &mut SqliteConnection| {
-            let row = projects::table.find(name.as_str()).select(ProjectRow::as_select()).first(connection);
+            let row =
+                projects::table.find(name.as_str()).select(ProjectRow::as_select()).get_result(connection);
             Ok(row.optional()?.map(Project::try_from).transpose()?)
         };
         self.reads.run(reading).await.map_err(store_error)
@@ -72,7 +73,7 @@ impl ProjectStore for SqliteProjects {
 
 fn add(connection: &mut SqliteConnection, project: &Project, at: Timestamp) -> Result<(), Fault> {
     let row = ProjectRow::new(project, at);
-    let found = projects::table.find(&row.name).select(projects::path).first::<String>(connection);
+    let found = projects::table.find(&row.name).select(projects::path).get_result::<String>(connection);
     if let Some(path) = found.optional()? {
         return Err(taken(format!("the name {}", project.name), format!("the project at {path}")));
     }
@@ -148,7 +149,8 @@ impl ActionStore for SqliteActions {
     async fn get(&self, name: &Name) -> Result<Option<StoredAction>, StoreError> {
         let (name, parse) = (name.clone(), self.parse_action);
         let reading = move |connection: &mut SqliteConnection| {
-            let row = actions::table.find(name.as_str()).select(ActionRow::as_select()).first(connection);
+            let row =
+                actions::table.find(name.as_str()).select(ActionRow::as_select()).get_result(connection);
             Ok(row.optional()?.map(|row| row.read(parse)).transpose()?)
         };
         self.reads.run(reading).await.map_err(store_error)

@@ -5,26 +5,15 @@
 //! every lock its plan or project; the kept counts are right; every subplan is in its place below
 //! its parent, whose log tells of it. Reads only, plan by plan.
 
-mod children;
-
 use agents_domain::id::PlanId;
-use agents_domain::plan::replay;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 
 use crate::sqlite::failure::WORDS;
 use crate::sqlite::plans::{load, log};
+use crate::store::check::{self, CheckReport, Children};
 use crate::store::fault::Fault;
-use crate::store::schema::plans;
-
-/// What a check found.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct CheckReport {
-    /// How many plans were replayed.
-    pub plans: u64,
-    /// What is wrong, for people; empty: nothing.
-    pub problems: Vec<String>,
-}
+use crate::store::schema::{plans, subplans};
 
 #[derive(QueryableByName)]
 struct Line {
@@ -65,10 +54,8 @@ pub(crate) fn check(connection: &mut SqliteConnection) -> Result<CheckReport, Fa
     }
     let ids: Vec<String> = plans::table.select(plans::id).order(plans::id).load(connection)?;
     for id in &ids {
-        report.plans += 1;
-        if let Some(problem) = problem(connection, id) {
-            report.problems.push(format!("plan/{id}: {problem}"));
-        }
+        let problem = problem(connection, id);
+        report.note(id, problem);
     }
     Ok(report)
 }
@@ -76,15 +63,13 @@ pub(crate) fn check(connection: &mut SqliteConnection) -> Result<CheckReport, Fa
 /// What is wrong with one plan.
 fn problem(connection: &mut SqliteConnection, id: &str) -> Option<String> {
     let Ok(id) = PlanId::parse(id) else { return Some("its id is no ULID".to_owned()) };
-    match (load(connection, id), log(connection, id)) {
-        (Err(fault), _) | (_, Err(fault)) => Some(fault.into_store(WORDS).to_string()),
-        (Ok(stored), Ok(events)) => match replay(&events) {
-            Ok(plan) if Some(&plan) == stored.as_ref() => match children::problem(connection, id, &events) {
-                Ok(problem) => problem.map(str::to_owned),
-                Err(fault) => Some(fault.into_store(WORDS).to_string()),
-            },
-            Ok(_) => Some("its log leads to another plan than the stored one".to_owned()),
-            Err(error) => Some(format!("its log cannot be replayed: {error}")),
-        },
-    }
+    check::problem(load(connection, id), log(connection, id), children(connection, id), WORDS)
+}
+
+fn children(connection: &mut SqliteConnection, parent: PlanId) -> Result<Children, Fault> {
+    let below = plans::table.filter(plans::parent.eq(parent.to_string())).select(plans::id);
+    let rows = subplans::table.filter(subplans::plan_id.eq_any(below));
+    let rows = rows.select((subplans::plan_id, subplans::name, subplans::current));
+    let rows: Vec<(String, String, bool)> = rows.load(connection)?;
+    Ok(rows.into_iter().map(|(id, name, current)| (id, (name, current))).collect())
 }

@@ -24,6 +24,10 @@
 //! checkpoint syncs the log before it moves pages into the database, whichever connection runs
 //! it. Renewals wait for the disk since others may rely on them: a holder that trusts its
 //! renewed lease must not be contradicted by a machine that forgot it.
+//!
+//! **Statements** are prepared once for a connection, with one exception: one with `LIMIT ?` is
+//! prepared anew at each run, since SQLite plans by the number that is bound. So a row is asked for
+//! by its key with `get_result`, not with `first`, which adds such a limit.
 
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;

@@ -109,7 +109,7 @@ pub(crate) fn find(connection: &mut SqliteConnection, key: &LockKey) -> QueryRes
     locks::table
         .find((key.resource_type(), key.resource_id()))
         .select(LockRow::as_select())
-        .first(connection)
+        .get_result(connection)
         .optional()
 }
 
@@ -121,7 +121,7 @@ fn find_with_line(connection: &mut SqliteConnection, key: &LockKey) -> QueryResu
     locks::table
         .find((key.resource_type(), key.resource_id()))
         .select((LockRow::as_select(), diesel::dsl::exists(tickets)))
-        .first(connection)
+        .get_result(connection)
         .optional()
 }
 

@@ -15,7 +15,8 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness as _, embed_migrati
 use crate::sqlite::connection::{self, Purpose};
 use crate::sqlite::filesystem;
 use crate::sqlite::gate::{Entrance, Gate};
-use crate::sqlite::open::{APPLICATION_ID, Facts, MACHINE, OpenError, SCHEMA_VERSION, Verdict, examine};
+use crate::sqlite::open::{APPLICATION_ID, Facts, MACHINE, OpenError, Verdict, examine};
+use crate::store::SCHEMA_VERSION;
 use crate::store::schema::{locks, meta, plan_projects, projects};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");

@@ -12,12 +12,11 @@ use thiserror::Error;
 use crate::sqlite::connection::{self, Purpose};
 use crate::sqlite::failure::{self, Kind};
 use crate::sqlite::filesystem;
+use crate::store::SCHEMA_VERSION;
 use crate::store::schema::meta;
 
 /// `PRAGMA application_id` of our files: the letters `agnt`.
 pub const APPLICATION_ID: i64 = 0x6167_6e74;
-/// `PRAGMA user_version` of the schema that this program knows: the number of the last migration.
-pub const SCHEMA_VERSION: i64 = 5;
 /// The key in `meta` of the machine whose boots the leases are judged by.
 pub(crate) const MACHINE: &str = "machine";
 

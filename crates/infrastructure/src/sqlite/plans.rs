@@ -145,7 +145,7 @@ fn commit(
         return Ok(CommitOutcome::Applied);
     }
     let found = plans::table.find(id).select((plans::version, plans::token));
-    let Some((version, token)) = found.first::<(i64, Option<i64>)>(connection).optional()? else {
+    let Some((version, token)) = found.get_result::<(i64, Option<i64>)>(connection).optional()? else {
         return Ok(CommitOutcome::Missing);
     };
     if *fence == Fence::Unfenced && token.is_some() {
@@ -261,7 +261,7 @@ pub(crate) fn load_record(
     connection: &mut SqliteConnection,
     plan: PlanId,
 ) -> Result<Option<(PlanRecord, Option<FencingToken>)>, Fault> {
-    let row = plans::table.find(plan.as_str()).select(PlanRow::as_select()).first(connection);
+    let row = plans::table.find(plan.as_str()).select(PlanRow::as_select()).get_result(connection);
     let Some(row) = row.optional()? else { return Ok(None) };
     let projects =
         project_rows(connection, plan)?.iter().map(PlanProjectRow::facts).collect::<Result<_, _>>()?;
@@ -288,7 +288,7 @@ fn definition(
     parse: ParseAction,
 ) -> Result<Option<Definition>, Fault> {
     let row =
-        plan_definitions::table.find(plan.as_str()).select(DefinitionRow::as_select()).first(connection);
+        plan_definitions::table.find(plan.as_str()).select(DefinitionRow::as_select()).get_result(connection);
     let Some(row) = row.optional()? else { return Ok(None) };
     let name = RowName::new("plan_definitions", &row.plan_id);
     let action = parse(&row.action_source, &format!("the action of plan {plan}"));

@@ -96,6 +96,9 @@ fn family(
     plan: PlanId,
 ) -> Result<Vec<PlanView>, Fault> {
     let ids = subplans::family(connection, plan)?;
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
     let among = views::among("id", &views::parameter(&ids));
     let rows: Vec<PlanRow> = plans::table.filter(among).select(PlanRow::as_select()).load(connection)?;
     let places: HashMap<&str, usize> =

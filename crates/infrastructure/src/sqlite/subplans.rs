@@ -25,7 +25,7 @@ pub(crate) fn insert(connection: &mut SqliteConnection, plan: &PlanRecord) -> Re
     let Some(subplan) = &plan.subplan else { return Ok(()) };
     let row = SubplanRow::new(plan.id, subplan);
     let same = subplans::table.filter(subplans::parent.eq(&row.parent)).filter(subplans::name.eq(&row.name));
-    let rival = same.filter(sql::<Bool>(CURRENT)).select(subplans::plan_id).first::<String>(connection);
+    let rival = same.filter(sql::<Bool>(CURRENT)).select(subplans::plan_id).get_result::<String>(connection);
     if let Some(rival) = rival.optional()? {
         let what = format!("the name `{}` among the subplans of {}", row.name, row.parent);
         return Err(StoreError::Taken { what, by: format!("plan {rival}") }.into());
@@ -73,7 +73,7 @@ fn replaced(connection: &mut SqliteConnection, parent: PlanId, children: &[Spawn
 
 /// The row of a plan that is a child.
 pub(crate) fn find(connection: &mut SqliteConnection, plan: PlanId) -> QueryResult<Option<SubplanRow>> {
-    subplans::table.find(plan.as_str()).select(SubplanRow::as_select()).first(connection).optional()
+    subplans::table.find(plan.as_str()).select(SubplanRow::as_select()).get_result(connection).optional()
 }
 
 /// The rows of those of many plans that are children.

@@ -4,6 +4,8 @@ use std::ffi::OsString;
 use std::fmt::Display;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
+#[cfg(feature = "postgres")]
+use std::time::Duration;
 
 use agents_domain::plan::StoreError;
 
@@ -58,6 +60,12 @@ impl<'a> RowName<'a> {
 /// A count for its column. Counts beyond 2⁶³ do not occur; one would be kept at that bound.
 pub(crate) fn to_i64(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+/// A length of time in milliseconds.
+#[cfg(feature = "postgres")]
+pub(crate) fn millis(length: Duration) -> i64 {
+    i64::try_from(length.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// A place in a list for its column.

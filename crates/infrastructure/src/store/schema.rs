@@ -224,5 +224,50 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    /// Who takes up orders.
+    workers (id) {
+        id -> Text,
+        operation -> Text,
+        host -> Text,
+        boot_id -> Text,
+        pid_namespace -> Text,
+        pid -> BigInt,
+        started -> BigInt,
+        user -> Text,
+        since -> BigInt,
+        seen_at -> BigInt,
+        concurrency -> BigInt,
+        draining -> Bool,
+        lost_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    /// What workers are to do: at most one order for each plan.
+    orders (plan_id) {
+        plan_id -> Text,
+        goal -> Text,
+        allow_empty -> Bool,
+        again -> Nullable<Text>,
+        plan_version -> BigInt,
+        host -> Text,
+        pid -> BigInt,
+        user -> Text,
+        ordered_at -> BigInt,
+        revision -> BigInt,
+        ready_at -> BigInt,
+        not_before -> Nullable<BigInt>,
+        troubles -> BigInt,
+        trouble -> Nullable<Text>,
+        worker -> Nullable<Text>,
+        claimed_at -> Nullable<BigInt>,
+        closed_at -> Nullable<BigInt>,
+        outcome -> Nullable<Text>,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(plans, plan_projects, plan_guidance, subplans, locks);
 diesel::allow_tables_to_appear_in_same_query!(locks, ticket_keys);
+diesel::allow_tables_to_appear_in_same_query!(plans, orders);
+diesel::allow_tables_to_appear_in_same_query!(orders, plan_projects);

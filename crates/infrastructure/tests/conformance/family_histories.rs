@@ -237,7 +237,7 @@ async fn compare(store: &Fixture, model: &Model, op: &Op) {
 
 pub(crate) async fn random_families_agree_with_the_model(open: Opener) {
     let mut runner = TestRunner::default();
-    for _ in 0..HISTORIES {
+    for _ in 0..open(Unfenced::Refused).histories(HISTORIES) {
         let history =
             proptest::collection::vec(op(), 1..20).new_tree(&mut runner).expect("a history").current();
         let store = open(Unfenced::Refused);

@@ -205,7 +205,7 @@ async fn run(store: &Fixture, history: &[Op]) -> Result<(), String> {
 
 pub(crate) async fn random_lines_agree_with_the_pure_rule(open: Opener) {
     let mut runner = TestRunner::default();
-    for _ in 0..HISTORIES {
+    for _ in 0..open(Unfenced::Refused).histories(HISTORIES) {
         let history =
             proptest::collection::vec(op(), 1..60).new_tree(&mut runner).expect("a history").current();
         if let Err(difference) = run(&open(Unfenced::Refused), &history).await {

@@ -17,6 +17,8 @@ mod line_histories;
 mod locks;
 mod memory;
 mod noop;
+mod orders;
+mod orders_due;
 mod races;
 mod reads;
 mod requests;
@@ -25,6 +27,7 @@ mod subplans;
 mod support;
 mod terms;
 mod values;
+mod workers;
 
 macro_rules! tests {
     ($open:path; $($module:ident { $($test:ident)+ })+) => {$(
@@ -163,6 +166,32 @@ macro_rules! every_test {
                 several_events_are_written_as_one
                 a_part_of_a_write_is_not_the_write
             }
+            orders {
+                an_order_survives_the_store
+                ordering_twice_is_ordering_once
+                an_order_goes_as_far_as_the_farthest
+                an_order_that_ended_makes_way_for_another
+                an_order_ends_with_its_plan
+                an_end_that_was_decided_before_something_was_added_is_void
+                orders_are_taken_up_in_the_order_of_the_line
+                what_is_put_back_stands_at_the_end_and_rests
+                only_whoever_has_it_puts_it_back
+                of_many_who_claim_at_once_each_has_an_order_of_its_own
+            }
+            orders_due {
+                a_plan_that_the_living_hold_is_left_alone
+                a_plan_that_waits_is_taken_up_in_time
+                a_plan_that_asks_is_taken_up_once_it_is_answered
+                a_plan_whose_children_ask_is_taken_up_once_one_is_answered
+                only_plans_of_these_projects_are_taken_up
+                only_plans_that_can_be_worked_on_there_are_taken_up
+            }
+            workers {
+                workers_are_listed_with_what_they_do
+                what_a_worker_does_not_do_goes_back
+                who_leaves_has_nothing_in_hand
+                the_lost_are_shown_for_a_day
+            }
             family_histories {
                 random_families_agree_with_the_model
             }
@@ -189,5 +218,7 @@ macro_rules! stores {
 stores! {
     in_memory => crate::support::memory;
     on_sqlite => crate::support::sqlite;
+    on_postgres => crate::support::postgres;
+    on_postgres_pooled => crate::support::postgres_pooled;
     on_sqlite_in_place => crate::support::sqlite_in_place;
 }

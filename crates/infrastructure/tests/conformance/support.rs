@@ -9,13 +9,17 @@ use agents_domain::id::OwnerId;
 use agents_domain::lock::{
     AcquireRequest, Conflict, HeldLock, Lease, Line, LockError, LockFilter, LockKey, LockPort, Term,
 };
+use agents_domain::orders::Orders;
 use agents_domain::plan::{NewPlan, Opening, Plan, PlanStore};
 use agents_domain::reads::PlanReads;
 use agents_domain::request::{Pulse, Requests};
 use agents_domain::time::{BootInstant, Clock, Timestamp, Ttl};
+use agents_domain::workers::Workers;
 use agents_infrastructure::clock::HandClock;
 use agents_infrastructure::memory::MemoryStore;
+use agents_infrastructure::postgres::{PostgresOptions, PostgresStore, PostgresUrl};
 use agents_infrastructure::sqlite::{SqliteOptions, SqliteStore};
+use agents_testing::postgres::Database;
 
 use crate::values::{self, holder, owner};
 
@@ -41,6 +45,10 @@ pub(crate) struct Fixture {
     pub(crate) requests: Arc<dyn Requests>,
     pub(crate) pulse: Arc<dyn Pulse>,
     pub(crate) line: Arc<dyn Line>,
+    /// Whether opening another one takes its time, so that fewer random histories have to do.
+    pub(crate) costly: bool,
+    pub(crate) orders: Arc<dyn Orders>,
+    pub(crate) workers: Arc<dyn Workers>,
     /// What must live as long as the store: a directory, for one.
     pub(crate) _kept: Box<dyn Any>,
 }
@@ -60,6 +68,9 @@ pub(crate) fn memory(unfenced: Unfenced) -> Fixture {
         requests: store.requests(),
         pulse: store.pulse(),
         line: store.line(),
+        costly: false,
+        orders: store.orders(),
+        workers: store.workers(),
         _kept: Box::new(()),
     }
 }
@@ -91,7 +102,44 @@ fn sqlite_with(unfenced: Unfenced, more: fn(SqliteOptions) -> SqliteOptions) -> 
         requests: Arc::new(store.requests()),
         pulse: Arc::new(store.pulse()),
         line: Arc::new(store.line()),
+        costly: false,
+        orders: Arc::new(store.orders()),
+        workers: Arc::new(store.workers()),
         _kept: Box::new(directory),
+    }
+}
+
+/// The store on PostgreSQL.
+pub(crate) fn postgres(unfenced: Unfenced) -> Fixture {
+    postgres_with(unfenced, |options| options)
+}
+
+/// The same as if a pooler in transaction mode stood in between: nothing outlives a transaction.
+pub(crate) fn postgres_pooled(unfenced: Unfenced) -> Fixture {
+    postgres_with(unfenced, PostgresOptions::pooled)
+}
+
+fn postgres_with(unfenced: Unfenced, more: fn(PostgresOptions) -> PostgresOptions) -> Fixture {
+    let (clock, database) = (hand_clock(), Database::fresh());
+    let url = PostgresUrl::parse(&database.url()).expect("a URL");
+    let options =
+        PostgresOptions::new(url, values::parse_action).on_clock(Arc::clone(&clock) as Arc<dyn Clock>);
+    let options = if unfenced == Unfenced::Allowed { options.allow_unfenced() } else { options };
+    let store = PostgresStore::create(more(options)).expect("a database");
+    Fixture {
+        clock,
+        locks: Arc::new(store.locks()),
+        plans: Arc::new(store.plans()),
+        projects: Arc::new(store.projects()),
+        actions: Arc::new(store.actions()),
+        reads: Arc::new(store.reads()),
+        requests: Arc::new(store.requests()),
+        pulse: Arc::new(store.pulse()),
+        line: Arc::new(store.line()),
+        costly: true,
+        orders: Arc::new(store.orders()),
+        workers: Arc::new(store.workers()),
+        _kept: Box::new(database),
     }
 }
 
@@ -176,6 +224,16 @@ impl Fixture {
         let new = values::new_plan(number, self.clock.now());
         let lease = self.make(who, &new).await;
         (new.plan, lease)
+    }
+
+    /// How many random histories are run, of that many on a store that opens quickly.
+    pub(crate) const fn histories(&self, many: usize) -> usize {
+        if self.costly { many / 8 } else { many }
+    }
+
+    /// The plan of that number, as it is stored.
+    pub(crate) async fn stored_id(&self, number: u32) -> Plan {
+        self.plans.load(values::plan_id(number)).await.expect("an answer").expect("the plan")
     }
 
     /// The plan as it is stored.

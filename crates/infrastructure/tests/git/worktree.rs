@@ -1,11 +1,16 @@
 //! Directories of attempts: made once, removed only if ours; and the plan branch.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::process::Command;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
 
 use agents_domain::name::Name;
 use agents_domain::oid::Oid;
 use agents_domain::workspace::{Landings as _, WorkspaceError, Worktrees as _};
+use agents_infrastructure::git::GitWorkspace;
 
 use crate::fixture::{Fixture, PLAN, git, oid, plan, read, write};
 
@@ -203,6 +208,49 @@ async fn worktrees_are_added_by_many_at_once() {
     for task in tasks {
         task.await.expect("ran").expect("opened");
     }
+}
+
+/// A workspace whose git says, before each command, what that is; and what it has said.
+fn talkative(fixture: &Fixture) -> (GitWorkspace, Receiver<String>) {
+    let (pipe, program) = (fixture.base().join("said"), fixture.base().join("talkative-git"));
+    assert!(Command::new("mkfifo").arg(&pipe).status().expect("mkfifo").success());
+    fs::write(&program, format!("#!/bin/sh\necho \"$*\" >'{}'\nexec git \"$@\"\n", pipe.display()))
+        .expect("written");
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("set");
+    // Open for writing, too, so that it never ends.
+    let pipe = File::options().read(true).write(true).open(&pipe).expect("opened");
+    let (sender, said) = channel();
+    std::thread::spawn(move || {
+        let lines = BufReader::new(pipe).lines().map_while(Result::ok);
+        lines.map(|line| sender.send(line)).take_while(Result::is_ok).for_each(drop);
+    });
+    (fixture.workspace_with(fixture.git().with_program(program)), said)
+}
+
+/// Waits until git is told that.
+fn told(said: &Receiver<String>, command: &str) {
+    const LONG: Duration = Duration::from_secs(30);
+    while !said.recv_timeout(LONG).unwrap_or_else(|_| panic!("never: {command}")).contains(command) {}
+}
+
+#[test]
+fn whoever_waits_for_the_lock_of_worktrees_has_only_git_left_to_ask() {
+    let fixture = Fixture::new();
+    let (workspace, said) = talkative(&fixture);
+    let lock = File::create(fixture.repo.join(".git/agents-worktrees.lock")).expect("made");
+    lock.lock().expect("free");
+    let (slot, start) = (fixture.slot(1), fixture.head());
+    let opening = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("no resources");
+        runtime.block_on(workspace.open(&slot, &start, &[]))
+    });
+    for role in ["var GIT_AUTHOR_IDENT", "var GIT_COMMITTER_IDENT"] {
+        told(&said, role);
+    }
+    assert!(said.try_recv().is_err(), "it waits for the lock");
+    lock.unlock().expect("held");
+    assert!(opening.join().expect("no panic").expect("opened").is_dir());
+    told(&said, "worktree add");
 }
 
 #[tokio::test]

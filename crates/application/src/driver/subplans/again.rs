@@ -24,17 +24,26 @@ impl PhaseDriver {
             if plan.state() == State::Applied {
                 return Ok(plan);
             }
-            self.may_begin(&plan).await?;
-            if plan.state() != State::Processing {
-                self.try_children_again(&plan).await?;
-            }
-            if plan.state() == State::Errored {
-                self.parts.lifecycle.retry(plan.id).await?;
-            }
-            let plan = self.parts.lifecycle.load(plan.id).await?;
-            self.drive_to_executed(plan, hold, false).await
+            self.drive_failed_again(plan, hold).await
         };
         self.under_hold(plan, "plan retry --only-failed", Found::CarriedOn, work).await
+    }
+
+    /// The same for a plan that is held.
+    pub(in crate::driver) async fn drive_failed_again(
+        &self,
+        plan: Plan,
+        hold: &LockGuard,
+    ) -> Result<Plan, DriveError> {
+        self.may_begin(&plan).await?;
+        if plan.state() != State::Processing {
+            self.try_children_again(&plan).await?;
+        }
+        if plan.state() == State::Errored {
+            self.parts.lifecycle.retry(plan.id).await?;
+        }
+        let plan = self.parts.lifecycle.load(plan.id).await?;
+        self.drive_to_executed(plan, hold, false).await
     }
 
     async fn try_children_again(&self, plan: &Plan) -> Result<(), DriveError> {

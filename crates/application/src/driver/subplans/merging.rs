@@ -14,7 +14,7 @@ use agents_domain::subplan::{MergePolicy, NodeId};
 use super::scheduling::{Scheduling, is_trouble};
 use crate::driver::landing::Terms;
 use crate::driver::recovery::Found;
-use crate::driver::{DriveError, PhaseDriver};
+use crate::driver::{DriveError, PhaseDriver, is_at};
 use crate::lifecycle::LifecycleError;
 use crate::lock_service::LockGuard;
 
@@ -83,6 +83,10 @@ impl Scheduling<'_> {
             (Phase::Execute, State::Complete) | (Phase::Apply, State::Queued) => child,
             _ => return Ok(child),
         };
+        if is_at(&child, Phase::Execute, State::Complete) && changed_nothing(&child) {
+            driver.heed(id, hold).await?;
+            return Ok(lifecycle.pass_apply(id, self.hold).await?);
+        }
         let definition = lifecycle.definition(id).await?;
         let settings = self.definition.action.subplan_settings();
         let terms = Terms { allow_empty: true, exclusive: settings.merge == MergePolicy::FailOnConflict };
@@ -110,6 +114,11 @@ impl Scheduling<'_> {
         self.plan = lifecycle.conflicted(self.plan.id, child.id, name(child), failure).await?;
         Ok(())
     }
+}
+
+/// Whether there is nothing to merge, whatever git says of the parent's branch.
+fn changed_nothing(child: &Plan) -> bool {
+    child.projects.iter().all(|facts| facts.tip.is_none())
 }
 
 fn name(child: &Plan) -> String {

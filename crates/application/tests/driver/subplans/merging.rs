@@ -1,15 +1,15 @@
 //! The work of children comes together in their parent's branch: conflicts, and the fence.
 
-use agents_application::LifecycleError;
 use agents_application::driver::DriveError;
+use agents_application::{LifecycleError, Wait};
 use agents_domain::id::PlanId;
 use agents_domain::lock::LockKey;
 use agents_domain::plan::{Phase, State};
 use agents_domain::subplan::{MergePolicy, Mode, Settings};
-use agents_infrastructure::scripted::Scripted;
+use agents_infrastructure::scripted::{Scripted, ScriptedRunner};
 use rstest::rstest;
 
-use super::tree::{item, items, once};
+use super::tree::{interrupted, item, items, once};
 use crate::world::{PLAINLY, World, at, code};
 
 /// The merge of that number, from 1, conflicts; those after it do not.
@@ -132,6 +132,34 @@ async fn without_the_parents_lock_nothing_lands_in_its_branch() {
     world.check_tree(root).await;
 }
 
+#[tokio::test]
+async fn a_child_that_changed_nothing_is_applied_in_one_commit_and_git_is_not_asked() {
+    // Its commands do nothing.
+    let world = World { runner: ScriptedRunner::default(), ..World::of_families() };
+    let parent = world.drive_family(&world.process(1), once(Mode::Parallel), items(&["a"])).await;
+    assert_eq!(at(&parent), (Phase::Execute, State::Complete), "{:?}", parent.failure);
+    let child = world.child(parent.id, "a").await;
+    assert_eq!((at(&child), world.workspace.calls("merge")), ((Phase::Apply, State::Applied), 0));
+    let applied = ["plan.phase_advanced", "plan.phase_started", "plan.landing_intended", "plan.applied"];
+    assert!(world.log(child.id).await.ends_with(&applied));
+    world.check_tree(parent.id).await;
+}
+
+#[tokio::test]
+async fn without_the_parents_lock_not_even_nothing_lands() {
+    let world = World::of_families();
+    let root = interrupted(&world, once(Mode::Parallel), &["a"]).await;
+    let process = world.process(2);
+    let child = world.child(root, "a").await.id;
+    process.driver.retry(child, PLAINLY).await.expect("driven");
+    let lifecycle = process.driver.lifecycle();
+    let parent = lifecycle.hold(root, "test", Wait::No).await.expect("free");
+    world.evict(&LockKey::Plan(root));
+    let lost = lifecycle.pass_apply(child, &parent).await;
+    assert!(matches!(lost, Err(LifecycleError::LeaseLost { .. })), "{lost:?}");
+    assert_eq!(at(&world.load(child).await), (Phase::Execute, State::Complete));
+}
+
 fn refusal(outcome: crate::world::Outcome) -> (String, String) {
     match outcome {
         Err(DriveError::Lifecycle(LifecycleError::Refused(refusal))) => {
@@ -171,7 +199,7 @@ async fn a_child_is_not_run_before_its_time() {
     let order = world.family_order(once(Mode::Dependency), vec![item("a", &[]), item("b", &["a"])]);
     let plan = process.driver.create(order).await.expect("made").id;
     let wanted = [item("extra", &[]), item("after", &["extra"])];
-    process.subplans.spawn(plan, &wanted, agents_application::Wait::No).await.expect("spawned");
+    process.subplans.spawn(plan, &wanted, Wait::No).await.expect("spawned");
     let (first, second) = (world.child(plan, "extra").await.id, world.child(plan, "after").await.id);
     let (reason, _) = refusal(process.driver.execute(first).await);
     assert!(reason.contains("has not come to it"), "{reason}");

@@ -40,6 +40,7 @@ fn at(stage: Stage) -> Facts {
         places: None,
         requests,
         above: None,
+        ordered: None,
         below: Below::default(),
         now,
     }

@@ -15,7 +15,8 @@ use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
 
 use super::world::{World, project, sound, token};
-use crate::sqlite::{Adoption, OpenError, SCHEMA_VERSION, SqliteOptions, SqliteStore, status};
+use crate::sqlite::{Adoption, OpenError, SqliteOptions, SqliteStore, status};
+use crate::store::SCHEMA_VERSION;
 
 fn refusal(options: SqliteOptions) -> OpenError {
     SqliteStore::open(options).err().expect("refused")

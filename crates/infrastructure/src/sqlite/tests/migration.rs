@@ -9,7 +9,8 @@ use agents_domain::request::Requests as _;
 use super::subplans::spawn;
 use super::world::{World, sound, token};
 use crate::action_file;
-use crate::sqlite::{APPLICATION_ID, OpenError, SCHEMA_VERSION, SqliteOptions, SqliteStore};
+use crate::sqlite::{APPLICATION_ID, OpenError, SqliteOptions, SqliteStore};
+use crate::store::SCHEMA_VERSION;
 
 /// Its tables, as its migrations made them, with the notes that say which were made.
 const SCHEMA_2: &str = concat!(

@@ -1,0 +1,135 @@
+//! Granting locks on PostgreSQL.
+//!
+//! Most grants find the locks free and nobody waiting: [`at_once`] is one statement, which locks the
+//! rows in the order of their keys, reads the clock, and writes if all can be granted. What it says of
+//! when a lock can be granted is [`LockRecord::acquire`](agents_domain::lock::LockRecord::acquire) in
+//! SQL, held against it by the conformance suite's random histories. Whatever else it finds it leaves
+//! as it is, and [`in_turn`] decides with the record itself, in a transaction, and says why not.
+//!
+//! Both see the rows as they are once they are locked, whatever has been committed meanwhile.
+
+use agents_domain::lock::{AcquireRequest, Fence, FencingToken, Lease, LockKey};
+use agents_domain::time::Timestamp;
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Bool, Text};
+
+use super::line;
+use super::locks::{key, moment};
+use super::statement::Statement;
+use crate::store::column::{millis, to_i64};
+use crate::store::fault::Fault;
+use crate::store::lock_row::LockRow;
+use crate::store::schema::locks;
+
+type Granted = (Text, Text, BigInt, BigInt, BigInt, Bool);
+
+/// Grants all of it, or nothing.
+pub(crate) fn at_once(
+    connection: &mut PgConnection,
+    request: &AcquireRequest,
+) -> Result<Option<Vec<Lease>>, Fault> {
+    let grant = Statement::<Granted>::new(
+        "WITH asked AS MATERIALIZED (SELECT * FROM unnest(?, ?) AS k (resource_type, resource_id)), \
+         dead AS MATERIALIZED (SELECT * FROM unnest(?, ?, ?) AS d (resource_type, resource_id, token)), \
+         me AS MATERIALIZED (SELECT ? AS owner_id, ?::bigint AS ttl, ? AS operation, ? AS host, \
+           ? AS holder_boot_id, ? AS pid_namespace, ?::bigint AS pid, ?::bigint AS started, ? AS who), \
+         found AS MATERIALIZED ( \
+           SELECT resource_type, resource_id, owner_id, token, acquired_at, expires_at FROM locks \
+           WHERE (resource_type, resource_id) IN (SELECT * FROM asked) \
+           ORDER BY resource_type, resource_id FOR UPDATE), \
+         moment AS MATERIALIZED (SELECT n, agents_now() AS now FROM (SELECT count(*) AS n FROM found) AS f), \
+         may AS MATERIALIZED ( \
+           SELECT now, set_config('synchronous_commit', 'off', true) FROM moment, me \
+           WHERE n = (SELECT count(*) FROM asked) \
+           AND NOT EXISTS (SELECT FROM found WHERE found.owner_id <> me.owner_id AND expires_at > now \
+             AND (resource_type, resource_id, token) NOT IN (SELECT * FROM dead)) \
+           AND NOT EXISTS (SELECT FROM ticket_keys WHERE (resource_type, resource_id) IN (SELECT * FROM asked))), \
+         term AS ( \
+           SELECT found.*, now, now + ttl AS ends, coalesce(found.owner_id = me.owner_id, false) AS again \
+           FROM found, may, me) \
+         UPDATE locks SET owner_id = me.owner_id, boot_id = '', \
+           token = CASE WHEN again THEN term.token ELSE term.token + 1 END, \
+           acquired_at = CASE WHEN again THEN term.acquired_at ELSE now END, \
+           expires_at = CASE WHEN again THEN greatest(term.expires_at, ends) ELSE ends END, \
+           expires_boottime_ms = CASE WHEN again THEN greatest(term.expires_at, ends) ELSE ends END, \
+           operation = CASE WHEN again THEN locks.operation ELSE me.operation END, \
+           host = CASE WHEN again THEN locks.host ELSE me.host END, \
+           holder_boot_id = CASE WHEN again THEN locks.holder_boot_id ELSE me.holder_boot_id END, \
+           pid_namespace = CASE WHEN again THEN locks.pid_namespace ELSE me.pid_namespace END, \
+           pid = CASE WHEN again THEN locks.pid ELSE me.pid END, \
+           started = CASE WHEN again THEN locks.started ELSE me.started END, \
+           \"user\" = CASE WHEN again THEN locks.\"user\" ELSE me.who END \
+         FROM term, me \
+         WHERE locks.resource_type = term.resource_type AND locks.resource_id = term.resource_id \
+         RETURNING locks.resource_type, locks.resource_id, locks.token, locks.acquired_at, \
+           locks.expires_at, again",
+    );
+    let holder = &request.holder;
+    let grant = grant
+        .keys(&request.keys)
+        .terms(&request.proven_dead)
+        .text(request.owner.as_str())
+        .number(millis(request.ttl.as_duration()))
+        .text(&holder.operation)
+        .text(&holder.host)
+        .text(&holder.boot_id)
+        .text(&holder.pid_namespace)
+        .number(i64::from(holder.pid))
+        .number(to_i64(holder.started))
+        .text(&holder.user);
+    let rows: Vec<(String, String, i64, i64, i64, bool)> = grant.rows(connection)?;
+    if rows.len() != request.keys.len() {
+        return Ok(None);
+    }
+    let mut leases = Vec::with_capacity(rows.len());
+    for (kind, id, token, acquired_at, expires_at, reentrant) in rows {
+        let fence = Fence::Token { owner: request.owner, token: FencingToken::from_storage(token) };
+        leases.push(Lease {
+            key: key(&kind, &id)?,
+            fence,
+            acquired_at: Timestamp::from_millis(acquired_at),
+            expires_at: Timestamp::from_millis(expires_at),
+            reentrant,
+        });
+    }
+    leases.sort_by(|one, other| one.key.cmp(&other.key));
+    Ok(Some(leases))
+}
+
+/// Decides as the record and the line do, and says what stands in the way.
+pub(crate) fn in_turn(connection: &mut PgConnection, request: &AcquireRequest) -> Result<Vec<Lease>, Fault> {
+    let mut granted = Vec::with_capacity(request.keys.len());
+    let rows = locked(connection, &request.keys)?;
+    let now: i64 = Statement::<BigInt>::new("SELECT agents_now()").first(connection)?;
+    for key in &request.keys {
+        let mine =
+            |row: &&LockRow| row.resource_type == key.resource_type() && row.resource_id == key.resource_id();
+        let row = rows.iter().find(mine).ok_or_else(|| Fault::NoSuchLock(key.clone()))?;
+        granted.push(row.clone().grant(key, moment(now), request)?);
+    }
+    let passed = line::turn(connection, now, request)?;
+    line::granted(connection, request, &passed)?;
+    for (row, lease) in &granted {
+        write(connection, &lease.key, row)?;
+    }
+    Ok(granted.into_iter().map(|(_, lease)| lease).collect())
+}
+
+/// The rows of those keys, in their order, locked until the transaction ends.
+fn locked(connection: &mut PgConnection, keys: &[LockKey]) -> QueryResult<Vec<LockRow>> {
+    let all = Statement::new(
+        "SELECT resource_type, resource_id, token, owner_id, acquired_at, expires_at, boot_id, \
+         expires_boottime_ms, operation, host, holder_boot_id, pid_namespace, pid, started, \"user\" \
+         FROM locks WHERE (resource_type, resource_id) IN (SELECT * FROM unnest(?, ?)) \
+         ORDER BY resource_type, resource_id FOR UPDATE",
+    );
+    let all: Statement<diesel::dsl::SqlTypeOf<diesel::dsl::AsSelect<LockRow, diesel::pg::Pg>>> = all;
+    all.keys(keys).rows(connection)
+}
+
+/// Writes token and tenure of a lock that was granted.
+pub(crate) fn write(connection: &mut PgConnection, key: &LockKey, row: &LockRow) -> QueryResult<()> {
+    let stored = locks::table.find((key.resource_type(), key.resource_id()));
+    diesel::update(stored).set((locks::token.eq(row.token), &row.tenure)).execute(connection)?;
+    Ok(())
+}

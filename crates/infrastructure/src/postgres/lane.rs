@@ -1,0 +1,307 @@
+//! A lane: some connections, and transactions that go through them, each of them whole.
+//!
+//! ```text
+//! a connection free (bounded) → still there? → BEGIN → the work → COMMIT → the connection free
+//! ```
+//!
+//! What fails before the COMMIT has written nothing, so it is begun anew where that helps: the
+//! connection was lost, the server restarts, another transaction was in the way. That is bounded, and
+//! then the store is unavailable. When the reply to the COMMIT is lost, nobody knows what it did, and
+//! the error says so. A statement that is a transaction of its own ([`Lane::once`]) has no COMMIT: it
+//! is sent once, and if its reply is lost, what it did is unknown.
+//!
+//! Where it runs: everything here blocks, so a transaction runs whole in one `spawn_blocking`, and
+//! goes on to its end even if its future is dropped. A server that stands still, without its network
+//! being gone, is given up after [`Lane::GIVEN_UP`]: the thread stays behind with its connection. The
+//! heartbeat thread has no runtime; there it runs in the calling thread, and is tried once.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use agents_domain::plan::StoreError;
+use diesel::connection::SimpleConnection as _;
+use diesel::prelude::*;
+use diesel::result::DatabaseErrorKind;
+
+use super::HandTime;
+use super::connection::{Purpose, Setup};
+use super::failure::{first_line, is_lost, lost_a_race};
+use crate::store::fault::Fault;
+
+/// Between the tries of a transaction that has lost its connection or a race, in milliseconds. A plan
+/// write has them all, a minute: what is to be recorded was perhaps an hour's work, and a server that
+/// fails over is away for so long. Whatever can be asked again by a person or a heartbeat has the first
+/// ten seconds.
+const PAUSES: [u64; 19] = [
+    10, 50, 150, 400, 800, 1600, 2000, 2500, 2500, // ten seconds
+    5000, 5000, 5000, 5000, 5000, 5000, 5000, 5000, 5000, 5000,
+];
+const PAUSES_UNLESS_DURABLE: usize = 9;
+
+/// How long one waits for a connection of this process to be free.
+const BUSY: Duration = Duration::from_secs(10);
+
+/// Where the transactions of a lane run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// On a thread for blocking work; patiently.
+    Aside,
+    /// In the calling thread; one try.
+    Here,
+}
+
+/// Some connections and the way to them.
+pub(crate) struct Lane {
+    setup: Setup,
+    place: Place,
+    hand: Option<HandTime>,
+    most: usize,
+    state: Mutex<State>,
+    freed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    idle: Vec<PgConnection>,
+    out: usize,
+}
+
+impl Lane {
+    /// Longer than all tries of a transaction take unless the server stands still.
+    const GIVEN_UP: Duration = Duration::from_secs(100);
+
+    /// A lane of so many connections at most, opened when they are needed.
+    pub(crate) fn new(setup: Setup, place: Place, most: usize, hand: Option<HandTime>) -> Self {
+        Self { setup, place, hand, most, state: Mutex::default(), freed: Condvar::new() }
+    }
+
+    /// How its connections are set up.
+    pub(crate) const fn setup(&self) -> &Setup {
+        &self.setup
+    }
+
+    /// Gives it a connection that is open already.
+    pub(crate) fn with(self, connection: PgConnection) -> Self {
+        self.lock().idle.push(connection);
+        self
+    }
+
+    /// Runs one transaction, in the lane's place.
+    pub(crate) async fn run<T, F>(self: &Arc<Self>, purpose: Purpose, work: F) -> Result<T, Fault>
+    where
+        T: Send + 'static,
+        F: Fn(&mut PgConnection) -> Result<T, Fault> + Send + 'static,
+    {
+        let lane = Arc::clone(self);
+        self.aside(purpose, move || lane.transact(purpose, work)).await
+    }
+
+    /// Runs one statement that is a transaction of its own, in the lane's place.
+    pub(crate) async fn once<T, F>(self: &Arc<Self>, purpose: Purpose, statement: F) -> Result<T, Fault>
+    where
+        T: Send + 'static,
+        F: Fn(&mut PgConnection) -> Result<T, Fault> + Send + 'static,
+    {
+        let lane = Arc::clone(self);
+        self.aside(purpose, move || lane.state_once(purpose, statement)).await
+    }
+
+    async fn aside<T, F>(&self, purpose: Purpose, work: F) -> Result<T, Fault>
+    where
+        T: Send + 'static,
+        F: FnOnce() -> Result<T, Fault> + Send + 'static,
+    {
+        if self.place == Place::Here {
+            return work();
+        }
+        let still = || format!("the database server has not answered for {:?}", Self::GIVEN_UP);
+        match tokio::time::timeout(Self::GIVEN_UP, tokio::task::spawn_blocking(work)).await {
+            Err(_) if purpose == Purpose::Read => Err(Fault::unavailable(still())),
+            Err(_) => Err(StoreError::Unknown { reason: still() }.into()),
+            Ok(Ok(result)) => result,
+            Ok(Err(error)) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_) => Err(Fault::unavailable("the program is shutting down")),
+            },
+        }
+    }
+
+    /// Runs one transaction here and now.
+    pub(crate) fn transact<T>(
+        &self,
+        purpose: Purpose,
+        work: impl Fn(&mut PgConnection) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        let begin = self.setup.begin(purpose);
+        self.patiently(purpose, |connection| {
+            connection.batch_execute(&begin)?;
+            match work(connection) {
+                Ok(value) => {
+                    connection.batch_execute("COMMIT").map_err(Fault::AtCommit)?;
+                    Ok(value)
+                }
+                Err(fault) => match (connection.batch_execute("ROLLBACK"), fault) {
+                    (_, fault @ Fault::Database(_)) | (Ok(()), fault) => Err(fault),
+                    (Err(error), _) => Err(error.into()),
+                },
+            }
+        })
+    }
+
+    /// Runs one statement here and now. Behind a pooler it needs a transaction around it, for its
+    /// settings.
+    pub(crate) fn state_once<T>(
+        &self,
+        purpose: Purpose,
+        statement: impl Fn(&mut PgConnection) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        if self.setup.pooled() {
+            return self.transact(purpose, statement);
+        }
+        let reads = purpose == Purpose::Read;
+        self.patiently(purpose, |connection| match statement(connection) {
+            Err(Fault::Database(error)) if !reads && is_lost(&error) => Err(Fault::AtCommit(error)),
+            outcome => outcome,
+        })
+    }
+
+    /// Tries until it has an answer: one that another try would not change.
+    fn patiently<T>(
+        &self,
+        purpose: Purpose,
+        work: impl Fn(&mut PgConnection) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        let tries = match (self.place, purpose) {
+            (Place::Here, _) => 0,
+            (Place::Aside, Purpose::Durable) => PAUSES.len(),
+            (Place::Aside, Purpose::Read | Purpose::Lease) => PAUSES_UNLESS_DURABLE,
+        };
+        let mut pauses = PAUSES.iter().take(tries);
+        loop {
+            let mut hold = self.take()?;
+            let outcome = hold.connection().and_then(&work);
+            let again = match &outcome {
+                Err(Fault::Database(error)) => is_lost(error) || lost_a_race(error),
+                Err(Fault::AtCommit(error)) => lost_a_race(error),
+                _ => false,
+            };
+            if matches!(outcome, Err(Fault::Database(_) | Fault::AtCommit(_))) {
+                hold.discard();
+            }
+            drop(hold);
+            match pauses.next() {
+                Some(pause) if again => rest(Duration::from_millis(*pause)),
+                _ => return outcome,
+            }
+        }
+    }
+
+    /// Hands on what the idle connections have heard on their channel, without asking the server.
+    /// `false`: there is none that listens now, or it has been lost.
+    pub(crate) fn hear(&self, mut heard: impl FnMut(String)) -> bool {
+        let mut state = self.lock();
+        let mut lost = false;
+        for connection in &mut state.idle {
+            for word in connection.notifications_iter() {
+                match word {
+                    Ok(word) => heard(word.payload),
+                    Err(_) => lost = true,
+                }
+            }
+        }
+        if lost {
+            state.idle.clear();
+        }
+        !state.idle.is_empty() && self.setup.listens()
+    }
+
+    fn take(&self) -> Result<Hold<'_>, Fault> {
+        let none = |state: &mut State| state.idle.is_empty() && state.out >= self.most;
+        let waited = self.freed.wait_timeout_while(self.lock(), BUSY, none);
+        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        if none(&mut state) {
+            let most = self.most;
+            return Err(Fault::unavailable(format!(
+                "all {most} connections of this process have been busy for {BUSY:?}"
+            )));
+        }
+        state.out += 1;
+        let connection = state.idle.pop();
+        Ok(Hold { lane: self, connection })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "nobody can tell when a server is back; who waits is told to give up elsewhere"
+)]
+fn rest(pause: Duration) {
+    std::thread::sleep(pause);
+}
+
+/// A connection that is in use; goes back by itself, unless there was a panic.
+pub(crate) struct Hold<'a> {
+    lane: &'a Lane,
+    connection: Option<PgConnection>,
+}
+
+impl Hold<'_> {
+    /// The connection. One that the server has ended meanwhile is replaced: nothing was sent yet. (One
+    /// that listens is not asked, for what it says is not ours to hear; it only reads, and tries again.)
+    fn connection(&mut self) -> Result<&mut PgConnection, Fault> {
+        let asked = !self.lane.setup.listens();
+        if self.connection.as_mut().is_some_and(|connection| asked && !is_there(connection)) {
+            self.connection = None;
+            // Those that have lain there as long have ended with it.
+            self.lane.lock().idle.clear();
+        }
+        if self.connection.is_none() {
+            self.connection = Some(self.lane.setup.connect().map_err(|error| not_connected(&error))?);
+        }
+        let connection = self.connection.as_mut().expect("it was just opened");
+        if let Some(hand) = &self.lane.hand {
+            connection.batch_execute(&format!("SET agents.now = '{}'", hand.now()))?;
+        }
+        Ok(connection)
+    }
+
+    fn discard(&mut self) {
+        self.connection = None;
+    }
+}
+
+impl Drop for Hold<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.discard();
+        }
+        let mut state = self.lane.lock();
+        state.out -= 1;
+        state.idle.extend(self.connection.take());
+        drop(state);
+        self.lane.freed.notify_one();
+    }
+}
+
+/// Whether the server has not ended it, as far as one can tell without asking.
+fn is_there(connection: &mut PgConnection) -> bool {
+    connection.notifications_iter().next().is_none_or(|heard| heard.is_ok())
+}
+
+/// A server that does not answer may in a moment; one that refuses us will again.
+fn not_connected(error: &ConnectionError) -> Fault {
+    let message = error.to_string();
+    let lasting =
+        ["authentication failed", "does not exist", "no pg_hba.conf entry", "permission denied", "SSL"];
+    if lasting.iter().any(|words| message.contains(words)) {
+        return Fault::unavailable(first_line(&message));
+    }
+    Fault::Database(diesel::result::Error::DatabaseError(
+        DatabaseErrorKind::ClosedConnection,
+        Box::new(first_line(&message)),
+    ))
+}

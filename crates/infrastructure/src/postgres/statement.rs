@@ -1,0 +1,118 @@
+//! A statement of ours, written out, with its parameters: prepared once for each connection.
+//!
+//! Diesel caches a statement only if it can tell it from others. A `sql_query` it cannot, and that
+//! halves what a connection does (`docs/performance.md`); this one it tells by its text. `?` stands
+//! for a parameter, in the order in which they are bound.
+
+use std::marker::PhantomData;
+
+use agents_domain::lock::{LockKey, Term};
+use diesel::pg::Pg;
+use diesel::prelude::*;
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::sql_types::{Array, BigInt, Text};
+
+/// A statement whose rows are of the SQL types `R`.
+#[derive(Debug)]
+pub(crate) struct Statement<R> {
+    text: &'static str,
+    parameters: Vec<Parameter>,
+    rows: PhantomData<R>,
+}
+
+#[derive(Debug)]
+enum Parameter {
+    Text(String),
+    Number(i64),
+    Texts(Vec<String>),
+    Numbers(Vec<i64>),
+}
+
+impl<R> Statement<R> {
+    /// A statement without parameters yet.
+    pub(crate) const fn new(text: &'static str) -> Self {
+        Self { text, parameters: Vec::new(), rows: PhantomData }
+    }
+
+    fn with(mut self, parameter: Parameter) -> Self {
+        self.parameters.push(parameter);
+        self
+    }
+
+    /// Binds a text.
+    pub(crate) fn text(self, value: impl Into<String>) -> Self {
+        self.with(Parameter::Text(value.into()))
+    }
+
+    /// Binds a number.
+    pub(crate) fn number(self, value: i64) -> Self {
+        self.with(Parameter::Number(value))
+    }
+
+    /// Binds any number of texts as one array.
+    pub(crate) fn texts<T: Into<String>>(self, values: impl IntoIterator<Item = T>) -> Self {
+        self.with(Parameter::Texts(values.into_iter().map(Into::into).collect()))
+    }
+
+    /// Binds any number of numbers as one array.
+    pub(crate) fn numbers(self, values: impl IntoIterator<Item = i64>) -> Self {
+        self.with(Parameter::Numbers(values.into_iter().collect()))
+    }
+
+    /// Binds keys as two arrays: types and ids.
+    pub(crate) fn keys<'k>(self, keys: impl IntoIterator<Item = &'k LockKey> + Clone) -> Self {
+        self.texts(keys.clone().into_iter().map(LockKey::resource_type))
+            .texts(keys.into_iter().map(LockKey::resource_id))
+    }
+
+    /// Binds terms as three arrays: types, ids and tokens.
+    pub(crate) fn terms(self, terms: &[Term]) -> Self {
+        self.keys(terms.iter().map(|(key, _)| key)).numbers(terms.iter().map(|(_, token)| token.value()))
+    }
+
+    /// Runs it, for its rows.
+    pub(crate) fn rows<'q, T>(self, connection: &mut PgConnection) -> QueryResult<Vec<T>>
+    where
+        Self: diesel::query_dsl::LoadQuery<'q, PgConnection, T>,
+    {
+        RunQueryDsl::load(self, connection)
+    }
+
+    /// Runs it, for its first row.
+    pub(crate) fn first<'q, T>(self, connection: &mut PgConnection) -> QueryResult<T>
+    where
+        Self: diesel::query_dsl::LoadQuery<'q, PgConnection, T>,
+    {
+        RunQueryDsl::get_result(self, connection)
+    }
+}
+
+impl<R> Query for Statement<R> {
+    type SqlType = R;
+}
+
+impl<R> RunQueryDsl<PgConnection> for Statement<R> {}
+
+impl<R> QueryId for Statement<R> {
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl<R> QueryFragment<Pg> for Statement<R> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        let mut parameters = self.parameters.iter();
+        let mut pieces = self.text.split('?');
+        out.push_sql(pieces.next().unwrap_or_default());
+        for piece in pieces {
+            match parameters.next().expect("a parameter for every `?`") {
+                Parameter::Text(value) => out.push_bind_param::<Text, _>(value)?,
+                Parameter::Number(value) => out.push_bind_param::<BigInt, _>(value)?,
+                Parameter::Texts(values) => out.push_bind_param::<Array<Text>, _>(values)?,
+                Parameter::Numbers(values) => out.push_bind_param::<Array<BigInt>, _>(values)?,
+            }
+            out.push_sql(piece);
+        }
+        assert!(parameters.next().is_none(), "a `?` for every parameter");
+        Ok(())
+    }
+}

@@ -1,0 +1,110 @@
+//! The list of workers on SQLite. It does not wait for the disk: it is written again and again.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use agents_domain::id::{OwnerId, PlanId};
+use agents_domain::plan::StoreError;
+use agents_domain::time::Timestamp;
+use agents_domain::workers::{AtWork, REMEMBRANCE, Worker, Workers};
+use async_trait::async_trait;
+use diesel::prelude::*;
+
+use crate::sqlite::failure::WORDS;
+use crate::sqlite::lane::Lane;
+use crate::store::column::RowName;
+use crate::store::fault::Fault;
+use crate::store::schema::{orders, workers};
+use crate::store::worker_row::WorkerRow;
+
+/// The workers of one database file.
+pub struct SqliteWorkers {
+    pub(crate) writes: Arc<Lane>,
+    pub(crate) reads: Arc<Lane>,
+}
+
+fn store_error(fault: Fault) -> StoreError {
+    fault.into_store(WORDS)
+}
+
+#[async_trait]
+impl Workers for SqliteWorkers {
+    async fn report(&self, worker: &Worker, doing: &[PlanId]) -> Result<(), StoreError> {
+        let (worker, doing) = (worker.clone(), doing.to_vec());
+        self.writes.run(move |connection| report(connection, &worker, &doing)).await.map_err(store_error)
+    }
+
+    async fn leave(&self, worker: OwnerId) -> Result<(), StoreError> {
+        let leaving = move |connection: &mut SqliteConnection| {
+            give_back(connection, worker.as_str(), &[])?;
+            diesel::delete(workers::table.find(worker.as_str())).execute(connection)?;
+            Ok(())
+        };
+        self.writes.run(leaving).await.map_err(store_error)
+    }
+
+    async fn bury(&self, lost: &[OwnerId], at: Timestamp) -> Result<(), StoreError> {
+        let lost = lost.to_vec();
+        self.writes.run(move |connection| bury(connection, &lost, at)).await.map_err(store_error)
+    }
+
+    async fn list(&self) -> Result<Vec<AtWork>, StoreError> {
+        self.reads.run(list).await.map_err(store_error)
+    }
+}
+
+fn report(connection: &mut SqliteConnection, worker: &Worker, doing: &[PlanId]) -> Result<(), Fault> {
+    let row = WorkerRow::from(worker);
+    diesel::insert_into(workers::table)
+        .values(row.clone())
+        .on_conflict(workers::id)
+        .do_update()
+        .set(row)
+        .execute(connection)?;
+    give_back(connection, worker.id.as_str(), doing)?;
+    Ok(())
+}
+
+/// What a worker has claimed goes back to its place in the line, but for these plans.
+fn give_back(connection: &mut SqliteConnection, worker: &str, but: &[PlanId]) -> QueryResult<usize> {
+    let but: Vec<&str> = but.iter().map(PlanId::as_str).collect();
+    let claimed = orders::table.filter(orders::worker.eq(worker)).filter(orders::plan_id.ne_all(but));
+    diesel::update(claimed)
+        .set((orders::worker.eq(None::<String>), orders::claimed_at.eq(None::<i64>)))
+        .execute(connection)
+}
+
+fn bury(connection: &mut SqliteConnection, lost: &[OwnerId], at: Timestamp) -> Result<(), Fault> {
+    for worker in lost {
+        give_back(connection, worker.as_str(), &[])?;
+        diesel::update(workers::table.find(worker.as_str()).filter(workers::lost_at.is_null()))
+            .set(workers::lost_at.eq(at.as_millis()))
+            .execute(connection)?;
+    }
+    let day = i64::try_from(REMEMBRANCE.as_millis()).unwrap_or(i64::MAX);
+    let forgotten = workers::lost_at.lt(at.as_millis().saturating_sub(day));
+    diesel::delete(workers::table.filter(forgotten)).execute(connection)?;
+    Ok(())
+}
+
+fn list(connection: &mut SqliteConnection) -> Result<Vec<AtWork>, Fault> {
+    let mut claimed: HashMap<String, Vec<PlanId>> = HashMap::new();
+    let claims: Vec<(Option<String>, String)> = orders::table
+        .filter(orders::worker.is_not_null())
+        .order((orders::claimed_at, orders::plan_id))
+        .select((orders::worker, orders::plan_id))
+        .load(connection)?;
+    for (worker, plan) in claims {
+        let parsed = RowName::new("orders", &plan).parsed("plan_id", PlanId::parse(&plan))?;
+        claimed.entry(worker.unwrap_or_default()).or_default().push(parsed);
+    }
+    let rows: Vec<WorkerRow> = workers::table
+        .order((workers::since, workers::id))
+        .select(WorkerRow::as_select())
+        .load(connection)?;
+    let at_work = rows.into_iter().map(|row| {
+        let plans = claimed.remove(&row.id).unwrap_or_default();
+        Ok(AtWork { worker: row.worker()?, plans })
+    });
+    Ok(at_work.collect::<Result<_, StoreError>>()?)
+}

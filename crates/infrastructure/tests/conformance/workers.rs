@@ -1,0 +1,100 @@
+//! The list of workers.
+
+use std::time::Duration;
+
+use agents_domain::id::PlanId;
+use agents_domain::time::Timestamp;
+use agents_domain::workers::{AtWork, REMEMBRANCE, Worker};
+
+use crate::orders::{any, claim, now, of, ordered};
+use crate::support::{Fixture, MILLI, Opener, Unfenced};
+use crate::values::{holder, owner};
+
+fn worker(store: &Fixture, number: u32) -> Worker {
+    store.clock.advance(MILLI);
+    let at = now(store);
+    let process = holder(number);
+    Worker {
+        id: owner(number),
+        process,
+        since: at,
+        seen: at,
+        concurrency: number,
+        draining: number % 2 == 1,
+        lost: None,
+    }
+}
+
+async fn report(store: &Fixture, worker: &Worker, doing: &[PlanId]) {
+    store.workers.report(worker, doing).await.expect("written");
+}
+
+async fn list(store: &Fixture) -> Vec<AtWork> {
+    store.workers.list().await.expect("read")
+}
+
+pub(crate) async fn workers_are_listed_with_what_they_do(open: Opener) {
+    let store = open(Unfenced::Refused);
+    assert_eq!(list(&store).await, []);
+    let plans = [ordered(&store, 2).await.id, ordered(&store, 1).await.id];
+    let (first, second) = (worker(&store, 9), worker(&store, 8));
+    report(&store, &second, &[]).await;
+    report(&store, &first, &[]).await;
+    for plan in plans {
+        assert_eq!(claim(&store, &any(&store, 9)).await, Some(plan));
+        store.clock.advance(MILLI);
+    }
+    let seen = Worker { seen: now(&store), draining: false, ..first };
+    report(&store, &seen, &plans).await;
+    let expected = [AtWork { worker: seen, plans: plans.to_vec() }, AtWork { worker: second, plans: vec![] }];
+    assert_eq!(list(&store).await, expected);
+}
+
+pub(crate) async fn what_a_worker_does_not_do_goes_back(open: Opener) {
+    let store = open(Unfenced::Refused);
+    let plans = [ordered(&store, 1).await.id, ordered(&store, 2).await.id, ordered(&store, 3).await.id];
+    let me = worker(&store, 5);
+    report(&store, &me, &[]).await;
+    let waits = of(&store, plans[0]).await;
+    for by in [5, 5, 6] {
+        claim(&store, &any(&store, by)).await.expect("taken");
+    }
+    report(&store, &me, &plans[1..2]).await;
+    assert_eq!(of(&store, plans[0]).await, waits, "with its place in the line");
+    for (plan, by) in [(plans[1], 5), (plans[2], 6)] {
+        assert_eq!(of(&store, plan).await.claim.map(|claim| claim.worker), Some(owner(by)));
+    }
+}
+
+pub(crate) async fn who_leaves_has_nothing_in_hand(open: Opener) {
+    let store = open(Unfenced::Refused);
+    let plan = ordered(&store, 1).await.id;
+    report(&store, &worker(&store, 5), &[]).await;
+    claim(&store, &any(&store, 5)).await.expect("taken");
+    for _ in 0..2 {
+        store.workers.leave(owner(5)).await.expect("gone");
+        assert_eq!((list(&store).await, of(&store, plan).await.claim), (vec![], None));
+    }
+}
+
+pub(crate) async fn the_lost_are_shown_for_a_day(open: Opener) {
+    let store = open(Unfenced::Refused);
+    let plan = ordered(&store, 1).await.id;
+    let [one, two] = [worker(&store, 5), worker(&store, 6)];
+    report(&store, &one, &[]).await;
+    report(&store, &two, &[]).await;
+    claim(&store, &any(&store, 5)).await.expect("taken");
+    let lost_at = |lost: Option<Timestamp>| AtWork { worker: Worker { lost, ..one.clone() }, plans: vec![] };
+    let two = AtWork { worker: two, plans: vec![] };
+    let at = now(&store);
+    for later in [at, at.plus(REMEMBRANCE)] {
+        store.workers.bury(&[owner(5), owner(77)], later).await.expect("written");
+        assert_eq!(list(&store).await, [lost_at(Some(at)), two.clone()]);
+        assert_eq!(of(&store, plan).await.claim, None);
+    }
+    report(&store, &one, &[]).await;
+    assert_eq!(list(&store).await, [lost_at(None), two.clone()], "it was alive");
+    store.workers.bury(&[owner(5)], at).await.expect("written");
+    store.workers.bury(&[], at.plus(REMEMBRANCE + Duration::from_millis(1))).await.expect("written");
+    assert_eq!(list(&store).await, [two]);
+}
