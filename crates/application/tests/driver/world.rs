@@ -173,7 +173,7 @@ impl World {
             ids: self.ids.clone(),
             max_depth: MAX_DEPTH,
         });
-        let parts = DriverParts {
+        let driven = DriverParts {
             lifecycle,
             subplans: subplans.clone(),
             worktrees: ports.worktrees,
@@ -192,8 +192,8 @@ impl World {
             wait_for_projects: Wait::Forever,
             wait_for_places,
         };
-        let driver = PhaseDriver::new(parts.clone());
-        Process { driver, parts, subplans, locks, stop, notes }
+        let driver = PhaseDriver::new(driven.clone());
+        Process { driver, parts: driven, subplans, locks, stop, notes }
     }
 
     /// An order of the plain action on all projects, amended.

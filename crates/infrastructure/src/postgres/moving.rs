@@ -25,6 +25,9 @@ use crate::store::moving::{Address, Arrival, Departure, Restored, Side, closed_t
 
 rows!(PgConnection);
 
+/// Tables that only a server has.
+const OWN_TABLES: [&str; 2] = ["counted_events", "event_counts"];
+
 /// One database.
 struct ServerSide {
     connection: PgConnection,
@@ -75,7 +78,7 @@ fn enter_with(options: &PostgresOptions, allowed: &[Verdict]) -> Result<ServerSi
         }
     };
     refuse(&Facts::read(&mut connection).map_err(failed)?)?;
-    let tables = closed_tables().chain(["meta"]).collect::<Vec<_>>().join(", ");
+    let tables = closed_tables(&OWN_TABLES).chain(["meta"]).collect::<Vec<_>>().join(", ");
     let begin = format!(
         "BEGIN ISOLATION LEVEL REPEATABLE READ; SET LOCAL lock_timeout = '10s'; \
          SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = '5min'; \
@@ -101,7 +104,7 @@ impl Side for ServerSide {
 
     fn shut(&mut self, to: &str) -> QueryResult<()> {
         let words = sentence(to).replace('\'', "''");
-        for table in closed_tables() {
+        for table in closed_tables(&OWN_TABLES) {
             self.connection.batch_execute(&format!(
                 "CREATE TRIGGER moved BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON {table} \
                  FOR EACH STATEMENT EXECUTE FUNCTION agents_refuse('{words}')"
@@ -111,7 +114,7 @@ impl Side for ServerSide {
     }
 
     fn open_up(&mut self) -> QueryResult<()> {
-        for table in closed_tables() {
+        for table in closed_tables(&OWN_TABLES) {
             self.connection.batch_execute(&format!("DROP TRIGGER IF EXISTS moved ON {table}"))?;
         }
         Ok(())

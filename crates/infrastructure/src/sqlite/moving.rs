@@ -21,6 +21,9 @@ use crate::store::moving::{Address, Arrival, Departure, Restored, Side, closed_t
 
 rows!(SqliteConnection);
 
+/// Tables that only a file has.
+const OWN_TABLES: [&str; 2] = ["event_counts", "feed"];
+
 /// One file. The connection goes before the turn does.
 struct FileSide {
     connection: SqliteConnection,
@@ -88,7 +91,7 @@ impl Side for FileSide {
 
     fn shut(&mut self, to: &str) -> QueryResult<()> {
         let words = sentence(to).replace('\'', "''");
-        for table in closed_tables() {
+        for table in closed_tables(&OWN_TABLES) {
             for write in WRITES {
                 self.connection.batch_execute(&format!(
                     "CREATE TRIGGER {table}_moved_{write} BEFORE {write} ON {table} \
@@ -100,7 +103,7 @@ impl Side for FileSide {
     }
 
     fn open_up(&mut self) -> QueryResult<()> {
-        for table in closed_tables() {
+        for table in closed_tables(&OWN_TABLES) {
             for write in WRITES {
                 self.connection.batch_execute(&format!("DROP TRIGGER IF EXISTS {table}_moved_{write}"))?;
             }

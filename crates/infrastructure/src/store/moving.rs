@@ -71,9 +71,10 @@ pub(crate) const ARRIVAL: &str = "arrival";
 /// keep numbers as floats still see it exactly, nine thousand times over.
 pub(crate) const TOKEN_LEAP: i64 = 1_000_000_000_000;
 
-/// The tables of a database that is closed.
-pub(crate) fn closed_tables() -> impl Iterator<Item = &'static str> {
-    MOVED.into_iter().chain(LEFT)
+/// The tables of a database that is closed: these, and those that only one kind of database has to keep
+/// the order of events, or to count them.
+pub(crate) fn closed_tables(own: &'static [&'static str]) -> impl Iterator<Item = &'static str> {
+    MOVED.into_iter().chain(LEFT).chain(own.iter().copied())
 }
 
 /// What a writer to a database that was moved is told.

@@ -8,7 +8,6 @@ use std::time::Duration;
 use agents_domain::id::Ids as _;
 use agents_domain::lock::{HeldLock, Liveness, Processes};
 use agents_infrastructure::ids::SystemIds;
-use agents_infrastructure::process::SystemProcesses;
 use agents_infrastructure::store::moving::{Address, Departure, Move, Moved, Step, carry_out};
 use serde_json::json;
 
