@@ -158,7 +158,7 @@ impl World {
             ids: self.ids.clone(),
             max_depth: MAX_DEPTH,
         });
-        let parts = DriverParts {
+        let made_of = DriverParts {
             lifecycle,
             subplans: subplans.clone(),
             worktrees: ports.worktrees,
@@ -176,8 +176,8 @@ impl World {
             wait_for_projects: Wait::Forever,
             wait_for_places,
         };
-        let driver = PhaseDriver::new(parts.clone());
-        Process { driver, parts, subplans, locks, stop, notes }
+        let driver = PhaseDriver::new(made_of.clone());
+        Process { driver, parts: made_of, subplans, locks, stop, notes }
     }
 
     /// An order of the plain action on all projects, amended.
