@@ -279,6 +279,12 @@ pub(crate) async fn settle() {
     }
 }
 
+/// So much time passes on the paused clock of the runtime, which jumps ahead whenever all wait.
+pub(crate) async fn pass(length: Duration) {
+    let nothing = tokio::time::timeout(length, std::future::pending::<()>()).await;
+    nothing.expect_err("nothing comes");
+}
+
 pub(crate) fn at(plan: &Plan) -> (Phase, State) {
     (plan.phase(), plan.state())
 }
