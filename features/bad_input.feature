@@ -185,6 +185,7 @@ Feature: Bad input
       | lease_ttl = 5  |
       | [[[            |
 
+  @sqlite
   Scenario Outline: A database that this version cannot have: <url>
     When I run "--database-url '<url>' init"
     Then the exit code is 2
@@ -226,6 +227,7 @@ Feature: Bad input
 
   # Databases
 
+  @sqlite
   Scenario Outline: A database that is <how>
     Given a repository "site"
     And an action "change" that runs
@@ -255,6 +257,7 @@ Feature: Bad input
       | deleted | not_initialised | help: agents init            |
       | folded  | not_a_database  | is not a SQLite database     |
 
+  @sqlite
   Scenario: A file that is no database is left as it is
     Given a repository "site"
     And the database is garbage
@@ -271,7 +274,7 @@ Feature: Bad input
     When I run "plan list"
     Then it succeeds
 
-  @process
+  @process @sqlite
   Scenario: A database that is deleted while a plan executes
     Given a repository "site"
     And an action "slow" that runs

@@ -97,6 +97,7 @@ Feature: Projects and actions
     Then it succeeds
     And I am told "this machine's now"
 
+  @sqlite
   Scenario: A database of an earlier schema is brought up to date with all that is in it
     Given I have run "init"
     And the database is of schema 2, with plans in it

@@ -287,6 +287,7 @@ Feature: One at a time
 
   # The services, for those who build on them
 
+  @services
   Scenario: The same owner may acquire again
     Given several drivers on one database
     And Ada holds the plan
@@ -300,6 +301,7 @@ Feature: One at a time
     When Ada gives one hold back
     Then nobody holds the plan
 
+  @services
   Scenario: Nobody moves a plan that another holds
     Given several drivers on one database
     And Ada holds the plan
@@ -309,6 +311,7 @@ Feature: One at a time
     When Bob moves the plan
     Then that is refused because Ada holds it
 
+  @services
   Scenario: Renewal keeps a phase that takes longer than its lease
     Given several drivers on one database
     And Ada holds the plan
@@ -318,6 +321,7 @@ Feature: One at a time
     When Bob takes the plan
     Then that is refused because Ada holds it
 
+  @services
   Scenario: Somebody who slept goes on if nobody came
     Given several drivers on one database
     And Ada holds the plan
@@ -326,6 +330,7 @@ Feature: One at a time
     Then Ada holds the plan still
     And Ada does not know of a loss
 
+  @services
   Scenario: An expired lock is taken over and the old holder's write is refused
     Given several drivers on one database
     And Ada holds the plan
@@ -342,12 +347,14 @@ Feature: One at a time
     When the heart of Ada beats
     Then Ada knows of the loss
 
+  @services
   Scenario: Somebody who is overtaken in the middle of a transition writes nothing
     Given several drivers on one database
     When Ada falls asleep in the middle of a transition and Bob takes over
     Then that is refused because the lease was lost
     And Bob holds the plan still
 
+  @services
   Scenario: A database refuses what no lock fences
     Given an embedder with "a database" that refuses unfenced writes
     When a service without locks makes a plan
@@ -358,6 +365,7 @@ Feature: One at a time
     When a service without locks makes a plan
     Then that is refused because nothing fences it
 
+  @services
   Scenario Outline: Without locks <store> serves those who said so
     Given an embedder with "<store>" that allows unfenced writes
     When a service without locks makes a plan
@@ -370,6 +378,7 @@ Feature: One at a time
       | a store in memory |
       | a database        |
 
+  @services
   Scenario Outline: A plan that was ever locked is never moved without a lock in <store>
     Given an embedder with "<store>" that allows unfenced writes
     And a plan that was made under a lock

@@ -2,7 +2,7 @@ Feature: What survives a power cut
   A machine may stop at any moment. When it comes up again, whatever part of the last writes has
   reached the disk, the database is sound, no lock is in the way for ever, and plans go on.
 
-  @process
+  @process @sqlite
   Scenario: Wherever the power is cut, the database is sound and a recovery finds what was at work
     Given a repository "site"
     And an action "slow" that runs

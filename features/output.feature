@@ -2,7 +2,7 @@ Feature: What is written
   stdout carries data, stderr the rest. With --json stdout holds exactly one document, however a
   command ends, and every way to end has its exit code.
 
-  @binary
+  @binary @sqlite
   Scenario: Without a database nothing works but init, and that is said
     When I run "plan list"
     Then the exit code is 10
@@ -203,7 +203,7 @@ Feature: What is written
     And there the check "database" is "error"
     And there the check "git" is "ok"
 
-  @binary
+  @binary @sqlite
   Scenario: The database can be looked after
     Given a repository "site"
     And an action "change" that runs
@@ -224,7 +224,7 @@ Feature: What is written
     Then it succeeds
     And I am told "up to date"
 
-  @binary
+  @binary @sqlite
   Scenario: A file that is no database is refused and stays as it is
     Given a repository "site"
     When in "site" the file "not.db" is changed to "this is a letter to my aunt, and no database at all, however long one looks at it"

@@ -10,7 +10,9 @@
 //! no signal handler: whoever composes it hands all of that in.
 
 pub mod arguments;
+pub mod counters;
 pub mod driver;
+pub mod follower;
 pub mod housekeeping;
 pub mod lifecycle;
 pub mod lock_service;
@@ -20,15 +22,19 @@ pub mod recovery;
 pub mod stop;
 pub mod subplan_service;
 pub mod suggest;
+pub mod survey;
 pub mod vigil;
 pub mod worker;
 
+pub use counters::Counters;
 pub use driver::{DriveError, PhaseDriver};
+pub use follower::Follower;
 pub use lifecycle::{LifecycleError, PlanLifecycleService};
 pub use lock_service::{LockGuard, LockService, Wait};
 pub use observer::Observer;
 pub use order::{Order, OrderError, OrderRequest};
 pub use stop::StopHub;
 pub use subplan_service::SubplanService;
+pub use survey::Surveyor;
 pub use vigil::Vigil;
 pub use worker::WorkerService;

@@ -127,6 +127,7 @@ impl PlanLifecycleService {
         let new = NewPlan { plan, definition: order.definition, event };
         let (plan, change) = (new.plan.clone(), new.event.change.clone());
         let guard = Box::pin(self.locks.granted(commit::make(self.store.clone(), new, opening))).await?;
+        self.locks.counters().moved(&plan, &change);
         self.observer.transition(&plan, &change);
         Ok((plan, guard))
     }

@@ -23,7 +23,7 @@ use std::time::Duration;
 use agents_domain::id::{Ids, OwnerId};
 use agents_domain::lock::{
     AcquireRequest, FencingToken, HeldLock, Holder, Lease, Line, LineView, Liveness, LockError, LockFilter,
-    LockKey, LockPort, NoopLock, Processes,
+    LockKey, LockPort, NoopLock, Processes, Term,
 };
 use agents_domain::plan::Opening;
 use agents_domain::request::{NoRequests, Pulse, Requests};
@@ -33,6 +33,8 @@ use agents_domain::time::{BootInstant, Clock, Ttl};
 pub use acquire::Wait;
 pub use guard::LockGuard;
 pub use requests::{BreakError, BreakOrder, Broken};
+
+use crate::counters::Counters;
 
 use heartbeat::Heartbeat;
 use holds::Holds;
@@ -171,6 +173,11 @@ impl LockService {
         Self { inner: Arc::new(Inner { parts, fenced, holds, granting, heartbeat, confessed }) }
     }
 
+    /// What was counted so far, here and by those who work under these locks.
+    pub fn counters(&self) -> &Counters {
+        &self.inner.holds.counters
+    }
+
     /// Whether locks are enforced; false for the no-op fallback.
     pub fn is_fenced(&self) -> bool {
         self.inner.fenced
@@ -280,6 +287,11 @@ impl Inner {
         if !self.fenced {
             self.confessed.call_once(|| tracing::warn!("no lock service given: transitions are not fenced"));
         }
+    }
+
+    /// One hold less of a lease; the term, if it was the last.
+    fn leave(&self, lease: &Lease) -> Option<Term> {
+        self.holds.leave(lease, self.parts.clock.boottime())
     }
 
     /// A guard for leases that were asked for at that moment.

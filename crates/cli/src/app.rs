@@ -7,9 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use agents_application::driver::DriverParts;
+use agents_application::follower::{Follower, FollowerParts};
 use agents_application::housekeeping::{Housekeeper, HousekeeperParts};
 use agents_application::lock_service::LockParts;
 use agents_application::subplan_service::SubplanParts;
+use agents_application::survey::{Surveyor, SurveyorParts};
 use agents_application::vigil::{Vigil, VigilParts};
 use agents_application::worker::{Overseer, Terms, WorkerParts};
 use agents_application::{
@@ -284,6 +286,27 @@ impl App {
             clock: self.clock.clone(),
             owner: OwnerId::from(self.ids.ulid()),
             tick: LockService::TICK,
+        })
+    }
+
+    /// Reads the events of all plans. It has a connection of its own, to see that others have written.
+    pub fn follower(&self) -> Follower {
+        Follower::new(FollowerParts {
+            feed: self.store.feed(),
+            pulse: self.store.pulse(),
+            owner: OwnerId::from(self.ids.ulid()),
+            tick: LockService::TICK,
+        })
+    }
+
+    /// Measures the store.
+    pub fn surveyor(&self) -> Surveyor {
+        Surveyor::new(SurveyorParts {
+            measures: self.store.measures(),
+            feed: self.store.feed(),
+            plans: self.store.plans(),
+            locks: self.store.locks(),
+            clock: self.clock.clone(),
         })
     }
 

@@ -5,6 +5,7 @@
 
 pub mod action;
 pub mod db;
+pub mod events;
 pub mod global;
 pub mod lock;
 pub mod plan;
@@ -25,6 +26,7 @@ pub use usage::{Stop, command_wished, format_wished};
 
 use action::ActionCommand;
 use db::DbCommand;
+use events::EventsArgs;
 use lock::LockCommand;
 use plan::PlanCommand;
 use project::ProjectCommand;
@@ -100,6 +102,11 @@ pub enum Command {
     /// Check configuration, database, git, disk, locks, plans and worktrees; changes nothing
     #[command(after_help = "Examples:\n  agents diagnostics\n  agents diagnostics --json")]
     Diagnostics,
+    /// Show what happens to all plans, in the order in which it was committed
+    Events(EventsArgs),
+    /// Show numbers for monitoring, in the text format of Prometheus
+    #[command(after_help = "Examples:\n  agents metrics\n  agents metrics --json")]
+    Metrics,
     /// Look after the database
     #[command(subcommand)]
     Db(DbCommand),
@@ -127,6 +134,8 @@ impl Command {
             Self::Recover => "recover",
             Self::Prune(_) => "prune",
             Self::Diagnostics => "diagnostics",
+            Self::Events(_) => "events",
+            Self::Metrics => "metrics",
             Self::Db(command) => command.name(),
             Self::Help { .. } => "help",
         }

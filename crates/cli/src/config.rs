@@ -218,6 +218,11 @@ fn database(
     }
 }
 
+/// The database that an argument names; a relative path starts in the working directory.
+pub fn database_at(text: &str) -> Result<Database, Failure> {
+    Database::parse(text, None).map_err(|error| database_failure(&error, "the target"))
+}
+
 fn database_failure(error: &InvalidDatabase, place: &str) -> Failure {
     let code = match error {
         InvalidDatabase::Unsupported { .. } => "database_unsupported",

@@ -10,7 +10,8 @@ use crate::args::plan::PlanCommand;
 use crate::args::worker::WorkerCommand;
 use crate::args::{Cli, Command, Topic, topic};
 use crate::commands::{
-    action, db, demo, diagnostics, follow, init, lock, plan, project, prune, recover, run, tree, worker,
+    action, db, demo, diagnostics, events, follow, init, lock, metrics, plan, project, prune, recover, run,
+    tree, worker,
 };
 use crate::config::Settings;
 use crate::env::Env;
@@ -46,7 +47,9 @@ pub fn dispatch(cli: &Cli, settings: &Settings, env: &Env, progress: Progress) -
         Command::Plan(PlanCommand::Tree { plan, watch: true }) => tree::watch(base.open()?, plan),
         Command::Plan(command) => plan::plan(&base.open()?, command),
         Command::Lock(command) => lock::lock(&base.open()?, command),
-        Command::Worker(WorkerCommand::Run(args)) => Ok(worker::run(base.open()?, args)),
+        Command::Events(args) => events::events(base.open()?, args),
+        Command::Metrics => metrics::metrics(&base.open()?),
+        Command::Worker(WorkerCommand::Run(args)) => worker::run(base.open()?, args),
         Command::Worker(WorkerCommand::List) => worker::list(&base.open()?),
         Command::Prune(args) => prune::prune(&base.open()?, args),
         Command::Recover => recover::recover(&base.open()?),

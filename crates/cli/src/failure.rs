@@ -6,6 +6,7 @@
 mod catalogue;
 mod drive;
 mod lock;
+mod moving;
 mod plan;
 mod runner;
 mod subplan;
@@ -109,7 +110,13 @@ impl Failure {
         if self.exit == Exit::Conflict {
             let words: Vec<_> =
                 argv.iter().skip(1).map(|word| remedy::quoted(&word.to_string_lossy())).collect();
-            self.hints.insert(0, format!("wait: `agents --wait 5m {}`", words.join(" ")));
+            // A URL may hold a password.
+            let hint = if words.iter().any(|word| word.contains("://")) {
+                "wait: the same command with `--wait 5m`".to_owned()
+            } else {
+                format!("wait: `agents --wait 5m {}`", words.join(" "))
+            };
+            self.hints.insert(0, hint);
         }
         self
     }
@@ -136,5 +143,13 @@ mod tests {
         assert_eq!(conflict.hints.len(), 2);
         remedy::check_hint(&conflict.hints[0]).expect("parses");
         assert!(Failure::usage("x").suggest_waiting(&argv).hints.is_empty());
+    }
+
+    #[test]
+    fn a_password_on_the_command_line_is_not_said_again() {
+        let argv: Vec<OsString> =
+            ["agents", "--database-url", "postgres://u:secret@h/d", "recover"].map(OsString::from).into();
+        let conflict = Failure::new(Exit::Conflict, "lock_conflict", "locked").suggest_waiting(&argv);
+        assert_eq!(conflict.hints, ["wait: the same command with `--wait 5m`"]);
     }
 }

@@ -6,7 +6,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use agents_domain::catalogue::{ActionStore, ProjectStore};
+use agents_domain::feed::Feed;
 use agents_domain::lock::{Line, LockPort, Processes as _};
+use agents_domain::measures::Measures;
 use agents_domain::orders::Orders;
 use agents_domain::plan::{PlanStore, StoreError};
 use agents_domain::reads::PlanReads;
@@ -19,6 +21,7 @@ use agents_infrastructure::postgres::{self, PostgresOptions, PostgresStore, Post
 use agents_infrastructure::process::SystemProcesses;
 use agents_infrastructure::sqlite::{self, Adoption, DatabaseStatus, SqliteOptions, SqliteStore};
 use agents_infrastructure::store::check::CheckReport;
+use agents_infrastructure::store::moving::{Address, Arrival, Departure, Restored};
 use serde_json::{Value, json};
 
 use crate::config::{Database, Settings};
@@ -68,6 +71,10 @@ ports! {
     actions -> ActionStore;
     /// The plans as readers see them.
     reads -> PlanReads;
+    /// The events of all plans.
+    feed -> Feed;
+    /// What it keeps counted.
+    measures -> Measures;
     /// What workers are to do.
     orders -> Orders;
     /// Who takes it up.
@@ -118,9 +125,46 @@ impl Store {
             #[cfg(feature = "postgres")]
             Database::Postgres(_) => {
                 let message = "a server belongs to no machine; only a database file is adopted";
-                Err(Failure::new(crate::exit::Exit::Refused, "not_a_file", message))
+                Err(Failure::new(crate::exit::Exit::Refused, "not_a_file", message)
+                    .hint("if it was restored from a backup: `agents db adopt --restored`"))
             }
         }
+    }
+
+    /// Tells which database that is.
+    pub fn address(settings: &Settings) -> Result<Address, Failure> {
+        Ok(match &settings.database {
+            Database::Sqlite(path) => SqliteStore::address(&file(path)),
+            #[cfg(feature = "postgres")]
+            Database::Postgres(url) => PostgresStore::address(&server(settings, url))?,
+        })
+    }
+
+    /// Begins to move away from it.
+    pub fn leave(settings: &Settings) -> Result<Departure, Failure> {
+        Ok(match &settings.database {
+            Database::Sqlite(path) => SqliteStore::leave(&file(path))?,
+            #[cfg(feature = "postgres")]
+            Database::Postgres(url) => PostgresStore::leave(&server(settings, url))?,
+        })
+    }
+
+    /// Begins to move to it.
+    pub fn arrive(settings: &Settings) -> Result<Arrival, Failure> {
+        Ok(match &settings.database {
+            Database::Sqlite(path) => SqliteStore::arrive(&file(path))?,
+            #[cfg(feature = "postgres")]
+            Database::Postgres(url) => PostgresStore::arrive(&server(settings, url))?,
+        })
+    }
+
+    /// Makes a restored backup safe to go on with.
+    pub fn restored(settings: &Settings) -> Result<Restored, Failure> {
+        Ok(match &settings.database {
+            Database::Sqlite(path) => SqliteStore::restored(&file(path))?,
+            #[cfg(feature = "postgres")]
+            Database::Postgres(url) => PostgresStore::restored(&server(settings, url))?,
+        })
     }
 
     /// Checks everything that is stored. Blocks; reads the whole database.
@@ -169,6 +213,7 @@ impl From<DatabaseStatus> for Described {
             ("journal", status.journal_mode.clone()),
             ("machine", status.machine.clone().unwrap_or_default()),
         ];
+        let facts = with_move(facts, status.moved_to.as_ref());
         let data = json!({
             "path": path,
             "size": status.size,
@@ -177,6 +222,7 @@ impl From<DatabaseStatus> for Described {
             "pending": pending,
             "journal_mode": status.journal_mode,
             "machine": status.machine,
+            "moved_to": status.moved_to,
         });
         Self { facts, data, schema_version, known_version, pending }
     }
@@ -193,6 +239,7 @@ impl From<ServerStatus> for Described {
             ("schema", format!("{schema_version} (known: {known_version})")),
             ("pending", pending.to_string()),
         ];
+        let facts = with_move(facts, status.moved_to.as_ref());
         let data = json!({
             "url": status.place,
             "server_version": status.server,
@@ -200,9 +247,19 @@ impl From<ServerStatus> for Described {
             "schema_version": schema_version,
             "known_version": known_version,
             "pending": pending,
+            "moved_to": status.moved_to,
         });
         Self { facts, data, schema_version, known_version, pending }
     }
+}
+
+/// Of a database that was moved, where to.
+fn with_move(
+    mut facts: Vec<(&'static str, String)>,
+    moved_to: Option<&String>,
+) -> Vec<(&'static str, String)> {
+    facts.extend(moved_to.map(|to| ("moved to", to.clone())));
+    facts
 }
 
 fn parse(source: &str, origin: &str) -> Result<agents_domain::action::Action, String> {
@@ -220,9 +277,7 @@ fn server(settings: &Settings, url: &PostgresUrl) -> PostgresOptions {
         Database::Postgres(url) => Some(url.clone()),
         Database::Sqlite(_) => None,
     });
-    let mut options = PostgresOptions::new(url.clone(), parse);
-    (options.direct_url, options.pooled) = (direct_url, settings.pooled);
-    options
+    PostgresOptions { direct_url, pooled: settings.pooled, ..PostgresOptions::new(url.clone(), parse) }
 }
 
 /// What tells this machine from others: the system's machine id, or else its name.

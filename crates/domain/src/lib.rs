@@ -11,10 +11,12 @@
 
 pub mod action;
 pub mod catalogue;
+pub mod feed;
 pub mod files;
 pub mod housekeeping;
 pub mod id;
 pub mod lock;
+pub mod measures;
 pub mod name;
 pub mod oid;
 pub mod orders;

@@ -5,27 +5,28 @@
 //! on by a third of the lease before each beat, so that a renewal is due; nothing else beats.
 //! `cargo bench -p agents-infrastructure --bench p10_heartbeat`.
 
+#[path = "../../../benches/database.rs"]
+#[expect(dead_code, reason = "only files, and only locks")]
+mod database;
 #[path = "../../../benches/figures.rs"]
 mod figures;
 #[path = "shared/store.rs"]
 mod store;
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use agents_application::observer::Unobserved;
 use agents_application::{LockGuard, LockService, Wait};
-use agents_domain::catalogue::ProjectStore as _;
 use agents_domain::lock::LockKey;
 use agents_domain::name::Name;
 use agents_domain::time::{BootInstant, Clock, Timestamp, Ttl};
 use agents_domain::workspace::Project;
 use agents_infrastructure::clock::SystemClock;
-use agents_infrastructure::sqlite::SqliteStore;
 use tokio::runtime::{Builder, Runtime};
 
+use database::{Kind, Store};
 use figures::{Turns, say, wanted};
 
 /// Locks held by the busy owner.
@@ -66,9 +67,9 @@ struct Owner {
 }
 
 impl Owner {
-    fn of(count: usize, path: &Path) -> Self {
+    fn of(count: usize, place: &str) -> Self {
         let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let store = SqliteStore::create(store::options(path)).expect("a database");
+        let store = Store::open(place);
         let projects: Vec<Project> = (0..count).map(project).collect();
         for project in &projects {
             let added = runtime.block_on(store.projects().add(project, Timestamp::default()));
@@ -98,9 +99,9 @@ fn main() {
     if !wanted() {
         return;
     }
-    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory on disk");
-    let single = Owner::of(1, &directory.path().join("single.db"));
-    let busy = Owner::of(LOCKS, &directory.path().join("busy.db"));
+    let places = [Kind::Sqlite.fresh(), Kind::Sqlite.fresh()];
+    let single = Owner::of(1, &places[0].name());
+    let busy = Owner::of(LOCKS, &places[1].name());
     let turns = |rounds| Turns::take(rounds, ROUNDS.1, || single.beat(), || busy.beat());
     // Connections, statements and the log are warm before it counts.
     turns(3);

@@ -1,7 +1,7 @@
 //! P4: the next grant of one lock that eight processes want; P5: fairness of the line and of the gate.
 //!
-//! Processes, not threads: this program starts itself as workers, which share nothing but a SQLite
-//! file on a real disk. Each writes down, on the clock that all of them share, when it asked, when
+//! Processes, not threads: this program starts itself as workers, which share nothing but a database:
+//! a SQLite file on a real disk, or with the argument `postgres` a schema of a server. Each writes down, on the clock that all of them share, when it asked, when
 //! it was granted, and when it let go.
 //!
 //! **P4**: each worker takes one lock, holds it for nothing, and lets go, again and again. The next
@@ -13,24 +13,30 @@
 //! **P5**, with 8 and 32 workers: most ÷ fewest grants, and the worst wait ÷ (workers × mean hold).
 //! For the line a hold takes 10 ms. For the gate a write is a durable renewal of a lock of the
 //! worker's own, and a hold is the time the file was written ÷ the number of writes, since the gate
-//! is never idle.
+//! is never idle. PostgreSQL has no gate.
 //!
-//! `cargo bench -p agents-infrastructure --bench p4_p5_line -- [p4|p5] [--seconds N]`: N seconds for
+//! `cargo bench -p agents-infrastructure --bench p4_p5_line -- [postgres] [p4|p5] [--seconds N]`: N seconds for
 //! each figure of P5, 60 unless told, and a sixth of it for each round of P4.
 
 #[path = "p4_p5_line/crowd.rs"]
 mod crowd;
-#[path = "p4_p5_line/etcd.rs"]
+#[path = "../../../benches/database.rs"]
+#[expect(dead_code, reason = "nothing is listed")]
+mod database;
+#[path = "shared/etcd.rs"]
 mod etcd;
 #[path = "../../../benches/figures.rs"]
 #[expect(dead_code, reason = "nothing is timed in turn within this process")]
 mod figures;
+#[path = "shared/store.rs"]
+mod store;
 #[path = "p4_p5_line/worker.rs"]
 mod worker;
 
 use std::time::Duration;
 
-use crowd::{Crowd, Kind, Stint};
+use crowd::{Crowd, Stint, Task};
+use database::Kind;
 use etcd::Etcd;
 use figures::{Spread, say, wanted};
 
@@ -50,26 +56,28 @@ fn main() {
     }
     let told = arguments.iter().position(|argument| argument == "--seconds");
     let seconds = told.and_then(|at| arguments.get(at + 1)?.parse().ok()).unwrap_or(60);
+    let kind = Kind::told();
     let only = |name: &str| arguments.iter().any(|argument| argument == name);
     if !only("p5") {
-        next_grant(Duration::from_secs(seconds) / 6);
+        next_grant(kind, Duration::from_secs(seconds) / 6);
     }
     if !only("p4") {
         for workers in [8, 32] {
-            fairness(workers, Duration::from_secs(seconds));
+            fairness(kind, workers, Duration::from_secs(seconds));
         }
     }
 }
 
 /// P4.
-fn next_grant(round: Duration) {
-    say(&format!("P4  {WORKERS} processes, one lock, {ROUNDS} rounds of {round:?} of each kind"));
+fn next_grant(kind: Kind, round: Duration) {
+    let name = kind.name();
+    say(&format!("P4  {name}, {WORKERS} processes, one lock, {ROUNDS} rounds of {round:?} of each kind"));
     let etcd = Etcd::start();
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        ours.push(Crowd::run(&Kind::Line { hold: Duration::ZERO }, WORKERS, round));
+        ours.push(Crowd::run(kind, &Task::Line { hold: Duration::ZERO }, WORKERS, round));
         if let Some(etcd) = &etcd {
-            theirs.push(Crowd::run(&Kind::Etcd { address: etcd.address() }, WORKERS, round));
+            theirs.push(Crowd::run(kind, &Task::Etcd { address: etcd.address() }, WORKERS, round));
         }
     }
     let rates = rates("agents", &ours, round);
@@ -104,12 +112,15 @@ fn gaps(crowd: &[Vec<Stint>]) -> Vec<f64> {
 }
 
 /// P5, of the line and of the gate.
-fn fairness(workers: usize, length: Duration) {
-    say(&format!("P5  {workers} processes, {length:?}"));
-    let line = Crowd::run(&Kind::Line { hold: HOLD }, workers, length);
+fn fairness(kind: Kind, workers: usize, length: Duration) {
+    say(&format!("P5  {}, {workers} processes, {length:?}", kind.name()));
+    let line = Crowd::run(kind, &Task::Line { hold: HOLD }, workers, length);
     let held: f64 = line.iter().flatten().map(|stint| millis(stint.leaving - stint.granted)).sum();
     report("line", &line, held / count(line.iter().map(Vec::len).sum()));
-    let gate = Crowd::run(&Kind::Gate, workers, length);
+    if kind == Kind::Postgres {
+        return;
+    }
+    let gate = Crowd::run(kind, &Task::Gate, workers, length);
     report("gate", &gate, length.as_secs_f64() * 1e3 / count(gate.iter().map(Vec::len).sum()));
 }
 

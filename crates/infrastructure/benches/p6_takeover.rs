@@ -7,6 +7,9 @@
 //! its `acquire` returned; it is the next holder. Nobody may be granted anything before the kill.
 //! `cargo bench -p agents-infrastructure --bench p6_takeover`.
 
+#[path = "../../../benches/database.rs"]
+#[expect(dead_code, reason = "only a file, and only locks")]
+mod database;
 #[path = "../../../benches/figures.rs"]
 #[expect(dead_code, reason = "this is a time, no ratio")]
 mod figures;
@@ -14,23 +17,21 @@ mod figures;
 mod store;
 
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
 use agents_application::{LockService, Observer, Wait};
-use agents_domain::catalogue::ProjectStore as _;
 use agents_domain::lock::{LockKey, Standing};
 use agents_domain::name::Name;
 use agents_domain::time::{Timestamp, Ttl};
 use agents_domain::workspace::Project;
 use agents_infrastructure::clock::SystemClock;
-use agents_infrastructure::sqlite::SqliteStore;
 use rustix::time::{ClockId, clock_gettime};
 use tokio::runtime::{Builder, Runtime};
 
+use database::{Kind, Store};
 use figures::{say, wanted};
 
 const ROUNDS: u64 = 300;
@@ -67,8 +68,8 @@ fn runtime() -> Runtime {
 }
 
 /// Takes the lock, says when it was granted, and holds it until it is killed.
-fn contend(path: &Path) {
-    let store = SqliteStore::open(store::options(path)).expect("the database");
+fn contend(path: &str) {
+    let store = Store::open(path);
     let ttl = Ttl::new(TTL).expect("within the bounds");
     let locks = store::locks(&store, Arc::new(SystemClock), ttl, LockService::TICK);
     let keys = vec![LockKey::Project(project().name)];
@@ -89,7 +90,7 @@ struct Contender {
 }
 
 impl Contender {
-    fn start(database: &Path) -> Self {
+    fn start(database: &str) -> Self {
         let program = std::env::current_exe().expect("this program");
         let mut command = Command::new(program);
         command.arg(CONTENDER).arg(database).stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -124,7 +125,7 @@ impl Drop for Contender {
 }
 
 /// Milliseconds from each kill to the next grant.
-fn takeovers(database: &Path) -> Vec<f64> {
+fn takeovers(database: &str) -> Vec<f64> {
     let mut holder = Contender::start(database);
     holder.says();
     let mut times = Vec::new();
@@ -166,14 +167,14 @@ fn main() {
     if let [_, role, database] = &arguments[..]
         && role == CONTENDER
     {
-        return contend(Path::new(database));
+        return contend(database);
     }
     if !wanted() {
         return;
     }
-    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory on disk");
-    let database = directory.path().join("agents.db");
-    let store = SqliteStore::create(store::options(&database)).expect("a database");
+    let place = Kind::Sqlite.fresh();
+    let database = place.name();
+    let store = Store::open(&database);
     let added = runtime().block_on(store.projects().add(&project(), Timestamp::default()));
     added.expect("registered");
     let mut times = takeovers(&database);

@@ -2,6 +2,7 @@
 
 pub mod action_file;
 pub mod clock;
+pub mod endpoint;
 pub mod files;
 pub mod git;
 pub mod ids;

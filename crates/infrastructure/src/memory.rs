@@ -15,15 +15,19 @@
 //!               ├─ pulse()    ─┤
 //!               ├─ orders()   ─┤
 //!               ├─ workers()  ─┤
-//!               └─ reads()    ─┘
+//!               ├─ reads()    ─┤
+//!               ├─ feed()     ─┤
+//!               └─ measures() ─┘
 //! ```
 //!
 //! No lock of the state is ever held across an `.await`, and nothing here waits for anything but
 //! that mutex, so a critical section takes microseconds.
 
 mod catalogue;
+mod feed;
 mod line;
 mod locks;
+mod measures;
 mod orders;
 mod plans;
 mod reads;
@@ -34,8 +38,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use agents_domain::catalogue::{ActionStore, ProjectStore, StoredAction};
+use agents_domain::feed::Feed;
 use agents_domain::id::{EventId, OwnerId, PlanId};
 use agents_domain::lock::{Line, LockPort};
+use agents_domain::measures::Measures;
 use agents_domain::name::Name;
 use agents_domain::orders::{Orders, WorkOrder};
 use agents_domain::plan::PlanStore;
@@ -81,6 +87,8 @@ struct State {
     plans: BTreeMap<PlanId, PlanRow>,
     /// Every event that was written, and of which plan.
     written: BTreeMap<EventId, PlanId>,
+    /// All of them in the order in which they were written.
+    feed: Vec<feed::Entry>,
     projects: BTreeMap<Name, Project>,
     actions: BTreeMap<Name, StoredAction>,
     /// What was asked of the holders of locks, in that order.
@@ -159,6 +167,16 @@ impl MemoryStore {
     /// Its plans, for readers.
     pub fn reads(&self) -> Arc<dyn PlanReads> {
         Arc::new(reads::Reads(Arc::clone(&self.shared)))
+    }
+
+    /// The events of all its plans.
+    pub fn feed(&self) -> Arc<dyn Feed> {
+        Arc::new(feed::MemoryFeed(Arc::clone(&self.shared)))
+    }
+
+    /// Its numbers.
+    pub fn measures(&self) -> Arc<dyn Measures> {
+        Arc::new(measures::MemoryMeasures(Arc::clone(&self.shared)))
     }
 }
 

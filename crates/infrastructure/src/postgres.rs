@@ -18,10 +18,13 @@ mod catalogue;
 mod check;
 mod connection;
 mod failure;
+mod feed;
 mod lane;
 mod line;
 mod locks;
+mod measures;
 mod migrate;
+mod moving;
 mod open;
 mod orders;
 mod plans;
@@ -34,6 +37,7 @@ mod views;
 mod workers;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use agents_domain::plan::StoreError;
 use agents_domain::time::Clock;
@@ -42,10 +46,13 @@ use crate::postgres::connection::{Purpose, Setup};
 use crate::postgres::lane::{Lane, Place};
 use crate::store::ParseAction;
 use crate::store::check::CheckReport;
+use crate::store::moving::{Address, Arrival, Departure, Restored};
 
 pub use catalogue::{PostgresActions, PostgresProjects};
+pub use feed::PostgresFeed;
 pub use line::PostgresLine;
 pub use locks::PostgresLocks;
+pub use measures::PostgresMeasures;
 pub use migrate::{ServerStatus, status};
 pub use open::{OLDEST_SERVER, OpenError};
 pub use orders::PostgresOrders;
@@ -57,6 +64,9 @@ pub use workers::PostgresWorkers;
 
 /// How many connections the tasks of one process share, unless told.
 pub const CONNECTIONS: usize = 4;
+
+/// How long a statement may take, unless told.
+pub const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Which database, and what the store needs to know of the world.
 #[derive(Clone)]
@@ -70,11 +80,15 @@ pub struct PostgresOptions {
     pub pooled: bool,
     /// How many connections the tasks of this process share, at least 1.
     pub connections: usize,
+    /// How long a statement may take, its waits for others included, and how long one waits for a
+    /// connection of this process to be free.
+    pub patience: Duration,
     /// Reads actions back from their text.
     pub parse_action: ParseAction,
     /// Whether plans that were never locked may be written without a fence.
     pub allow_unfenced: bool,
-    hand: Option<HandTime>,
+    /// A clock in place of the server's; see [`PostgresOptions::on_clock`].
+    pub hand: Option<HandTime>,
 }
 
 impl PostgresOptions {
@@ -85,6 +99,7 @@ impl PostgresOptions {
             direct_url: None,
             pooled: false,
             connections: CONNECTIONS,
+            patience: PATIENCE,
             parse_action,
             allow_unfenced: false,
             hand: None,
@@ -118,7 +133,7 @@ impl PostgresOptions {
 /// A clock in place of the server's. It goes by time since boot, so that a wall clock that jumps
 /// moves nothing.
 #[derive(Clone)]
-pub(crate) struct HandTime {
+pub struct HandTime {
     clock: Arc<dyn Clock>,
     offset: i64,
 }
@@ -164,6 +179,27 @@ impl PostgresStore {
     pub fn migrate(options: &PostgresOptions) -> Result<ServerStatus, OpenError> {
         migrate::migrate(options)?;
         status(options)
+    }
+
+    /// Tells which database that is.
+    pub fn address(options: &PostgresOptions) -> Result<Address, OpenError> {
+        moving::address(options)
+    }
+
+    /// Begins to move away from that database: no writer gets in until it is dropped.
+    pub fn leave(options: &PostgresOptions) -> Result<Departure, OpenError> {
+        moving::leave(options)
+    }
+
+    /// Begins to move to that database, which is made if need be: no writer gets in until it is dropped.
+    pub fn arrive(options: &PostgresOptions) -> Result<Arrival, OpenError> {
+        moving::arrive(options)
+    }
+
+    /// Makes a restored backup safe to go on with, or a database that was moved and is to be used after
+    /// all: no leases, no line, higher tokens.
+    pub fn restored(options: &PostgresOptions) -> Result<Restored, OpenError> {
+        moving::restored(options)
     }
 
     /// Checks everything that is stored. Blocks; reads the whole database.
@@ -227,6 +263,16 @@ impl PostgresStore {
     /// The plans as readers see them.
     pub fn reads(&self) -> PostgresReads {
         PostgresReads { lane: Arc::clone(&self.tasks) }
+    }
+
+    /// The events of all plans.
+    pub fn feed(&self) -> PostgresFeed {
+        PostgresFeed { lane: Arc::clone(&self.tasks) }
+    }
+
+    /// The numbers of the store.
+    pub fn measures(&self) -> PostgresMeasures {
+        PostgresMeasures { lane: Arc::clone(&self.tasks) }
     }
 
     /// What workers are to do.

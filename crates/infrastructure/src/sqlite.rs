@@ -19,12 +19,15 @@ mod catalogue;
 mod check;
 mod connection;
 mod failure;
+mod feed;
 mod filesystem;
 mod gate;
 mod lane;
 mod line;
 mod locks;
+mod measures;
 mod migrate;
+mod moving;
 mod open;
 mod orders;
 mod plans;
@@ -53,10 +56,13 @@ use crate::sqlite::lane::{Lane, Place, Site};
 use crate::sqlite::locks::LeaseClock;
 use crate::store::ParseAction;
 use crate::store::check::CheckReport;
+use crate::store::moving::{Address, Arrival, Departure, Restored};
 
 pub use catalogue::{SqliteActions, SqliteProjects};
+pub use feed::SqliteFeed;
 pub use line::SqliteLine;
 pub use locks::SqliteLocks;
+pub use measures::SqliteMeasures;
 pub use migrate::{Adoption, DatabaseStatus, status};
 pub use open::{APPLICATION_ID, OpenError};
 pub use orders::SqliteOrders;
@@ -184,6 +190,27 @@ impl SqliteStore {
         migrate::adopt(&options.path, &options.machine, options.gate_timeout)
     }
 
+    /// Tells which database that is.
+    pub fn address(options: &SqliteOptions) -> Address {
+        moving::address(options)
+    }
+
+    /// Begins to move away from that database: no writer gets in until it is dropped.
+    pub fn leave(options: &SqliteOptions) -> Result<Departure, OpenError> {
+        moving::leave(options)
+    }
+
+    /// Begins to move to that database, which is made if need be: no writer gets in until it is dropped.
+    pub fn arrive(options: &SqliteOptions) -> Result<Arrival, OpenError> {
+        moving::arrive(options)
+    }
+
+    /// Makes a restored backup safe to go on with, or a database that was moved and is to be used after
+    /// all: no leases, no line, higher tokens.
+    pub fn restored(options: &SqliteOptions) -> Result<Restored, OpenError> {
+        moving::restored(options)
+    }
+
     /// Checks everything that is stored. Blocks; reads the whole database.
     pub fn check(&self) -> Result<CheckReport, StoreError> {
         self.reads.transact(check::check).map_err(|fault| fault.into_store(failure::WORDS))
@@ -284,5 +311,15 @@ impl SqliteStore {
     /// The plans as readers see them.
     pub fn reads(&self) -> SqliteReads {
         SqliteReads { reads: Arc::clone(&self.reads), clock: self.clock.clone() }
+    }
+
+    /// The events of all plans.
+    pub fn feed(&self) -> SqliteFeed {
+        SqliteFeed { reads: Arc::clone(&self.reads) }
+    }
+
+    /// The numbers of the store.
+    pub fn measures(&self) -> SqliteMeasures {
+        SqliteMeasures { reads: Arc::clone(&self.reads), clock: self.clock.clone() }
     }
 }

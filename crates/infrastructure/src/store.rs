@@ -12,6 +12,8 @@ pub(crate) mod document;
 pub(crate) mod event_row;
 pub(crate) mod fault;
 pub(crate) mod lock_row;
+pub(crate) mod measured;
+pub mod moving;
 pub(crate) mod order_row;
 pub(crate) mod plan_row;
 pub(crate) mod project_row;
@@ -22,7 +24,7 @@ pub(crate) mod ticket_row;
 pub(crate) mod worker_row;
 
 /// The schema that this program knows: the number of the last migration, on either database.
-pub const SCHEMA_VERSION: i64 = 4;
+pub const SCHEMA_VERSION: i64 = 6;
 
 /// Reads an action back from its text. The second argument says where the text comes from, for
 /// messages; the error is for people.

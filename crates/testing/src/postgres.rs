@@ -52,6 +52,11 @@ impl Database {
         self.server.url(address, &self.name)
     }
 
+    /// The password of its owner, which no program shows.
+    pub fn password(&self) -> &str {
+        self.server.credentials.split_once(':').map_or("", |(_, password)| password)
+    }
+
     /// The address of its server.
     pub fn server(&self) -> SocketAddr {
         self.server.address

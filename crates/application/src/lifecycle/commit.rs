@@ -152,12 +152,19 @@ impl PlanLifecycleService {
         let write = PlanWrite { expected_version: before, plan, events, spawn, also: moves.also.clone() };
         match self.commit(&write, fence).await? {
             CommitOutcome::Applied => {
+                for child in &write.spawn {
+                    self.locks.counters().moved(&child.plan, &child.event.change);
+                }
                 for (plan, change) in &steps {
+                    self.locks.counters().moved(plan, change);
                     self.observer.transition(plan, change);
                 }
                 Ok(write.plan)
             }
-            CommitOutcome::Stale => Err(LifecycleError::LeaseLost { plan: id }),
+            CommitOutcome::Stale => {
+                self.locks.counters().rejected();
+                Err(LifecycleError::LeaseLost { plan: id })
+            }
             CommitOutcome::Missing => Err(LifecycleError::NoSuchPlan { plan: id }),
         }
     }

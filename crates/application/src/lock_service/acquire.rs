@@ -96,10 +96,25 @@ impl LockService {
         observer: &dyn Observer,
         entry: Entry,
     ) -> Result<LockGuard, LockError> {
-        let inner = &self.inner;
+        let began = self.inner.parts.clock.boottime();
         let mut wanted = Wanted { keys, operation: operation.to_owned(), entry };
         wanted.keys.sort();
         wanted.keys.dedup();
+        let guard = self.acquire_or_wait(wanted, wait, observer).await?;
+        let length = self.inner.parts.clock.boottime().since(began);
+        for lease in guard.leases().iter().filter(|lease| !lease.reentrant) {
+            self.counters().waited(&lease.key, length);
+        }
+        Ok(guard)
+    }
+
+    async fn acquire_or_wait(
+        &self,
+        wanted: Wanted,
+        wait: Wait,
+        observer: &dyn Observer,
+    ) -> Result<LockGuard, LockError> {
+        let inner = &self.inner;
         if inner.fenced {
             inner.spare_the_living(&wanted.keys).await?;
         }
@@ -144,6 +159,7 @@ impl Inner {
                     tracing::debug!(?asked, ?leases, "locks acquired");
                     let booked = |lease: &Lease| self.holds.books(lease);
                     if leases.iter().all(|lease| booked(lease) || !lease.reentrant) {
+                        self.holds.counters.taken_over(request.proven_dead.len());
                         return Ok(self.guard(leases, asked));
                     }
                     // A guard of ours has let go of a term, but the store does not know it yet.

@@ -91,7 +91,7 @@ impl LockGuard {
     pub async fn release(mut self) -> Result<Release, LockError> {
         let mut outcome = Ok(Release::Released);
         while let Some(lease) = self.leases.pop() {
-            self.leaving = self.inner.holds.leave(&lease);
+            self.leaving = self.inner.leave(&lease);
             let Some(term) = self.leaving.clone() else { continue };
             let released = self.inner.parts.port.release(self.inner.parts.owner, &term).await;
             self.leaving = None;
@@ -124,7 +124,7 @@ fn concerns(request: &Request, token: Option<FencingToken>) -> bool {
 
 impl Drop for LockGuard {
     fn drop(&mut self) {
-        let left = self.leases.drain(..).rev().filter_map(|lease| self.inner.holds.leave(&lease));
+        let left = self.leases.drain(..).rev().filter_map(|lease| self.inner.leave(&lease));
         let terms: Vec<_> = self.leaving.take().into_iter().chain(left).collect();
         if let Some(heartbeat) = self.inner.heartbeat.get().filter(|_| !terms.is_empty()) {
             heartbeat.abandon(terms);

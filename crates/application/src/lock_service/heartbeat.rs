@@ -203,6 +203,7 @@ impl Beats {
             Ok(outcomes) => self.fence.holds.renewed(terms, &outcomes, started),
             Err(error) => {
                 tracing::warn!(%error, "renewal failed");
+                self.fence.holds.counters.renewal_failed();
                 self.fence.age();
             }
         }

@@ -11,6 +11,8 @@ use agents_domain::runner::Urgency;
 use agents_domain::time::{BootInstant, Ttl};
 use tokio::sync::watch;
 
+use crate::counters::Counters;
+
 /// After this part of the lease without a successful renewal, in tenths, a hold counts as lost and
 /// what runs under it is asked to end … (`locks.md`, self-fence)
 const DOUBT: u32 = 6;
@@ -34,6 +36,8 @@ struct Hold {
     lease: Lease,
     token: Option<FencingToken>,
     count: usize,
+    /// When it was asked for first.
+    since: BootInstant,
     /// The start of the last attempt that proved the term ours.
     trusted_from: BootInstant,
     trust: watch::Sender<Trust>,
@@ -47,7 +51,15 @@ impl Hold {
     fn new(lease: &Lease, trusted_from: BootInstant, trust: Trust) -> Self {
         let (trust, asked) = (watch::Sender::new(trust), watch::Sender::new(Vec::new()));
         let (lease, token) = (lease.clone(), lease.fence.token());
-        Self { lease, token, count: 0, trusted_from, trust, asked, ended: None }
+        Self { lease, token, count: 0, since: trusted_from, trusted_from, trust, asked, ended: None }
+    }
+
+    /// It is lost, or may be. Counts once for each hold.
+    fn lose(&self, trust: Trust, counters: &Counters) {
+        if *self.trust.borrow() == Trust::Full {
+            counters.lost(&self.lease.key);
+        }
+        self.distrust(trust);
     }
 
     fn distrust(&self, trust: Trust) {
@@ -77,6 +89,8 @@ pub(super) struct Holds {
     table: Mutex<HashMap<LockKey, Hold>>,
     /// There is no heartbeat thread any more: nothing is renewed, so nothing can be trusted.
     unattended: AtomicBool,
+    /// What is counted about them.
+    pub(super) counters: Counters,
 }
 
 impl Holds {
@@ -91,7 +105,7 @@ impl Holds {
             let hold = holds.entry(lease.key.clone()).or_insert_with(fresh);
             if hold.token != token {
                 // A new term began under a guard of the old one: the old one is lost.
-                hold.distrust(Trust::Gone);
+                hold.lose(Trust::Gone, &self.counters);
                 *hold = fresh();
             }
             hold.count += 1;
@@ -108,14 +122,15 @@ impl Holds {
         Some(Lease { reentrant: true, ..hold.lease.clone() })
     }
 
-    /// Gives one count back; the term, if it was the last.
-    pub(super) fn leave(&self, lease: &Lease) -> Option<Term> {
+    /// Gives one count back at that moment; the term, if it was the last.
+    pub(super) fn leave(&self, lease: &Lease, now: BootInstant) -> Option<Term> {
         let mut holds = self.lock();
         let hold = holds.get_mut(&lease.key).filter(|hold| hold.token == lease.fence.token())?;
         hold.count -= 1;
         if hold.count > 0 {
             return None;
         }
+        self.counters.held(&lease.key, now.since(hold.since));
         holds.remove(&lease.key);
         lease.fence.token().map(|token| (lease.key.clone(), token))
     }
@@ -177,9 +192,10 @@ impl Holds {
             let Some(hold) = holds.get_mut(key).filter(|hold| hold.token == Some(*token)) else { continue };
             if matches!(outcome, Renewal::Extended { .. }) {
                 hold.trusted_from = started;
+                self.counters.renewed();
             } else {
                 tracing::warn!(%key, %token, ?outcome, "lock lost");
-                hold.distrust(Trust::Gone);
+                hold.lose(Trust::Gone, &self.counters);
             }
         }
     }
@@ -190,7 +206,7 @@ impl Holds {
         for (key, token) in &look.lost {
             if let Some(hold) = holds.get(key).filter(|hold| hold.token == Some(*token)) {
                 tracing::warn!(%key, %token, "lock lost");
-                hold.distrust(Trust::Gone);
+                hold.lose(Trust::Gone, &self.counters);
             }
         }
         for (key, _) in terms {
@@ -216,7 +232,7 @@ impl Holds {
             if *hold.trust.borrow() == Trust::Full {
                 tracing::warn!(%key, ?age, "no renewal for too long: the lock counts as lost");
             }
-            hold.distrust(if age < tenth * KILL { Trust::Doubted } else { Trust::Gone });
+            hold.lose(if age < tenth * KILL { Trust::Doubted } else { Trust::Gone }, &self.counters);
         }
     }
 
@@ -242,7 +258,7 @@ impl Holds {
         let holds = self.lock();
         self.unattended.store(true, Ordering::SeqCst);
         for hold in holds.values() {
-            hold.distrust(Trust::Gone);
+            hold.lose(Trust::Gone, &self.counters);
         }
     }
 

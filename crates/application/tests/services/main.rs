@@ -9,3 +9,4 @@ mod lining;
 mod support;
 mod vigil;
 mod waiting;
+mod watching;

@@ -75,7 +75,7 @@ async fn execute(driver: &PlanLifecycleService, plan: PlanId) {
 }
 
 /// The base commit that a first start seals.
-fn bases() -> BTreeMap<agents_domain::name::Name, agents_domain::oid::Oid> {
+pub(crate) fn bases() -> BTreeMap<agents_domain::name::Name, agents_domain::oid::Oid> {
     let name = agents_domain::name::Name::parse("api").expect("valid");
     BTreeMap::from([(name, agents_domain::oid::Oid::parse(&"a".repeat(40)).expect("valid"))])
 }

@@ -14,9 +14,23 @@ pub enum DbCommand {
     /// Check the database for damage
     #[command(after_help = "Examples:\n  agents db check")]
     Check,
-    /// Accept a database that was moved here from another machine
-    #[command(after_help = "Examples:\n  agents db adopt")]
-    Adopt,
+    /// Move everything to another database, which must be empty, and close this one
+    #[command(
+        name = "copy-to",
+        after_help = "Examples:\n  agents db copy-to postgres://agents@db.example.org/agents\n  agents --wait 10m db copy-to postgres://agents@db.example.org/agents\n  agents --database-url postgres://agents@db.example.org/agents db copy-to ./agents.db"
+    )]
+    CopyTo {
+        /// Where to: `postgres://…`, `sqlite:///abs/path`, `sqlite:path`, or a path
+        url: String,
+    },
+    /// Accept a database that was moved here from another machine, or restored from a backup
+    #[command(after_help = "Examples:\n  agents db adopt\n  agents db adopt --restored")]
+    Adopt {
+        /// It is a restored backup, or was moved away and is to be used after all: clear all leases and
+        /// the line, and lift every fencing token
+        #[arg(long)]
+        restored: bool,
+    },
 }
 
 impl DbCommand {
@@ -26,7 +40,8 @@ impl DbCommand {
             Self::Status => "db.status",
             Self::Migrate => "db.migrate",
             Self::Check => "db.check",
-            Self::Adopt => "db.adopt",
+            Self::CopyTo { .. } => "db.copy-to",
+            Self::Adopt { .. } => "db.adopt",
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Values of the command line, parsed at the edge: what gets past here is well formed.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use agents_domain::action::Automation;
@@ -46,6 +47,9 @@ pub enum InvalidValue {
     /// A lease's length out of its bounds.
     #[error("a lease lasts from 5s to 1h")]
     Ttl,
+    /// No address to serve at.
+    #[error("use a port of this machine, or an address with its port: 9469, 127.0.0.1:9469, [::1]:9469")]
+    Address,
 }
 
 /// A plan as a person names it: a ULID or the beginning of one, upper case. Never guessed: the
@@ -181,6 +185,12 @@ pub fn age(text: &str) -> Result<Duration, InvalidValue> {
     days.map_or_else(|| duration(text), |days| Ok(Duration::from_hours(24 * u64::from(days))))
 }
 
+/// An address to serve at; a bare port is one that only this machine reaches.
+pub fn address(text: &str) -> Result<SocketAddr, InvalidValue> {
+    let own = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
+    text.parse().map(own).or_else(|_| text.parse()).map_err(|_| InvalidValue::Address)
+}
+
 /// The length of a lease, within its bounds.
 pub fn ttl(text: &str) -> Result<Ttl, InvalidValue> {
     Ttl::new(duration(text)?).map_err(|_| InvalidValue::Ttl)
@@ -217,6 +227,15 @@ pub(super) fn state() -> impl TypedValueParser<Value = State> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_bare_port_is_one_of_this_machine() {
+        assert_eq!(address("9469").map(|found| found.to_string()).as_deref(), Ok("127.0.0.1:9469"));
+        assert_eq!(address("[::1]:80").map(|found| found.to_string()).as_deref(), Ok("[::1]:80"));
+        for wrong in ["", "localhost:80", "127.0.0.1", "70000"] {
+            assert!(address(wrong).is_err(), "{wrong}");
+        }
+    }
     use rstest::rstest;
 
     #[rstest]

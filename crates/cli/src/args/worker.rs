@@ -1,7 +1,11 @@
 //! `agents worker …`.
 
+use std::net::SocketAddr;
+
 use agents_domain::name::Name;
 use clap::{Args, Subcommand};
+
+use crate::args::value;
 
 /// How a worker works.
 #[derive(Debug, Clone, Args)]
@@ -15,6 +19,9 @@ pub struct WorkArgs {
     /// Only plans that use this project; may be repeated
     #[arg(long = "project", value_name = "NAME", value_parser = Name::parse)]
     pub projects: Vec<Name>,
+    /// Serve numbers for monitoring at http://ADDR/metrics while it works (127.0.0.1:9469; port 0: any)
+    #[arg(long, value_name = "ADDR", value_parser = value::address)]
+    pub metrics: Option<SocketAddr>,
 }
 
 /// `agents worker …`.
@@ -22,7 +29,7 @@ pub struct WorkArgs {
 pub enum WorkerCommand {
     /// Work off what was ordered with --detach, until asked to end
     #[command(
-        after_help = "The first SIGTERM or SIGINT: nothing more is taken up, what runs goes on to its end. The second: what\nruns is stopped and recorded; its orders stay open, and another worker goes on with them.\n\nWith --json each event is an object on a line of its own.\n\nExamples:\n  agents worker run\n  agents worker run --once\n  agents worker run --concurrency 2 --project local/api"
+        after_help = "The first SIGTERM or SIGINT: nothing more is taken up, what runs goes on to its end. The second: what\nruns is stopped and recorded; its orders stay open, and another worker goes on with them.\n\nWith --json each event is an object on a line of its own.\n\nExamples:\n  agents worker run\n  agents worker run --once\n  agents worker run --concurrency 2 --project local/api\n  agents worker run --metrics 127.0.0.1:9469"
     )]
     Run(WorkArgs),
     /// List the workers, and what they do

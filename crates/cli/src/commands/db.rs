@@ -1,5 +1,7 @@
 //! `agents db …`: looking after the database.
 
+mod moving;
+
 use serde_json::json;
 
 use crate::app::Base;
@@ -16,7 +18,9 @@ pub fn db(base: &Base, command: &DbCommand) -> Result<Report, Failure> {
         DbCommand::Status => Ok(status(Store::describe(settings)?)),
         DbCommand::Migrate => Ok(status(Store::migrate(settings)?).message("the database is up to date")),
         DbCommand::Check => check(&Store::open(settings)?),
-        DbCommand::Adopt => {
+        DbCommand::CopyTo { url } => moving::copy_to(base, url),
+        DbCommand::Adopt { restored: true } => moving::restored(settings),
+        DbCommand::Adopt { restored: false } => {
             let adoption = Store::adopt(settings)?;
             let from = adoption.from.clone().unwrap_or_else(|| "nobody".to_owned());
             let data = json!({ "from": adoption.from, "cleared": adoption.cleared });

@@ -12,11 +12,13 @@ use agents_application::worker::{Terms, WorkerService};
 use agents_domain::lock::Liveness;
 use agents_domain::plan::StoreError;
 use agents_domain::workers::Worker;
+use agents_infrastructure::endpoint::Endpoint;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::app::App;
 use crate::args::worker::WorkArgs;
 use crate::commands::drive::release_all_if_stopped;
+use crate::commands::metrics;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::render::{Body, Change, Changing, Grid, Report, Screen, Seen, workers_report};
@@ -25,20 +27,23 @@ use crate::signals::Signals;
 use told::Told;
 
 /// `agents worker run`: works while it is shown.
-pub fn run(app: App, args: &WorkArgs) -> Report {
+pub fn run(app: App, args: &WorkArgs) -> Result<Report, Failure> {
     let terms = Terms {
         concurrency: args.concurrency.unwrap_or(app.base.settings.concurrency),
         once: args.once,
         projects: args.projects.clone(),
         tick: LockService::TICK,
     };
-    let working = Working { app, terms, exit: None };
-    Report { body: Body::Changing(Box::new(working)), ..Report::of(serde_json::Value::Null) }
+    let endpoint = args.metrics.map(|address| metrics::serve(&app, address)).transpose()?;
+    let working = Working { app, terms, endpoint, exit: None };
+    Ok(Report { body: Body::Changing(Box::new(working)), ..Report::of(serde_json::Value::Null) })
 }
 
 struct Working {
     app: App,
     terms: Terms,
+    /// Where its numbers are, if they were asked for.
+    endpoint: Option<Endpoint>,
     /// How it ended, other than as it should.
     exit: Option<Exit>,
 }
@@ -53,6 +58,9 @@ impl Working {
         let (sender, receiver) = unbounded_channel();
         let told = Arc::new(Told::new(app.watch.clone(), app.base.progress.clone(), sender));
         let parts = app.worker_parts((told.clone(), told.clone()), drain, self.terms.clone());
+        if let Some(endpoint) = &self.endpoint {
+            told.say(&format!("metrics are at http://{}/metrics", endpoint.address()));
+        }
         let worked = shown(WorkerService::new(parts).run(), receiver, show).await;
         release_all_if_stopped(app).await;
         worked?;

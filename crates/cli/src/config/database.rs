@@ -37,6 +37,11 @@ pub enum InvalidDatabase {
 }
 
 impl Database {
+    /// Whether it is a file, of one machine.
+    pub const fn is_file(&self) -> bool {
+        matches!(self, Self::Sqlite(_))
+    }
+
     /// Parses `postgres://…`, `sqlite:///abs/path`, `sqlite:path` or a plain path. A relative path
     /// starts at `base`, or else in the working directory.
     pub fn parse(text: &str, base: Option<&Path>) -> Result<Self, InvalidDatabase> {

@@ -157,6 +157,7 @@ impl From<OpenError> for Failure {
             OpenError::NewerSchema { .. } => store("newer_schema"),
             OpenError::NetworkFilesystem { .. } => store("network_filesystem"),
             OpenError::OtherMachine { .. } => store("other_machine").hint("agents db adopt"),
+            OpenError::Moved { to, .. } => Self::moved(message, &to),
             OpenError::Unavailable { .. } => store("store_unavailable").retry(),
         }
     }
@@ -178,6 +179,7 @@ impl From<postgres::OpenError> for Failure {
             Error::NoSchema { .. } => store("no_schema"),
             Error::MigrationPending { .. } => store("migration_pending").hint("agents db migrate"),
             Error::NewerSchema { .. } => store("newer_schema"),
+            Error::Moved { to, .. } => Self::moved(message, &to),
             Error::OldServer { .. } => store("old_server"),
             Error::Standby { .. } => store("read_only"),
             Error::Unavailable { .. } => store("store_unavailable").retry(),
@@ -260,6 +262,7 @@ mod tests {
             OpenError::NewerSchema { found: 2, known: 1 },
             OpenError::NetworkFilesystem { path: path(), kind: "nfs".to_owned() },
             OpenError::OtherMachine { found: "box".to_owned() },
+            OpenError::Moved { path: path(), to: "postgres://u@h/d".to_owned() },
             OpenError::Unavailable { path: path(), reason: "gone".to_owned() },
         ];
         let codes: std::collections::BTreeSet<_> = errors
@@ -271,7 +274,7 @@ mod tests {
                 failure.code
             })
             .collect();
-        assert_eq!(codes.len(), 10);
+        assert_eq!(codes.len(), 11);
     }
 
     #[test]

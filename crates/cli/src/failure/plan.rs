@@ -1,5 +1,6 @@
 //! Failures of plans and of the store that keeps them.
 
+use agents_application::survey::SurveyError;
 use agents_domain::plan::{InvalidPlan, Refusal, StoreError};
 use serde_json::json;
 
@@ -21,6 +22,15 @@ impl From<Refusal> for Failure {
 impl From<InvalidPlan> for Failure {
     fn from(error: InvalidPlan) -> Self {
         Self::new(Exit::Store, "store_corrupt", error.to_string()).hint("agents db check")
+    }
+}
+
+impl From<SurveyError> for Failure {
+    fn from(error: SurveyError) -> Self {
+        match error {
+            SurveyError::Store(error) => error.into(),
+            SurveyError::Locks(error) => error.into(),
+        }
     }
 }
 

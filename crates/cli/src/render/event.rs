@@ -12,7 +12,7 @@ use agents_domain::workspace::Intent;
 use serde_json::{Map, Value, json};
 
 use crate::render::plan::{error_view, place, validation_view};
-use crate::render::{Body, Grid, Report, relative, rfc3339};
+use crate::render::{Body, Grid, Item, Report, relative, rfc3339};
 
 /// The version of the payloads.
 const SCHEMA_VERSION: u32 = 1;
@@ -203,6 +203,20 @@ fn places(commits: &BTreeMap<Name, Oid>) -> String {
 
 fn names(projects: &[Name]) -> String {
     projects.iter().map(Name::as_str).collect::<Vec<_>>().join(", ")
+}
+
+/// One line of `events`.
+pub fn event_item(event: &Event) -> Item {
+    let token = event.token.map(|token| token.to_string()).unwrap_or_default();
+    let fields = vec![
+        (rfc3339(event.at), 24),
+        (event.plan.to_string(), 26),
+        (event.seq.to_string(), 3),
+        (event.change.event_name().to_owned(), 21),
+        (token, 3),
+        (event_line(&event.change), 0),
+    ];
+    Item { id: event.id.to_string(), fields, object: event_view(event) }
 }
 
 /// `plan events`.

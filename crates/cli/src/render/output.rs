@@ -11,6 +11,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::render::changing::{self, Changing};
 use crate::render::live::{Live, as_json, as_text};
+use crate::render::stream::{self, Streaming};
 use crate::render::table::lines;
 use crate::render::{Grid, Style, clean, envelope, error};
 
@@ -59,6 +60,9 @@ pub enum Body {
     Live(Box<dyn Live>),
     /// What changes until it rests; with `--json` one object a change, and no document at the end.
     Changing(Box<dyn Changing>),
+    /// Things that come one after the other; with `--json` one object each, and a document only if
+    /// it fails.
+    Stream(Box<dyn Streaming>),
 }
 
 impl fmt::Debug for Body {
@@ -71,6 +75,7 @@ impl fmt::Debug for Body {
             Self::Raw(_) => f.write_str("Raw(..)"),
             Self::Live(_) => f.write_str("Live(..)"),
             Self::Changing(_) => f.write_str("Changing(..)"),
+            Self::Stream(_) => f.write_str("Stream(..)"),
         }
     }
 }
@@ -99,6 +104,7 @@ impl Output {
                 let written = changing::show(&mut *changing, self.style, &mut self.out);
                 (changing.exit(exit), written)
             }
+            Ok(Report { body: Body::Stream(mut stream), .. }) => self.stream(command, &mut *stream),
             Ok(report) => (report.exit, self.report(command, report)),
             Err(failure) => (failure.exit, self.failure(command, &failure)),
         };
@@ -125,7 +131,7 @@ impl Output {
                 lines(report.ids.iter().map(|id| clean(id)))
             }
             // What is live has a way of its own.
-            Body::Nothing | Body::Live(_) | Body::Changing(_) => String::new(),
+            Body::Nothing | Body::Live(_) | Body::Changing(_) | Body::Stream(_) => String::new(),
             Body::Table(grid) if plain => grid.plain(),
             Body::Table(grid) => grid.aligned(self.style.width),
             Body::Facts(facts) => facts_text(&facts, plain),
@@ -145,6 +151,15 @@ impl Output {
             self.say(&lines(live.last_words().iter().map(|text| clean(text))));
         }
         (live.exit(), written)
+    }
+
+    /// A failure on the way comes after what was shown.
+    fn stream(&mut self, command: &str, stream: &mut dyn Streaming) -> (Exit, std::io::Result<()>) {
+        let (ended, written) = stream::show(stream, self.style, &mut self.out);
+        match ended {
+            Ok(exit) => (exit, written),
+            Err(failure) => (failure.exit, written.and_then(|()| self.failure(command, &failure))),
+        }
     }
 
     fn failure(&mut self, command: &str, failure: &Failure) -> std::io::Result<()> {

@@ -38,6 +38,12 @@ impl Job {
         Self { pid, err, out, done, exit: None }
     }
 
+    /// The number of its process.
+    pub(crate) fn pid(&self) -> u32 {
+        let pid = self.pid.expect("it is a process").as_raw_nonzero().get();
+        u32::try_from(pid).expect("positive")
+    }
+
     /// What came of it, if it has ended.
     pub(crate) fn ended(&mut self) -> Option<Outcome> {
         if self.exit.is_none() {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use agents_application::lock_service::LockParts;
 use agents_application::observer::Unobserved;
 use agents_application::{LifecycleError, LockGuard, LockService, Order, PlanLifecycleService, Wait};
-use agents_domain::action::Automation;
+use agents_domain::action::{Action, Automation};
 use agents_domain::id::{Ids, OwnerId, PlanId};
 use agents_domain::lock::{
     Fence, HeldLock, Holder, Liveness, LockError, LockFilter, LockKey, LockPort, NoopLock, Processes,
@@ -26,7 +26,9 @@ use agents_infrastructure::action_file;
 use agents_infrastructure::clock::HandClock;
 use agents_infrastructure::ids::CountingIds;
 use agents_infrastructure::memory::MemoryStore;
+use agents_infrastructure::postgres::{PostgresOptions, PostgresStore, PostgresUrl};
 use agents_infrastructure::sqlite::{SqliteOptions, SqliteStore};
+use agents_testing::postgres::Database;
 
 use self::nap::Nap;
 
@@ -86,19 +88,14 @@ pub(crate) enum Unfenced {
 }
 
 impl Drivers {
-    /// On a fresh database file.
-    pub(crate) fn on_sqlite(root: &Path, unfenced: Unfenced) -> Self {
+    /// On a fresh database: that on the server, or else a file.
+    pub(crate) fn on_database(root: &Path, server: Option<&Database>, unfenced: Unfenced) -> Self {
         let clock = Arc::new(HandClock::default());
-        let options = SqliteOptions::new(
-            root.join("services.db"),
-            clock.clone(),
-            "boot",
-            "machine",
-            |source, origin| action_file::parse(source, origin).map_err(|error| error.to_string()),
-        );
-        let options = if unfenced == Unfenced::Allowed { options.allow_unfenced() } else { options };
-        let sqlite = SqliteStore::create(options).expect("a database");
-        Self::on(clock, Store { plans: Arc::new(sqlite.plans()), locks: Arc::new(sqlite.locks()) })
+        let store = match server {
+            Some(server) => on_postgres(server, clock.clone(), unfenced),
+            None => on_sqlite(root, clock.clone(), unfenced),
+        };
+        Self::on(clock, store)
     }
 
     /// In memory.
@@ -249,6 +246,21 @@ impl Drivers {
     }
 }
 
+fn on_sqlite(root: &Path, clock: Arc<HandClock>, unfenced: Unfenced) -> Store {
+    let options = SqliteOptions::new(root.join("services.db"), clock, "boot", "machine", parse);
+    let options = if unfenced == Unfenced::Allowed { options.allow_unfenced() } else { options };
+    let sqlite = SqliteStore::create(options).expect("a database");
+    Store { plans: Arc::new(sqlite.plans()), locks: Arc::new(sqlite.locks()) }
+}
+
+fn on_postgres(server: &Database, clock: Arc<HandClock>, unfenced: Unfenced) -> Store {
+    let url = PostgresUrl::parse(&server.url()).expect("a URL");
+    let options = PostgresOptions::new(url, parse).on_clock(clock);
+    let options = if unfenced == Unfenced::Allowed { options.allow_unfenced() } else { options };
+    let postgres = PostgresStore::create(options).expect("a database");
+    Store { plans: Arc::new(postgres.plans()), locks: Arc::new(postgres.locks()) }
+}
+
 /// Who was in the way.
 pub(crate) fn refused_by(outcome: &Result<(), LifecycleError>) -> Option<String> {
     match outcome {
@@ -257,6 +269,11 @@ pub(crate) fn refused_by(outcome: &Result<(), LifecycleError>) -> Option<String>
         }
         _ => None,
     }
+}
+
+/// How stores read actions back.
+pub(crate) fn parse(source: &str, origin: &str) -> Result<Action, String> {
+    action_file::parse(source, origin).map_err(|error| error.to_string())
 }
 
 fn order() -> Order {

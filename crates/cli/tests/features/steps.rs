@@ -5,12 +5,15 @@
 mod bad_input;
 mod drivers;
 mod earlier;
+mod events;
 mod git;
 mod locks;
+mod moving;
 mod output;
 mod plans;
 mod power;
 mod running;
+mod server;
 mod setup;
 mod subplans;
 mod trees;

@@ -9,6 +9,8 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 
 use agents_cli::env::Env;
+use agents_testing::postgres::Database;
+use agents_testing::proxy::Proxy;
 use rustix::process::Pid;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -31,11 +33,36 @@ pub(crate) enum Through {
     Binary,
 }
 
+/// Where plans are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum On {
+    /// In a file.
+    Sqlite,
+    /// On a server.
+    Postgres,
+}
+
+impl On {
+    /// As the command line of the tests has it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Sqlite => "sqlite",
+            Self::Postgres => "postgres",
+        }
+    }
+}
+
 #[derive(cucumber::World)]
 #[world(init = Self::new)]
 pub(crate) struct World {
     directory: TempDir,
     pub(crate) through: Through,
+    /// The database on a server; none: plans are kept in a file.
+    pub(crate) server: Option<Database>,
+    /// What lies between commands and the server; none: nothing does.
+    pub(crate) network: Option<Proxy>,
+    /// Hears of it when the network has caught a commit.
+    pub(crate) caught: Option<Receiver<()>>,
     /// The last command that has ended.
     pub(crate) last: Outcome,
     /// Words that stand for others in commands and texts: `PLAN`, `ROOT` and names of plans.
@@ -55,6 +82,8 @@ pub(crate) struct World {
     pub(crate) cuts: Vec<PathBuf>,
     /// Where commands have their files, if not in `home`.
     pub(crate) home: Option<PathBuf>,
+    /// Databases on the server of the tests.
+    pub(crate) databases: Vec<agents_testing::postgres::Database>,
 }
 
 impl fmt::Debug for World {
@@ -72,6 +101,9 @@ impl World {
         Self {
             pauses: Pauses::install(directory.path(), &bin),
             through: Through::Library,
+            server: None,
+            network: None,
+            caught: None,
             last: Outcome::default(),
             words: [("ROOT".to_owned(), root), ("AGENTS run".to_owned(), format!("{AGENTS} run"))].into(),
             repositories: BTreeMap::new(),
@@ -82,14 +114,25 @@ impl World {
             crowd: Vec::new(),
             cuts: Vec::new(),
             home: None,
+            databases: Vec::new(),
             directory,
         }
+    }
+
+    /// Has the scenario keep its plans on a server. Commands that actions run are not told where that is:
+    /// the URL may hold a password. One that runs the program itself says it.
+    pub(crate) fn move_to(&mut self, server: Database) {
+        let run = format!("AGENTS_DATABASE_URL='{}' {AGENTS} run", server.url());
+        self.words.insert("AGENTS run".to_owned(), run);
+        self.words.insert("PASSWORD".to_owned(), server.password().to_owned());
+        self.server = Some(server);
     }
 
     pub(crate) fn root(&self) -> &Path {
         self.directory.path()
     }
 
+    /// The file that plans are kept in.
     pub(crate) fn database(&self) -> PathBuf {
         self.root().join("home/state/agents.db")
     }
@@ -139,6 +182,10 @@ impl World {
         all.insert("HOME".into(), self.root().into());
         let home = self.home.clone().unwrap_or_else(|| self.root().join("home"));
         all.insert("AGENTS_HOME".into(), home.into());
+        if let Some(server) = &self.server {
+            let way = self.network.as_ref().map_or(server.server(), Proxy::address);
+            all.insert("AGENTS_DATABASE_URL".into(), server.url_by_way_of(way).into());
+        }
         all.extend(self.variables.iter().map(|(name, value)| (name.into(), value.into())));
         all.insert("AGENTS_GRACE".into(), self.words.get("GRACE").map_or("10s", String::as_str).into());
         all

@@ -2,16 +2,15 @@
 
 use std::fmt;
 use std::io::{BufRead as _, BufReader};
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::str::FromStr;
 use std::time::Duration;
 
-use agents_domain::catalogue::ProjectStore as _;
 use agents_domain::time::Timestamp;
 use rustix::time::{ClockId, clock_gettime};
 use tokio::runtime::Builder;
 
+use crate::database::{Kind, Store};
 use crate::worker::{self, project};
 
 /// Time for all workers to start before it counts.
@@ -19,7 +18,7 @@ const HEAD_START: Duration = Duration::from_secs(2);
 
 /// What the workers do.
 #[derive(Debug, Clone)]
-pub(crate) enum Kind {
+pub(crate) enum Task {
     /// Take one lock in line, hold it so long, let go.
     Line { hold: Duration },
     /// Write through the gate.
@@ -28,7 +27,7 @@ pub(crate) enum Kind {
     Etcd { address: String },
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for Task {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Line { hold } => write!(f, "line:{}", hold.as_millis()),
@@ -38,7 +37,7 @@ impl fmt::Display for Kind {
     }
 }
 
-impl FromStr for Kind {
+impl FromStr for Task {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
@@ -91,12 +90,12 @@ pub(crate) struct Crowd(Vec<Child>);
 
 impl Crowd {
     /// Lets them work for so long; the grants of each that were asked for and made in that time.
-    pub(crate) fn run(kind: &Kind, workers: usize, length: Duration) -> Vec<Vec<Stint>> {
-        let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory on disk");
-        prepare(directory.path(), workers);
+    pub(crate) fn run(kind: Kind, task: &Task, workers: usize, length: Duration) -> Vec<Vec<Stint>> {
+        let place = kind.fresh();
+        prepare(&place.name(), workers);
         let begin = now() + nanoseconds(HEAD_START);
         let end = begin + nanoseconds(length);
-        let start = |number| start(kind, directory.path(), number, begin, end);
+        let start = |number| start(task, &place.name(), number, begin, end);
         let mut crowd = Self((0..workers).map(start).collect());
         let read = |child: &mut Child| {
             let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
@@ -119,19 +118,18 @@ impl Drop for Crowd {
 }
 
 /// A database with a project for all, and one for each.
-fn prepare(directory: &Path, workers: usize) {
-    let store = worker::store(directory);
-    let runtime = Builder::new_current_thread().build().expect("a runtime");
+fn prepare(place: &str, workers: usize) {
+    let store = Store::open(place);
+    let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
     for number in 0..=workers {
         let project = project(number);
         runtime.block_on(store.projects().add(&project, Timestamp::default())).expect("a new project");
     }
 }
 
-fn start(kind: &Kind, directory: &Path, number: usize, begin: i64, end: i64) -> Child {
+fn start(task: &Task, place: &str, number: usize, begin: i64, end: i64) -> Child {
     Command::new(std::env::current_exe().expect("this program"))
-        .args([worker::FLAG, &kind.to_string()])
-        .arg(directory)
+        .args([worker::FLAG, &task.to_string(), place])
         .args([(number + 1).to_string(), begin.to_string(), end.to_string()])
         .stdout(Stdio::piped())
         .spawn()

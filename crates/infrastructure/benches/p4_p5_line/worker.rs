@@ -1,28 +1,26 @@
 //! One worker: a process that takes and gives back, and writes down when.
 
 use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use agents_application::lock_service::LockParts;
 use agents_application::observer::Unobserved;
 use agents_application::{LockService, Wait};
 use agents_domain::id::{Ids as _, OwnerId};
-use agents_domain::lock::{AcquireRequest, LockKey, LockPort as _, Processes as _, Term};
+use agents_domain::lock::{AcquireRequest, LockKey, Processes as _, Term};
 use agents_domain::name::Name;
-use agents_domain::runner::NoChildren;
 use agents_domain::time::Ttl;
 use agents_domain::workspace::Project;
-use agents_infrastructure::action_file;
 use agents_infrastructure::clock::SystemClock;
 use agents_infrastructure::ids::SystemIds;
 use agents_infrastructure::process::SystemProcesses;
-use agents_infrastructure::sqlite::{SqliteOptions, SqliteStore};
 use tokio::runtime::Builder;
 
-use crate::crowd::{Kind, Stint, now};
+use crate::crowd::{Stint, Task, now};
+use crate::database::Store;
 use crate::etcd::Session;
+use crate::store;
 
 /// The first argument of a worker.
 pub(crate) const FLAG: &str = "--worker";
@@ -34,29 +32,19 @@ pub(crate) fn project(number: usize) -> Project {
     Project { name, common_dir: path.join(".git"), path, branch: "main".to_owned() }
 }
 
-/// The database in that directory.
-pub(crate) fn store(directory: &Path) -> SqliteStore {
-    let boot = SystemProcesses::new().myself("").boot_id;
-    let path = directory.join("agents.db");
-    let options = SqliteOptions::new(path, Arc::new(SystemClock), boot, "bench", |source, origin| {
-        action_file::parse(source, origin).map_err(|error| error.to_string())
-    });
-    SqliteStore::create(options.in_place()).expect("a database")
-}
-
-/// `KIND DIRECTORY NUMBER BEGIN END`.
+/// `TASK PLACE NUMBER BEGIN END`.
 pub(crate) fn run(arguments: &[String]) {
-    let [kind, directory, number, begin, end] = arguments else { panic!("not a worker's arguments") };
-    let kind: Kind = kind.parse().expect("a kind");
+    let [task, place, number, begin, end] = arguments else { panic!("not a worker's arguments") };
+    let task: Task = task.parse().expect("a task");
     let (begin, end) = (begin.parse().expect("a time"), end.parse().expect("a time"));
     let number: usize = number.parse().expect("a number");
     let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
     let stints = runtime.block_on(async {
-        let store = store(Path::new(directory));
-        match kind {
-            Kind::Line { hold } => in_line(&store, hold, begin, end).await,
-            Kind::Gate => through_gate(&store, number, begin, end).await,
-            Kind::Etcd { address } => at_etcd(&address, begin, end).await,
+        let store = Store::open(place);
+        match task {
+            Task::Line { hold } => in_line(&store, hold, begin, end).await,
+            Task::Gate => through_gate(&store, number, begin, end).await,
+            Task::Etcd { address } => at_etcd(&address, begin, end).await,
         }
     });
     let mut out = io::BufWriter::new(io::stdout());
@@ -71,22 +59,8 @@ async fn until(begin: i64) {
     tokio::time::sleep(Duration::from_nanos(left)).await;
 }
 
-async fn in_line(store: &SqliteStore, hold: Duration, begin: i64, end: i64) -> Vec<Stint> {
-    let ids = Arc::new(SystemIds::new());
-    let locks = LockService::new(LockParts {
-        port: Arc::new(store.locks()),
-        heartbeat: Arc::new(store.heartbeat_locks()),
-        line: Arc::new(store.line()),
-        pulse: Arc::new(store.pulse()),
-        requests: Arc::new(store.requests()),
-        children: Arc::new(NoChildren),
-        owner: OwnerId::from(ids.ulid()),
-        ttl: Ttl::default(),
-        tick: LockService::TICK,
-        processes: Arc::new(SystemProcesses::new().on_one_machine()),
-        clock: Arc::new(SystemClock),
-        ids,
-    });
+async fn in_line(store: &Store, hold: Duration, begin: i64, end: i64) -> Vec<Stint> {
+    let locks = store::locks(store, Arc::new(SystemClock), Ttl::default(), LockService::TICK);
     let key = LockKey::Project(project(0).name);
     until(begin).await;
     let mut stints = Vec::new();
@@ -104,7 +78,7 @@ async fn in_line(store: &SqliteStore, hold: Duration, begin: i64, end: i64) -> V
     stints
 }
 
-async fn through_gate(store: &SqliteStore, number: usize, begin: i64, end: i64) -> Vec<Stint> {
+async fn through_gate(store: &Store, number: usize, begin: i64, end: i64) -> Vec<Stint> {
     let (owner, ports) = (OwnerId::from(SystemIds::new().ulid()), store.locks());
     let request = AcquireRequest {
         keys: vec![LockKey::Project(project(number).name)],

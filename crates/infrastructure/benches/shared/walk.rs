@@ -1,11 +1,10 @@
 //! A plan that is moved to and fro: the transition that P1 and P2 measure.
 //!
-//! It goes through [`PlanLifecycleService`] to a SQLite file of its own on a real disk, and waits
-//! for that disk at the write. The plan alternates between `start` and `park`, so that its row
-//! does not grow with the number of transitions.
+//! It goes through [`PlanLifecycleService`] to a store of its own, and waits for that store's disk at
+//! the write. The plan alternates between `start` and `park`, so that its row does not grow with the
+//! number of transitions.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 
 use agents_application::order::Order;
@@ -20,9 +19,9 @@ use agents_infrastructure::action_file;
 use agents_infrastructure::clock::SystemClock;
 use agents_infrastructure::ids::SystemIds;
 use agents_infrastructure::process::SystemProcesses;
-use agents_infrastructure::sqlite::SqliteStore;
 use tokio::runtime::{Builder, Runtime};
 
+use crate::database::Store;
 use crate::store;
 
 const ACTION: &str = "name: bench\nexecute: { run: [\"true\"] }\n";
@@ -36,14 +35,13 @@ pub(crate) struct Walk {
 }
 
 impl Walk {
-    pub(crate) fn new(path: &Path, fenced: bool) -> Self {
+    /// In the place of that name.
+    pub(crate) fn new(place: &str, fenced: bool) -> Self {
         let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
         let (clock, ids) = (Arc::new(SystemClock), Arc::new(SystemIds::new()));
         let processes = Arc::new(SystemProcesses::new().on_one_machine());
-        let options = store::options(path);
-        let options = if fenced { options } else { options.allow_unfenced() };
-        let store = SqliteStore::create(options).expect("a database");
-        let mut service = PlanLifecycleService::new(Arc::new(store.plans()), clock.clone(), ids, processes);
+        let store = if fenced { Store::open(place) } else { Store::open_unfenced(place) };
+        let mut service = PlanLifecycleService::new(store.plans(), clock.clone(), ids, processes);
         if fenced {
             let locks = store::locks(&store, clock, Ttl::default(), LockService::TICK);
             service = service.with_locks(locks);
@@ -67,6 +65,11 @@ impl Walk {
         };
         moved.expect("moved");
         self.running = !self.running;
+    }
+
+    /// How often the plan has been written.
+    pub(crate) fn version(&self) -> u64 {
+        self.runtime.block_on(self.service.load(self.plan)).expect("read").version
     }
 }
 

@@ -75,6 +75,12 @@ impl LineTable {
         self.tickets.retain(|_, place| place.owner != owner);
     }
 
+    /// How many wait, and since when the first of them does.
+    pub(super) fn waiting(&self, now: Moment) -> (usize, Option<Timestamp>) {
+        let living = self.tickets.values().filter(|place| now.boot < place.expires);
+        (living.clone().count(), living.map(|place| place.since).min())
+    }
+
     /// Every ticket that names one of those keys.
     fn tickets(&self, keys: &[LockKey], now: Moment) -> Vec<Ticket> {
         let named = |place: &Place| keys.iter().any(|key| place.keys.contains(key));

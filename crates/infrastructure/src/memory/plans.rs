@@ -27,7 +27,7 @@ pub(super) struct Plans(pub(super) Arc<Shared>);
 pub(super) struct PlanRow {
     pub(super) plan: Plan,
     definition: Definition,
-    events: Vec<Event>,
+    pub(super) events: Vec<Event>,
     /// The highest token that wrote it.
     token: Option<FencingToken>,
     /// A child of the past of its parent has no place among its siblings any more.
@@ -140,6 +140,7 @@ impl State {
         let (owner, token) = (event.owner.or(fence.owner()), event.token.or(fence.token()));
         row.events.push(Event { owner, token, ..event.clone() });
         self.written.insert(event.id, plan.id);
+        self.enter_feed(event);
     }
 
     /// Under which fence a plan was written. A child is written for the first time under that of its

@@ -3,18 +3,15 @@
 //! PostgreSQL looks after its pages and references. What only we can tell: every plan's log, replayed
 //! through the transition function, must yield the plan; every plan and project has its lock, and
 //! every lock its plan or project; the kept counts are right; every subplan is in its place below
-//! its parent, whose log tells of it. Reads only, plan by plan.
+//! its parent, whose log tells of it. Reads only, some plans at a time.
 
-use agents_domain::id::PlanId;
 use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 
-use super::failure::WORDS;
-use super::plans::{load, log};
-use crate::store::check::{self, CheckReport, Children};
+use crate::store::check::facts::facts;
+use crate::store::check::{self, CheckReport};
 use crate::store::fault::Fault;
-use crate::store::schema::{plans, subplans};
 
 #[derive(QueryableByName)]
 struct Line {
@@ -23,7 +20,7 @@ struct Line {
 }
 
 /// Each query yields a sentence for each thing that is wrong.
-const QUERIES: [&str; 6] = [
+const QUERIES: [&str; 7] = [
     "SELECT 'plan/' || id || ' has no lock' AS line FROM plans WHERE NOT EXISTS \
      (SELECT FROM locks WHERE resource_type = 'plan' AND resource_id = id) \
      UNION ALL SELECT 'project/' || name || ' has no lock' FROM projects WHERE NOT EXISTS \
@@ -42,35 +39,31 @@ const QUERIES: [&str; 6] = [
      (child.root, child.depth) IS DISTINCT FROM (coalesce(above.root, child.parent), coalesce(above.depth, 0) + 1)",
     "SELECT 'plan/' || parent || ' has several subplans of the name ' || name AS line \
      FROM subplans WHERE current GROUP BY parent, name HAVING count(*) > 1",
+    "SELECT 'the count of the events ' || kind || ' is wrong' AS line FROM ( \
+     SELECT kind, events FROM event_counts UNION ALL SELECT kind, -count(*) FROM events \
+     WHERE (era, tx, plan_id, seq) <= (SELECT c.era, c.tx, c.plan_id, c.seq FROM counted_events AS c) \
+     GROUP BY kind) AS counted GROUP BY kind HAVING sum(events) <> 0",
 ];
+
+facts!(PgConnection);
 
 /// Checks everything, in one read transaction.
 pub(crate) fn check(connection: &mut PgConnection) -> Result<CheckReport, Fault> {
     // It takes as long as it takes.
     connection.batch_execute("SET LOCAL statement_timeout = 0")?;
+    check_telling(connection, &mut |_| Ok(()))
+}
+
+/// The same within a transaction of the caller's, who is told how many logs are replayed.
+pub(crate) fn check_telling(
+    connection: &mut PgConnection,
+    told: &mut dyn FnMut(u64) -> QueryResult<()>,
+) -> Result<CheckReport, Fault> {
     let mut report = CheckReport::default();
     for query in QUERIES {
         let lines: Vec<Line> = diesel::sql_query(query).load(connection)?;
         report.problems.extend(lines.into_iter().map(|line| line.line));
     }
-    let ids: Vec<String> = plans::table.select(plans::id).order(plans::id).load(connection)?;
-    for id in &ids {
-        let problem = problem(connection, id);
-        report.note(id, problem);
-    }
+    check::replay_all(connection, &mut report, told)?;
     Ok(report)
-}
-
-/// What is wrong with one plan.
-fn problem(connection: &mut PgConnection, id: &str) -> Option<String> {
-    let Ok(id) = PlanId::parse(id) else { return Some("its id is no ULID".to_owned()) };
-    check::problem(load(connection, id), log(connection, id), children(connection, id), WORDS)
-}
-
-fn children(connection: &mut PgConnection, parent: PlanId) -> Result<Children, Fault> {
-    let below = plans::table.filter(plans::parent.eq(parent.to_string())).select(plans::id);
-    let rows = subplans::table.filter(subplans::plan_id.eq_any(below));
-    let rows = rows.select((subplans::plan_id, subplans::name, subplans::current));
-    let rows: Vec<(String, String, bool)> = rows.load(connection)?;
-    Ok(rows.into_iter().map(|(id, name, current)| (id, (name, current))).collect())
 }

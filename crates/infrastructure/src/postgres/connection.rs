@@ -20,9 +20,7 @@ use diesel::prelude::*;
 use super::PostgresOptions;
 use super::url::PostgresUrl;
 
-/// How long a statement may take, its waits for rows included.
-const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
-/// The same for the heartbeat: a fifth of the shortest lease.
+/// How long a statement of the heartbeat may take: a fifth of the shortest lease.
 const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(1);
 /// After so long without a word, a transaction that a process has begun and then slept in is ended by
 /// the server: it keeps others from the rows that it has locked.
@@ -52,7 +50,7 @@ impl Setup {
     /// For tasks of a runtime.
     pub(crate) fn ordinary(options: &PostgresOptions) -> Self {
         let pooled = options.pooled || options.direct_url.is_some();
-        Self { url: options.url.clone(), pooled, timeout: STATEMENT_TIMEOUT, listens: false }
+        Self { url: options.url.clone(), pooled, timeout: options.patience, listens: false }
     }
 
     /// For the heartbeat thread.
@@ -69,9 +67,21 @@ impl Setup {
         }
     }
 
+    /// For one long transaction, past the pooler if there is a way. Nothing is prepared by name, for
+    /// nobody says whether another server's URL leads through one.
+    pub(crate) fn lasting(options: &PostgresOptions) -> Self {
+        let ordinary = Self::ordinary(options);
+        Self { url: options.direct_url.clone().unwrap_or(ordinary.url), pooled: true, ..ordinary }
+    }
+
     /// Whether it hears what others do.
     pub(crate) const fn listens(&self) -> bool {
         self.listens
+    }
+
+    /// How long a statement may take.
+    pub(crate) const fn timeout(&self) -> Duration {
+        self.timeout
     }
 
     /// Whether a pooler may be in between.

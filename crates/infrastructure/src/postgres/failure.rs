@@ -4,6 +4,7 @@ use agents_domain::plan::StoreError;
 use diesel::result::{DatabaseErrorKind, Error};
 
 use crate::store::fault::Words;
+use crate::store::moving;
 
 /// PostgreSQL's failures, put into words.
 pub(crate) const WORDS: Words = Words { translate, at_commit };
@@ -41,6 +42,11 @@ pub(crate) fn lost_a_race(error: &Error) -> bool {
 /// A failure before the commit: nothing was written.
 fn translate(error: &Error) -> StoreError {
     match error {
+        Error::DatabaseError(DatabaseErrorKind::CheckViolation, information)
+            if information.message().starts_with(moving::SENTENCE) =>
+        {
+            StoreError::Unavailable { reason: information.message().to_owned() }
+        }
         Error::DatabaseError(
             DatabaseErrorKind::CheckViolation
             | DatabaseErrorKind::UniqueViolation

@@ -38,9 +38,6 @@ const PAUSES: [u64; 19] = [
 ];
 const PAUSES_UNLESS_DURABLE: usize = 9;
 
-/// How long one waits for a connection of this process to be free.
-const BUSY: Duration = Duration::from_secs(10);
-
 /// Where the transactions of a lane run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
@@ -217,12 +214,12 @@ impl Lane {
 
     fn take(&self) -> Result<Hold<'_>, Fault> {
         let none = |state: &mut State| state.idle.is_empty() && state.out >= self.most;
-        let waited = self.freed.wait_timeout_while(self.lock(), BUSY, none);
+        let waited = self.freed.wait_timeout_while(self.lock(), self.setup.timeout(), none);
         let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         if none(&mut state) {
-            let most = self.most;
+            let (most, waited) = (self.most, self.setup.timeout());
             return Err(Fault::unavailable(format!(
-                "all {most} connections of this process have been busy for {BUSY:?}"
+                "all {most} connections of this process have been busy for {waited:?}"
             )));
         }
         state.out += 1;

@@ -217,7 +217,8 @@ fn release_all(connection: &mut PgConnection, owner: OwnerId) -> Result<u64, Fau
     Ok(u64::try_from(count).unwrap_or(0))
 }
 
-fn list(connection: &mut PgConnection, filter: &LockFilter) -> Result<Vec<HeldLock>, Fault> {
+/// The locks that are held.
+pub(crate) fn list(connection: &mut PgConnection, filter: &LockFilter) -> Result<Vec<HeldLock>, Fault> {
     let held = locks::table.filter(locks::owner_id.is_not_null());
     let mut query = held.select((LockRow::as_select(), now())).into_boxed();
     if let Some(key) = &filter.key {

@@ -31,6 +31,8 @@ pub struct ServerStatus {
     pub known_version: i64,
     /// Whether `agents db migrate` has something to do.
     pub pending: bool,
+    /// Where all of it was moved to, if it was: then nothing else can be done here.
+    pub moved_to: Option<String>,
 }
 
 /// Describes a database, also one that cannot be opened for work. Changes nothing.
@@ -47,6 +49,7 @@ pub fn status(options: &PostgresOptions) -> Result<ServerStatus, OpenError> {
         schema_version: facts.version,
         known_version: SCHEMA_VERSION,
         pending: verdict == Verdict::Pending,
+        moved_to: facts.moved_to,
     })
 }
 

@@ -1,5 +1,7 @@
 //! Recognising a database: ours, current, or why not.
 
+use std::collections::HashMap;
+
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 use thiserror::Error;
@@ -9,6 +11,7 @@ use super::connection::Setup;
 use super::failure::first_line;
 use super::statement::Statement;
 use crate::store::SCHEMA_VERSION;
+use crate::store::moving::MOVED_TO;
 use crate::store::schema::meta;
 
 /// The comment on our table `meta`, by which a database is known to be ours.
@@ -59,6 +62,14 @@ pub enum OpenError {
         /// The schema of this program.
         known: i64,
     },
+    /// All that is in it is elsewhere now.
+    #[error("the database {place} has been moved to {to}; use that one")]
+    Moved {
+        /// The database.
+        place: String,
+        /// Where to.
+        to: String,
+    },
     /// The server is too old.
     #[error("the server of {place} is PostgreSQL {found}; agents needs {OLDEST_SERVER} or newer")]
     OldServer {
@@ -97,6 +108,8 @@ pub(crate) struct Facts {
     pub(crate) relations: i64,
     /// The last migration; 0: none.
     pub(crate) version: i64,
+    /// Where all of it was moved to, if it was.
+    pub(crate) moved_to: Option<String>,
 }
 
 /// What is to be made of a database that says this.
@@ -108,6 +121,8 @@ pub(crate) enum Verdict {
     Foreign,
     /// Ours, of a later version.
     Newer,
+    /// Ours, and closed: all of it is elsewhere.
+    Moved,
     /// Ours, not up to date.
     Pending,
     /// Ours and current.
@@ -127,12 +142,16 @@ impl Facts {
              (SELECT oid FROM pg_namespace WHERE nspname = current_schema()))",
         );
         let (server, standby, schema, ours, relations) = seen.text(MARK).first(connection)?;
-        let version = if ours { version(connection)? } else { 0 };
-        Ok(Self { server, standby, schema, ours, relations, version })
+        let mut facts = if ours { facts(connection)? } else { HashMap::new() };
+        let version = version(facts.get(VERSION));
+        Ok(Self { server, standby, schema, ours, relations, version, moved_to: facts.remove(MOVED_TO) })
     }
 
     /// Judges them.
-    pub(crate) const fn verdict(&self) -> Verdict {
+    pub(crate) fn verdict(&self) -> Verdict {
+        if self.moved_to.is_some() {
+            return Verdict::Moved;
+        }
         match (self.ours, self.version) {
             (true, SCHEMA_VERSION) => Verdict::Current,
             (true, found) if found > SCHEMA_VERSION => Verdict::Newer,
@@ -169,17 +188,20 @@ impl Facts {
             Verdict::Foreign => {
                 OpenError::ForeignDatabase { place, schema: self.schema.clone().unwrap_or_default() }
             }
+            Verdict::Moved => OpenError::Moved { place, to: self.moved_to.clone().unwrap_or_default() },
             Verdict::Newer => OpenError::NewerSchema { found, known },
             Verdict::Pending => OpenError::MigrationPending { found, known },
         })
     }
 }
 
-fn version(connection: &mut PgConnection) -> QueryResult<i64> {
-    let stored: Option<String> =
-        meta::table.find(VERSION).select(meta::value).first(connection).optional()?;
+fn facts(connection: &mut PgConnection) -> QueryResult<HashMap<String, String>> {
+    Ok(meta::table.load::<(String, String)>(connection)?.into_iter().collect())
+}
+
+fn version(stored: Option<&String>) -> i64 {
     // A number that is none is newer than all we know: nobody writes there.
-    Ok(stored.map_or(0, |text| text.parse().unwrap_or(i64::MAX)))
+    stored.map_or(0, |text| text.parse().unwrap_or(i64::MAX))
 }
 
 /// The failure of that database, in a line.

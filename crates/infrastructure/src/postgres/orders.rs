@@ -23,7 +23,7 @@ use super::connection::Purpose;
 use super::failure::WORDS;
 use super::lane::Lane;
 use super::locks::{self, moment};
-use super::plans::load_record;
+use super::plans::load;
 use super::statement::Statement;
 use crate::store::fault::Fault;
 use crate::store::order_row::OrderRow;
@@ -172,7 +172,7 @@ fn in_line(connection: &mut PgConnection, claim: &Claim, passed: usize) -> Query
 
 fn is_ours_to_take(connection: &mut PgConnection, order: &WorkOrder, claim: &Claim) -> Result<bool, Fault> {
     let plan = order.wanted.plan;
-    let Some((record, _)) = load_record(connection, plan)? else { return Ok(false) };
+    let Some(record) = load(connection, plan)? else { return Ok(false) };
     let now: i64 = Statement::<BigInt>::new("SELECT agents_now()").first(connection)?;
     let at = moment(now);
     let lock = locks::find(connection, &LockKey::Plan(plan))?;

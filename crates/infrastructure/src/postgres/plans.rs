@@ -21,15 +21,15 @@ mod insert;
 use std::sync::Arc;
 
 use agents_domain::id::PlanId;
-use agents_domain::lock::{Fence, FencingToken, Lease, LockKey};
+use agents_domain::lock::{Fence, Lease, LockKey};
 use agents_domain::plan::{
     CommitOutcome, Definition, Event, NewPlan, Opening, Plan, PlanRecord, PlanStore, PlanWrite, StoreError,
 };
 use agents_domain::time::Timestamp;
 use async_trait::async_trait;
-use diesel::dsl::exists;
+use diesel::dsl::{exists, sql};
 use diesel::prelude::*;
-use diesel::sql_types::BigInt;
+use diesel::sql_types::{Array, BigInt, Text};
 
 use super::acquire;
 use super::connection::Purpose;
@@ -47,7 +47,10 @@ use crate::store::fault::Fault;
 use crate::store::lock_row::LockRow;
 use crate::store::plan_row::{DefinitionRow, FactColumns, GuidanceRow, PlanRow};
 use crate::store::project_row::{PlanProjectRow, ProgressColumns};
-use crate::store::schema::{events, plan_definitions, plan_guidance, plan_projects, plans};
+use crate::store::schema::{
+    events, plan_definitions, plan_guidance, plan_projects, plans, subplans as subplan_rows,
+};
+use crate::store::subplan_row::SubplanRow;
 
 /// The plans of one database.
 pub struct PostgresPlans {
@@ -69,7 +72,7 @@ impl PlanStore for PostgresPlans {
 
     async fn load(&self, plan: PlanId) -> Result<Option<Plan>, StoreError> {
         let reading = move |connection: &mut PgConnection| load(connection, plan);
-        self.lane.run(Purpose::Read, reading).await.map_err(store_error)
+        self.lane.once(Purpose::Read, reading).await.map_err(store_error)
     }
 
     async fn definition(&self, plan: PlanId) -> Result<Option<Definition>, StoreError> {
@@ -265,28 +268,35 @@ pub(crate) fn project_rows(connection: &mut PgConnection, plan: PlanId) -> Query
         .load(connection)
 }
 
-/// A plan's facts, with the highest token that wrote them.
-pub(crate) fn load_record(
-    connection: &mut PgConnection,
-    plan: PlanId,
-) -> Result<Option<(PlanRecord, Option<FencingToken>)>, Fault> {
-    let row = plans::table.find(plan.as_str()).select(PlanRow::as_select()).first(connection);
-    let Some(row) = row.optional()? else { return Ok(None) };
-    let projects =
-        project_rows(connection, plan)?.iter().map(PlanProjectRow::facts).collect::<Result<_, _>>()?;
-    let guidance = plan_guidance::table
-        .filter(plan_guidance::plan_id.eq(plan.as_str()))
-        .order(plan_guidance::position)
-        .select(plan_guidance::text)
+type Loaded = (PlanRow, Option<SubplanRow>, Option<PlanProjectRow>, Vec<String>);
+
+/// A plan's facts, in one statement: so all of it is of one moment, for one round trip. A row for each
+/// project, each with the rest of the plan.
+fn load_record(connection: &mut PgConnection, plan: PlanId) -> Result<Option<PlanRecord>, Fault> {
+    let guidance = sql::<Array<Text>>(
+        "ARRAY(SELECT g.text FROM plan_guidance AS g WHERE g.plan_id = plans.id ORDER BY g.position)",
+    );
+    let rows: Vec<Loaded> = plans::table
+        .left_join(subplan_rows::table.on(subplan_rows::plan_id.eq(plans::id)))
+        .left_join(plan_projects::table.on(plan_projects::plan_id.eq(plans::id)))
+        .filter(plans::id.eq(plan.as_str()))
+        .order(plan_projects::position)
+        .select((
+            PlanRow::as_select(),
+            Option::<SubplanRow>::as_select(),
+            Option::<PlanProjectRow>::as_select(),
+            guidance,
+        ))
         .load(connection)?;
-    let token = row.facts.token.map(FencingToken::from_storage);
-    let subplan = subplans::find(connection, plan)?;
-    Ok(Some((row.into_record(projects, guidance, subplan)?, token)))
+    let projects = rows.iter().filter_map(|(_, _, project, _)| project.as_ref());
+    let projects = projects.map(PlanProjectRow::facts).collect::<Result<_, _>>()?;
+    let Some((row, subplan, _, guidance)) = rows.into_iter().next() else { return Ok(None) };
+    Ok(Some(row.into_record(projects, guidance, subplan)?))
 }
 
 /// A plan, if its row can exist.
 pub(crate) fn load(connection: &mut PgConnection, plan: PlanId) -> Result<Option<Plan>, Fault> {
-    let Some((record, _)) = load_record(connection, plan)? else { return Ok(None) };
+    let Some(record) = load_record(connection, plan)? else { return Ok(None) };
     let invalid = Plan::from_storage(record);
     Ok(Some(invalid.map_err(|error| RowName::new("plans", plan.as_str()).corrupt(error.reason))?))
 }

@@ -65,11 +65,6 @@ fn replaced(connection: &mut PgConnection, parent: PlanId, children: &[Spawned])
     Ok(())
 }
 
-/// The row of a plan that is a child.
-pub(crate) fn find(connection: &mut PgConnection, plan: PlanId) -> QueryResult<Option<SubplanRow>> {
-    subplans::table.find(plan.as_str()).select(SubplanRow::as_select()).first(connection).optional()
-}
-
 /// The rows of those of many plans that are children.
 pub(crate) fn of(connection: &mut PgConnection, ids: &[String]) -> QueryResult<HashMap<String, SubplanRow>> {
     let rows = subplans::table.filter(subplans::plan_id.eq_any(ids)).select(SubplanRow::as_select());

@@ -40,6 +40,16 @@ impl PostgresUrl {
         url
     }
 
+    /// The URL as it is shown, for a schema of that database: it can be typed again.
+    pub(crate) fn with_schema(&self, schema: &str) -> String {
+        let plain = schema.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        match schema {
+            "public" => self.to_string(),
+            _ if plain => format!("{self}?options=-csearch_path%3D{schema}"),
+            _ => format!("{self} (schema {schema})"),
+        }
+    }
+
     fn has(&self, key: &str) -> bool {
         let Some((_, parameters)) = self.0.split_once('?') else { return false };
         parameters.split('&').any(|pair| pair.split_once('=').is_some_and(|(name, _)| name == key))
@@ -90,6 +100,14 @@ mod tests {
         assert_eq!(url.matches("connect_timeout").count(), 1);
         let bare = PostgresUrl::parse("postgres://h/d").expect("a URL").for_libpq();
         assert!(bare.starts_with("postgres://h/d?application_name=agents&"), "{bare}");
+    }
+
+    #[test]
+    fn a_schema_is_part_of_the_place() {
+        let url = PostgresUrl::parse("postgres://u:secret@h/d?options=-csearch_path%3Da").expect("a URL");
+        assert_eq!(url.with_schema("public"), "postgres://u@h/d");
+        assert_eq!(url.with_schema("team_a"), "postgres://u@h/d?options=-csearch_path%3Dteam_a");
+        assert_eq!(url.with_schema("team a"), "postgres://u@h/d (schema team a)");
     }
 
     #[rstest]

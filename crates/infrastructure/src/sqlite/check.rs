@@ -3,17 +3,14 @@
 //! SQLite looks after its pages and references. What only we can tell: every plan's log, replayed
 //! through the transition function, must yield the plan; every plan and project has its lock, and
 //! every lock its plan or project; the kept counts are right; every subplan is in its place below
-//! its parent, whose log tells of it. Reads only, plan by plan.
+//! its parent, whose log tells of it. Reads only, some plans at a time.
 
-use agents_domain::id::PlanId;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 
-use crate::sqlite::failure::WORDS;
-use crate::sqlite::plans::{load, log};
-use crate::store::check::{self, CheckReport, Children};
+use crate::store::check::facts::facts;
+use crate::store::check::{self, CheckReport};
 use crate::store::fault::Fault;
-use crate::store::schema::{plans, subplans};
 
 #[derive(QueryableByName)]
 struct Line {
@@ -22,7 +19,7 @@ struct Line {
 }
 
 /// Each query yields a sentence for each thing that is wrong.
-const QUERIES: [&str; 8] = [
+const QUERIES: [&str; 10] = [
     "SELECT 'SQLite: ' || integrity_check AS line FROM pragma_integrity_check WHERE integrity_check <> 'ok'",
     "SELECT 'a row of ' || \"table\" || ' refers to a missing row of ' || parent AS line \
      FROM pragma_foreign_key_check",
@@ -43,33 +40,33 @@ const QUERIES: [&str; 8] = [
      (child.root, child.depth) IS NOT (coalesce(above.root, child.parent), coalesce(above.depth, 0) + 1)",
     "SELECT 'plan/' || parent || ' has several subplans of the name ' || name AS line \
      FROM subplans WHERE current = 1 GROUP BY parent, name HAVING count(*) > 1",
+    "SELECT 'the feed does not hold every event once, without a gap' AS line WHERE \
+     (SELECT count(*) FROM events) <> (SELECT count(*) FROM feed JOIN events USING (plan_id, seq)) OR \
+     (SELECT count(*) FROM events) <> (SELECT coalesce(max(position), 0) FROM feed) OR \
+     EXISTS (SELECT 1 FROM feed GROUP BY plan_id, seq HAVING count(*) > 1)",
+    "SELECT 'the count of the events ' || kind || ' is wrong' AS line FROM ( \
+     SELECT kind, events FROM event_counts UNION ALL SELECT kind, 1 FROM feed JOIN events USING (plan_id, seq) \
+     WHERE position > (SELECT max(position) / 1024 * 1024 FROM feed) UNION ALL SELECT kind, -1 FROM events) \
+     GROUP BY kind HAVING sum(events) <> 0",
 ];
+
+facts!(SqliteConnection);
 
 /// Checks everything, in one read transaction.
 pub(crate) fn check(connection: &mut SqliteConnection) -> Result<CheckReport, Fault> {
+    check_telling(connection, &mut |_| Ok(()))
+}
+
+/// The same within a transaction of the caller's, who is told how many logs are replayed.
+pub(crate) fn check_telling(
+    connection: &mut SqliteConnection,
+    told: &mut dyn FnMut(u64) -> QueryResult<()>,
+) -> Result<CheckReport, Fault> {
     let mut report = CheckReport::default();
     for query in QUERIES {
         let lines: Vec<Line> = diesel::sql_query(query).load(connection)?;
         report.problems.extend(lines.into_iter().map(|line| line.line));
     }
-    let ids: Vec<String> = plans::table.select(plans::id).order(plans::id).load(connection)?;
-    for id in &ids {
-        let problem = problem(connection, id);
-        report.note(id, problem);
-    }
+    check::replay_all(connection, &mut report, told)?;
     Ok(report)
-}
-
-/// What is wrong with one plan.
-fn problem(connection: &mut SqliteConnection, id: &str) -> Option<String> {
-    let Ok(id) = PlanId::parse(id) else { return Some("its id is no ULID".to_owned()) };
-    check::problem(load(connection, id), log(connection, id), children(connection, id), WORDS)
-}
-
-fn children(connection: &mut SqliteConnection, parent: PlanId) -> Result<Children, Fault> {
-    let below = plans::table.filter(plans::parent.eq(parent.to_string())).select(plans::id);
-    let rows = subplans::table.filter(subplans::plan_id.eq_any(below));
-    let rows = rows.select((subplans::plan_id, subplans::name, subplans::current));
-    let rows: Vec<(String, String, bool)> = rows.load(connection)?;
-    Ok(rows.into_iter().map(|(id, name, current)| (id, (name, current))).collect())
 }

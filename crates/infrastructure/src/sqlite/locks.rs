@@ -201,7 +201,8 @@ fn released(count: usize) -> Release {
     if count == 1 { Release::Released } else { Release::NotHeld }
 }
 
-fn list(
+/// The locks that are held.
+pub(crate) fn list(
     connection: &mut SqliteConnection,
     clock: &LeaseClock,
     filter: &LockFilter,
@@ -212,7 +213,11 @@ fn list(
         query = query.filter(locks::resource_type.eq(key.resource_type()));
         query = query.filter(locks::resource_id.eq(key.resource_id()));
     }
-    let rows = query.order((locks::resource_type, locks::resource_id)).load(connection)?;
+    // Sorted here: asked for the order of the keys, SQLite reads all rows along them, free ones too.
+    let mut rows: Vec<LockRow> = query.load(connection)?;
+    rows.sort_by(|one, other| {
+        (&one.resource_type, &one.resource_id).cmp(&(&other.resource_type, &other.resource_id))
+    });
     let now = clock.clock.boottime();
     let mut found = Vec::with_capacity(rows.len());
     for row in rows {

@@ -42,6 +42,8 @@ pub struct DatabaseStatus {
     pub journal_mode: String,
     /// The machine the file belongs to; `None` before the first migration.
     pub machine: Option<String>,
+    /// Where all of it was moved to, if it was: then nothing else can be done here.
+    pub moved_to: Option<String>,
 }
 
 /// What `agents db adopt` did.
@@ -69,6 +71,7 @@ pub fn status(path: &Path) -> Result<DatabaseStatus, OpenError> {
         pending: verdict == Verdict::Pending,
         journal_mode: facts.header.journal_mode,
         machine: facts.machine,
+        moved_to: facts.moved_to,
     })
 }
 
@@ -161,11 +164,11 @@ fn write_ahead(connection: &mut SqliteConnection, path: &Path) -> Result<(), Ope
     Err(OpenError::from_message(path, &last))
 }
 
-fn enter(path: &Path, bound: Duration) -> Result<crate::sqlite::gate::Turn, OpenError> {
+pub(crate) fn enter(path: &Path, bound: Duration) -> Result<crate::sqlite::gate::Turn, OpenError> {
     Gate::new(path, bound).enter(Entrance::Ordinary).map_err(|reason| unavailable(path, reason))
 }
 
-fn failed(path: &Path, error: &diesel::result::Error) -> OpenError {
+pub(crate) fn failed(path: &Path, error: &diesel::result::Error) -> OpenError {
     OpenError::from_message(path, &error.to_string())
 }
 

@@ -3,6 +3,7 @@
 //! The fast path of every command: one connection, one query for what SQLite keeps in the file's
 //! header, one for our own marker. No migration harness runs when nothing is pending.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use diesel::prelude::*;
@@ -13,6 +14,7 @@ use crate::sqlite::connection::{self, Purpose};
 use crate::sqlite::failure::{self, Kind};
 use crate::sqlite::filesystem;
 use crate::store::SCHEMA_VERSION;
+use crate::store::moving::MOVED_TO;
 use crate::store::schema::meta;
 
 /// `PRAGMA application_id` of our files: the letters `agnt`.
@@ -93,6 +95,14 @@ pub enum OpenError {
         /// The machine in the file.
         found: String,
     },
+    /// All that is in it is elsewhere now.
+    #[error("the database {path} has been moved to {to}; use that one")]
+    Moved {
+        /// The file.
+        path: String,
+        /// Where to.
+        to: String,
+    },
     /// It cannot be read or written now.
     #[error("the database {path} is unavailable: {reason}")]
     Unavailable {
@@ -122,6 +132,8 @@ pub(crate) struct Facts {
     pub(crate) header: Header,
     /// The machine it belongs to; `None` before its first migration is complete.
     pub(crate) machine: Option<String>,
+    /// Where all of it was moved to, if it was.
+    pub(crate) moved_to: Option<String>,
 }
 
 /// What SQLite keeps for us in the file's header, and whether anything else is in the file.
@@ -146,6 +158,8 @@ pub(crate) enum Verdict {
     Foreign,
     /// Ours, of a later version.
     Newer,
+    /// Ours, and closed: all of it is elsewhere.
+    Moved,
     /// Ours, not complete yet.
     Pending,
     /// Ours and current, of another machine.
@@ -164,13 +178,17 @@ impl Facts {
         )
         .get_result(connection)?;
         let migrated = header.application_id == APPLICATION_ID && header.schema_version > 0;
-        let machine = if migrated { machine(connection)? } else { None };
-        Ok(Self { header, machine })
+        let mut facts = if migrated { facts(connection)? } else { HashMap::new() };
+        let (machine, moved_to) = (facts.remove(MACHINE), facts.remove(MOVED_TO));
+        Ok(Self { header, machine, moved_to })
     }
 
     /// Judges them, seen from that machine.
     pub(crate) fn verdict(&self, machine: &str) -> Verdict {
         let header = &self.header;
+        if self.moved_to.is_some() {
+            return Verdict::Moved;
+        }
         match (header.application_id, header.schema_version) {
             (APPLICATION_ID, version) if version > SCHEMA_VERSION => Verdict::Newer,
             (APPLICATION_ID, SCHEMA_VERSION) if header.journal_mode == "wal" => match self.machine.as_deref()
@@ -194,6 +212,7 @@ impl Facts {
             Verdict::Empty => OpenError::NotInitialised { path },
             Verdict::Foreign => OpenError::ForeignDatabase { path },
             Verdict::Newer => OpenError::NewerSchema { found, known },
+            Verdict::Moved => OpenError::Moved { path, to: self.moved_to.clone().unwrap_or_default() },
             Verdict::Pending => OpenError::MigrationPending { found, known },
             Verdict::OtherMachine => {
                 OpenError::OtherMachine { found: self.machine.clone().unwrap_or_default() }
@@ -202,8 +221,8 @@ impl Facts {
     }
 }
 
-fn machine(connection: &mut SqliteConnection) -> QueryResult<Option<String>> {
-    meta::table.find(MACHINE).select(meta::value).first(connection).optional()
+fn facts(connection: &mut SqliteConnection) -> QueryResult<HashMap<String, String>> {
+    Ok(meta::table.load::<(String, String)>(connection)?.into_iter().collect())
 }
 
 /// Opens an existing file for that purpose and reads what it says of itself.

@@ -1,11 +1,15 @@
 //! Whether what is stored of a plan can be true: its log, replayed, must yield it, and must tell of
 //! its children. What to look at is each database's own; what to make of it is the same.
 
+pub(crate) mod facts;
+
 use std::collections::BTreeMap;
 
+use agents_domain::id::PlanId;
 use agents_domain::plan::{Change, Event, Plan, replay};
+use diesel::result::QueryResult;
 
-use crate::store::fault::{Fault, Words};
+use crate::store::check::facts::{Facts, Stored};
 
 /// What a check found.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -27,22 +31,40 @@ impl CheckReport {
 /// Children of a plan, by id: the name, and whether it is not of the past.
 pub(crate) type Children = BTreeMap<String, (String, bool)>;
 
-/// What is wrong with a plan as it was read.
-pub(crate) fn problem(
-    stored: Result<Option<Plan>, Fault>,
-    log: Result<Vec<Event>, Fault>,
-    children: Result<Children, Fault>,
-    words: Words,
-) -> Option<String> {
-    match (stored, log, children) {
-        (Err(fault), _, _) | (_, Err(fault), _) | (_, _, Err(fault)) => {
-            Some(fault.into_store(words).to_string())
+/// Replays every log, some plans at a time: memory holds those and no more. `told` hears how many are
+/// done.
+pub(crate) fn replay_all(
+    facts: &mut dyn Facts,
+    report: &mut CheckReport,
+    told: &mut dyn FnMut(u64) -> QueryResult<()>,
+) -> QueryResult<()> {
+    let mut after = String::new();
+    loop {
+        let some = Stored::after(facts, &after)?;
+        let Some(last) = some.last() else { return Ok(()) };
+        last.id().clone_into(&mut after);
+        for stored in some {
+            let id = stored.id().to_owned();
+            report.note(&id, problem(stored));
         }
-        (Ok(stored), Ok(log), Ok(children)) => match replay(&log) {
-            Ok(plan) if Some(&plan) == stored.as_ref() => of_children(&log, &children).map(str::to_owned),
-            Ok(_) => Some("its log leads to another plan than the stored one".to_owned()),
-            Err(error) => Some(format!("its log cannot be replayed: {error}")),
-        },
+        told(report.plans)?;
+    }
+}
+
+/// What is wrong with a plan as it was read.
+fn problem(stored: Stored) -> Option<String> {
+    if PlanId::parse(stored.id()).is_err() {
+        return Some("its id is no ULID".to_owned());
+    }
+    let children = stored.children();
+    let (plan, log): (Plan, Vec<Event>) = match stored.read() {
+        Ok(read) => read,
+        Err(error) => return Some(error.to_string()),
+    };
+    match replay(&log) {
+        Ok(replayed) if replayed == plan => of_children(&log, &children).map(str::to_owned),
+        Ok(_) => Some("its log leads to another plan than the stored one".to_owned()),
+        Err(error) => Some(format!("its log cannot be replayed: {error}")),
     }
 }
 

@@ -61,6 +61,11 @@ impl From<&WorkOrder> for OrderRow {
 }
 
 impl OrderRow {
+    /// The same in nobody's hand: as it is where no worker has claimed it.
+    pub(crate) fn unclaimed(self) -> Self {
+        Self { worker: None, claimed_at: None, ..self }
+    }
+
     /// The order, if the row makes sense.
     pub(crate) fn order(self) -> Result<WorkOrder, StoreError> {
         let row = RowName::new("orders", &self.plan_id);

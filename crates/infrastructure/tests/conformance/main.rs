@@ -10,15 +10,20 @@ mod commits;
 mod creation;
 mod differential;
 mod family_histories;
+mod feed;
 mod fences;
+mod held_back;
 mod journey;
 mod line;
 mod line_histories;
 mod locks;
+mod measures;
 mod memory;
+mod moving;
 mod noop;
 mod orders;
 mod orders_due;
+mod postgres;
 mod races;
 mod reads;
 mod requests;
@@ -192,6 +197,17 @@ macro_rules! every_test {
             }
             family_histories {
                 random_families_agree_with_the_model
+            }
+            feed {
+                events_come_in_the_order_of_their_commits
+                a_place_in_time_is_before_the_first_event_that_is_late_enough
+                a_reader_beside_many_writers_misses_nothing
+            }
+            measures {
+                plans_are_counted_by_stage
+                many_events_are_counted_by_kind
+                who_waits_and_what_is_asked_is_counted
+                orders_are_counted_by_where_they_are
             }
             races {
                 of_many_who_ask_at_once_one_is_granted

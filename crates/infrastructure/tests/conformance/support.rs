@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use agents_domain::catalogue::{ActionStore, ProjectStore};
+use agents_domain::feed::Feed;
 use agents_domain::id::OwnerId;
 use agents_domain::lock::{
     AcquireRequest, Conflict, HeldLock, Lease, Line, LockError, LockFilter, LockKey, LockPort, Term,
 };
+use agents_domain::measures::Measures;
 use agents_domain::orders::Orders;
 use agents_domain::plan::{NewPlan, Opening, Plan, PlanStore};
 use agents_domain::reads::PlanReads;
@@ -45,10 +47,12 @@ pub(crate) struct Fixture {
     pub(crate) requests: Arc<dyn Requests>,
     pub(crate) pulse: Arc<dyn Pulse>,
     pub(crate) line: Arc<dyn Line>,
-    pub(crate) orders: Arc<dyn Orders>,
-    pub(crate) workers: Arc<dyn Workers>,
+    pub(crate) feed: Arc<dyn Feed>,
+    pub(crate) measures: Arc<dyn Measures>,
     /// Whether opening another one takes its time, so that fewer random histories have to do.
     pub(crate) costly: bool,
+    pub(crate) orders: Arc<dyn Orders>,
+    pub(crate) workers: Arc<dyn Workers>,
     /// What must live as long as the store: a directory, for one.
     pub(crate) _kept: Box<dyn Any>,
 }
@@ -68,9 +72,11 @@ pub(crate) fn memory(unfenced: Unfenced) -> Fixture {
         requests: store.requests(),
         pulse: store.pulse(),
         line: store.line(),
+        feed: store.feed(),
+        measures: store.measures(),
+        costly: false,
         orders: store.orders(),
         workers: store.workers(),
-        costly: false,
         _kept: Box::new(()),
     }
 }
@@ -102,9 +108,11 @@ fn sqlite_with(unfenced: Unfenced, more: fn(SqliteOptions) -> SqliteOptions) -> 
         requests: Arc::new(store.requests()),
         pulse: Arc::new(store.pulse()),
         line: Arc::new(store.line()),
+        feed: Arc::new(store.feed()),
+        measures: Arc::new(store.measures()),
+        costly: false,
         orders: Arc::new(store.orders()),
         workers: Arc::new(store.workers()),
-        costly: false,
         _kept: Box::new(directory),
     }
 }
@@ -120,8 +128,19 @@ pub(crate) fn postgres_pooled(unfenced: Unfenced) -> Fixture {
 }
 
 fn postgres_with(unfenced: Unfenced, more: fn(PostgresOptions) -> PostgresOptions) -> Fixture {
-    let (clock, database) = (hand_clock(), Database::fresh());
-    let url = PostgresUrl::parse(&database.url()).expect("a URL");
+    let database = Database::fresh();
+    postgres_at(&database.url(), unfenced, more, Box::new(database))
+}
+
+/// The same, at that URL.
+pub(crate) fn postgres_at(
+    url: &str,
+    unfenced: Unfenced,
+    more: fn(PostgresOptions) -> PostgresOptions,
+    kept: Box<dyn Any>,
+) -> Fixture {
+    let clock = hand_clock();
+    let url = PostgresUrl::parse(url).expect("a URL");
     let options =
         PostgresOptions::new(url, values::parse_action).on_clock(Arc::clone(&clock) as Arc<dyn Clock>);
     let options = if unfenced == Unfenced::Allowed { options.allow_unfenced() } else { options };
@@ -136,10 +155,12 @@ fn postgres_with(unfenced: Unfenced, more: fn(PostgresOptions) -> PostgresOption
         requests: Arc::new(store.requests()),
         pulse: Arc::new(store.pulse()),
         line: Arc::new(store.line()),
+        feed: Arc::new(store.feed()),
+        measures: Arc::new(store.measures()),
+        costly: true,
         orders: Arc::new(store.orders()),
         workers: Arc::new(store.workers()),
-        costly: true,
-        _kept: Box::new(database),
+        _kept: kept,
     }
 }
 
@@ -226,14 +247,14 @@ impl Fixture {
         (new.plan, lease)
     }
 
-    /// The plan of that number, as it is stored.
-    pub(crate) async fn stored_id(&self, number: u32) -> Plan {
-        self.plans.load(values::plan_id(number)).await.expect("an answer").expect("the plan")
-    }
-
     /// How many random histories are run, of that many on a store that opens quickly.
     pub(crate) const fn histories(&self, many: usize) -> usize {
         if self.costly { many / 8 } else { many }
+    }
+
+    /// The plan of that number, as it is stored.
+    pub(crate) async fn stored_id(&self, number: u32) -> Plan {
+        self.plans.load(values::plan_id(number)).await.expect("an answer").expect("the plan")
     }
 
     /// The plan as it is stored.

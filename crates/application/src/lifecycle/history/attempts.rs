@@ -11,7 +11,7 @@ use agents_domain::time::Timestamp;
 use super::of_change;
 
 /// How an attempt ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Outcome {
     /// The phase is complete; of apply: everything has landed.
     Complete,
@@ -28,6 +28,19 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// How an attempt ends by a change, whether or not it was under way; `None`: it does not.
+    pub const fn of(change: &Change) -> Option<Self> {
+        Some(match change {
+            Change::PhaseCompleted { .. } | Change::Applied => Self::Complete,
+            Change::PhaseFailed { .. } => Self::Failed,
+            Change::Constrained { .. } => Self::Constrained,
+            Change::Interrupted { .. } => Self::Interrupted,
+            Change::Parked { .. } => Self::Parked,
+            Change::Cancelled { .. } => Self::Cancelled,
+            _ => return None,
+        })
+    }
+
     /// The word used in output.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -112,14 +125,11 @@ fn begun(plan: &Plan, driver: &Holder, at: Timestamp) -> AttemptRecord {
 
 /// How a change ends the attempt that is under way, if it does.
 fn end(event: &Event) -> Option<AttemptEnd> {
-    let (outcome, failure) = match &event.change {
-        Change::PhaseCompleted { .. } | Change::Applied => (Outcome::Complete, None),
-        Change::PhaseFailed { failure, .. } => (Outcome::Failed, Some(failure.clone())),
-        Change::Constrained { failure, .. } => (Outcome::Constrained, Some(failure.clone())),
-        Change::Interrupted { cause, .. } => (Outcome::Interrupted, Some(cause.failure(event.plan))),
-        Change::Parked { .. } => (Outcome::Parked, None),
-        Change::Cancelled { .. } => (Outcome::Cancelled, None),
-        _ => return None,
+    let outcome = Outcome::of(&event.change)?;
+    let failure = match &event.change {
+        Change::PhaseFailed { failure, .. } | Change::Constrained { failure, .. } => Some(failure.clone()),
+        Change::Interrupted { cause, .. } => Some(cause.failure(event.plan)),
+        _ => None,
     };
     let exit = match event.change {
         Change::PhaseFailed { exit, .. } => exit,

@@ -14,8 +14,8 @@ fn drivers(world: &mut World) -> &mut Drivers {
 }
 
 #[given("several drivers on one database")]
-async fn on_sqlite(world: &mut World) {
-    let mut made = Drivers::on_sqlite(world.root(), Unfenced::Refused);
+async fn on_one_database(world: &mut World) {
+    let mut made = Drivers::on_database(world.root(), world.server.as_ref(), Unfenced::Refused);
     made.make_plan(None).await;
     made.last.clone().expect("a plan is made");
     world.drivers = Some(made);
@@ -25,7 +25,7 @@ async fn on_sqlite(world: &mut World) {
 fn embedder(world: &mut World, store: String, unfenced: String) {
     let unfenced = if unfenced == "allows" { Unfenced::Allowed } else { Unfenced::Refused };
     world.drivers = Some(match store.as_str() {
-        "a database" => Drivers::on_sqlite(world.root(), unfenced),
+        "a database" => Drivers::on_database(world.root(), world.server.as_ref(), unfenced),
         "a store in memory" => Drivers::in_memory(unfenced),
         other => panic!("no store like {other}"),
     });

@@ -1,7 +1,9 @@
 //! A file of an earlier schema, brought up to date with all that is in it.
 
+use agents_domain::feed::{Feed as _, FeedPosition};
 use agents_domain::id::PlanId;
 use agents_domain::lock::LockKey;
+use agents_domain::measures::Measures as _;
 use agents_domain::plan::{Change, CommitOutcome, Plan, PlanStore as _, State, replay};
 use agents_domain::reads::{PlanFilter, PlanReads as _};
 use agents_domain::request::Requests as _;
@@ -77,6 +79,28 @@ async fn all_that_was_in_a_file_of_schema_2_is_there_afterwards() {
     assert!(page.plans.iter().all(|view| view.subplans.total() == 0));
     let asked = store.requests().open(&LockKey::Plan(id(WAITING))).await.expect("read");
     assert_eq!(asked.len(), 1);
+}
+
+#[tokio::test]
+async fn the_events_of_schema_2_are_one_after_the_other_by_time_and_new_ones_come_after_them() {
+    let (world, options) = earlier();
+    SqliteStore::migrate(&options).expect("brought up to date");
+    let store = SqliteStore::open(options).expect("opens");
+    let page = store.feed().after(FeedPosition::START, 100).await.expect("read");
+    assert_eq!(page.events.len(), 11 + 12 + 6);
+    assert!(page.events.is_sorted_by_key(|event| event.at));
+    for plan in [LANDED, CANCELLED, WAITING] {
+        let own: Vec<_> = page.events.iter().filter(|event| event.plan == id(plan)).cloned().collect();
+        assert_eq!(Ok(own), store.plans().events(id(plan)).await);
+    }
+    let fence = world.take(&store, &LockKey::Plan(id(WAITING))).await;
+    let waiting = the(&store, WAITING).await;
+    world.commit(&store, &waiting, Change::Reverted { reason: None }, &fence).await;
+    let more = store.feed().after(page.next, 100).await.expect("read").events;
+    assert_eq!(more.iter().map(|event| (event.plan, event.seq)).collect::<Vec<_>>(), [(id(WAITING), 7)]);
+    let counted = store.measures().measure().await.expect("read").events;
+    assert_eq!((counted["plan.created"], counted.values().sum::<u64>()), (3, 30));
+    sound(&store);
 }
 
 #[tokio::test]

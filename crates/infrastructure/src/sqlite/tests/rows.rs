@@ -187,6 +187,7 @@ async fn a_check_finds_what_no_row_shows_by_itself() {
              INSERT INTO projects VALUES ('local/p', '/p', '/p/.git', 'main', 0); \
              INSERT INTO locks (resource_type, resource_id, token) VALUES ('project', 'local/none', 0); \
              UPDATE plan_counts SET plans = 7 WHERE state = 'processing'; \
+             INSERT INTO event_counts VALUES ('plan.created', 1); \
              INSERT INTO plan_guidance VALUES ('nobody', 0, 'x'); \
              INSERT INTO plans (id, action, automation, phase, state, attempt, version, reversion_count, \
              validations, created_at, updated_at) VALUES ('no ulid', 'local/a', 'auto', 'apply', 'queued', 0, 1, 0, '[]', 0, 0); \
@@ -202,6 +203,8 @@ async fn a_check_finds_what_no_row_shows_by_itself() {
         "project/local/p has no lock",
         "the lock project/local/none belongs to nothing",
         "the count of local/port in strategize/processing is wrong",
+        "the count of the events plan.created is wrong",
+        "the feed does not hold every event once",
         "plan_guidance refers to a missing row of plans",
         "its id is no ULID",
         "cannot be replayed",

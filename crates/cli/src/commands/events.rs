@@ -1,0 +1,56 @@
+//! `agents events`: what happens to all plans, in the order in which it was committed.
+//!
+//! It locks nothing and writes nothing. A follower goes on until it is told to end, or nobody reads.
+
+use std::io;
+use std::ops::ControlFlow;
+
+use agents_application::follower::Reach;
+use agents_application::survey::before;
+use agents_domain::feed::FeedPosition;
+use agents_domain::plan::Event;
+
+use crate::app::App;
+use crate::args::events::EventsArgs;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::render::{Body, Item, Report, Streaming, event_item};
+use crate::signals::Signals;
+
+/// Shows them.
+pub fn events(app: App, args: &EventsArgs) -> Result<Report, Failure> {
+    let from = match args.since {
+        None => FeedPosition::START,
+        Some(length) => app.block_on(app.store.feed().since(before(app.now(), length)))?,
+    };
+    let stop = app.stop.clone();
+    let signals = args.follow.then(|| app.block_on(async { Signals::listen(stop) })).transpose()?;
+    let body = Body::Stream(Box::new(Events { app, from, signals }));
+    Ok(Report { body, ..Report::of(serde_json::Value::Null) })
+}
+
+struct Events {
+    app: App,
+    from: FeedPosition,
+    /// What ends it; `None`: the end of what there is.
+    signals: Option<Signals>,
+}
+
+impl Streaming for Events {
+    fn run(&mut self, show: &mut dyn FnMut(&Item) -> io::Result<()>) -> Result<Exit, Failure> {
+        let (app, reach) = (&self.app, self.signals.as_ref().map_or(Reach::ToTheEnd, |_| Reach::OnAndOn));
+        let each = |events: &[Event]| {
+            // Whoever writes it knows why it could not be written.
+            let shown = events.iter().try_for_each(|event| show(&event_item(event)));
+            if shown.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        };
+        let follower = app.follower();
+        app.block_on(async {
+            tokio::select! {
+                biased;
+                _ = app.stop.stopped() => Ok(self.signals.as_ref().map_or(Exit::Done, Signals::exit)),
+                end = follower.follow(self.from, reach, each) => Ok(end.map(|_| Exit::Done)?),
+            }
+        })
+    }
+}

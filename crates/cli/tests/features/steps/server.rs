@@ -1,0 +1,61 @@
+//! Steps of plans on a server: whose tables are there, and the way to it.
+
+use agents_testing::postgres::Database;
+use agents_testing::proxy::{Direction, Fate, Proxy};
+use cucumber::{given, then, when};
+use diesel::connection::SimpleConnection as _;
+
+use crate::pauses::WATCHDOG;
+use crate::world::World;
+
+fn server(world: &World) -> &Database {
+    world.server.as_ref().expect("plans are on a server")
+}
+
+fn network(world: &World) -> &Proxy {
+    world.network.as_ref().expect("the way leads through it")
+}
+
+#[given("somebody else has a table in the database")]
+fn foreign_table(world: &mut World) {
+    server(world).connect().batch_execute("CREATE TABLE letters (aunt TEXT)").expect("made");
+}
+
+/// From here on: what was started before has found its own way.
+#[given("the way to the server is a bad network")]
+fn bad_network(world: &mut World) {
+    world.network = Some(Proxy::to(server(world).server()));
+}
+
+#[given("the network lets nobody in")]
+fn refuse(world: &mut World) {
+    network(world).refuse();
+}
+
+#[when("the network is cut")]
+fn cut(world: &mut World) {
+    assert_ne!(network(world).cut(), 0, "somebody was connected");
+}
+
+#[when("the network holds everything back")]
+fn hold_back(world: &mut World) {
+    network(world).hold_back(Direction::Both);
+}
+
+#[when("the network is well again")]
+fn heal(world: &mut World) {
+    network(world).heal();
+}
+
+#[when(expr = "the next commit is {word} and its connection cut")]
+fn cut_at_commit(world: &mut World, fate: String) {
+    let fate = if fate == "done" { Fate::Done } else { Fate::Lost };
+    let caught = network(world).cut_at("COMMIT", fate);
+    world.caught = Some(caught);
+}
+
+#[then("the network has caught a commit")]
+fn caught(world: &mut World) {
+    let caught = world.caught.take().expect("the network lies in wait");
+    caught.recv_timeout(WATCHDOG).expect("a commit came that way");
+}

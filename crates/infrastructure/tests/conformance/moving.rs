@@ -1,0 +1,534 @@
+//! Moving between any two databases, and going on with a restored one.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use agents_domain::id::RequestId;
+use agents_domain::lock::{AcquireRequest, LockError, LockFilter, LockKey, Release, Renewal};
+use agents_domain::plan::{CommitOutcome, Opening, Plan, StoreError, replay};
+use agents_domain::reads::PlanFilter;
+use agents_domain::request::{Asker, Request, Wish};
+use agents_domain::time::{Clock, Timestamp};
+use agents_infrastructure::clock::HandClock;
+use agents_infrastructure::postgres::{self, PostgresOptions, PostgresStore, PostgresUrl};
+use agents_infrastructure::sqlite::{self, SqliteOptions, SqliteStore};
+use agents_infrastructure::store::moving::{
+    Arrival, Departure, Move, MoveError, Moved, Restored, Step, carry_out,
+};
+use agents_testing::postgres::Database;
+use diesel::connection::SimpleConnection as _;
+use diesel::prelude::*;
+use rstest::rstest;
+use tempfile::TempDir;
+
+use crate::children::{child, spawn};
+use crate::journey;
+use crate::line::asking;
+use crate::orders;
+use crate::support::{Fixture, TERM, request, term, ttl};
+use crate::values::{self, new_plan, number_of, owner, plan_id, prompt, step};
+
+/// What a fencing token grows by when a database is restored.
+const LEAP: i64 = 1_000_000_000_000;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    File,
+    Server,
+}
+
+/// Somewhere a database can be.
+struct Place {
+    at: At,
+    clock: Arc<HandClock>,
+}
+
+enum At {
+    File(TempDir),
+    Server(Database),
+}
+
+impl Place {
+    fn new(kind: Kind) -> Self {
+        let clock = Arc::new(HandClock::new(Timestamp::from_millis(1_790_000_000_000)));
+        let at = match kind {
+            Kind::File => At::File(tempfile::tempdir().expect("a directory")),
+            Kind::Server => At::Server(Database::fresh()),
+        };
+        Self { at, clock }
+    }
+
+    fn file(&self, directory: &TempDir) -> SqliteOptions {
+        let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
+        let path = directory.path().join("agents.db");
+        SqliteOptions::new(path, clock, "this boot", "this machine", values::parse_action)
+    }
+
+    fn server(&self, database: &Database) -> PostgresOptions {
+        let url = PostgresUrl::parse(&database.url()).expect("a URL");
+        PostgresOptions::new(url, values::parse_action).on_clock(Arc::clone(&self.clock) as Arc<dyn Clock>)
+    }
+
+    fn open(&self) -> Result<Fixture, String> {
+        match &self.at {
+            At::File(directory) => {
+                let store = SqliteStore::open(self.file(directory)).map_err(|error| error.to_string())?;
+                Ok(self.fixture_of_file(&store))
+            }
+            At::Server(database) => {
+                let store = PostgresStore::open(self.server(database)).map_err(|error| error.to_string())?;
+                Ok(self.fixture_of_server(&store))
+            }
+        }
+    }
+
+    fn create(&self) -> Fixture {
+        match &self.at {
+            At::File(directory) => drop(SqliteStore::create(self.file(directory)).expect("made")),
+            At::Server(database) => drop(PostgresStore::create(self.server(database)).expect("made")),
+        }
+        self.open().expect("opened")
+    }
+
+    fn fixture_of_file(&self, store: &SqliteStore) -> Fixture {
+        Fixture {
+            clock: Arc::clone(&self.clock),
+            locks: Arc::new(store.locks()),
+            plans: Arc::new(store.plans()),
+            projects: Arc::new(store.projects()),
+            actions: Arc::new(store.actions()),
+            reads: Arc::new(store.reads()),
+            requests: Arc::new(store.requests()),
+            pulse: Arc::new(store.pulse()),
+            line: Arc::new(store.line()),
+            costly: false,
+            orders: Arc::new(store.orders()),
+            workers: Arc::new(store.workers()),
+            _kept: Box::new(()),
+        }
+    }
+
+    fn fixture_of_server(&self, store: &PostgresStore) -> Fixture {
+        Fixture {
+            clock: Arc::clone(&self.clock),
+            locks: Arc::new(store.locks()),
+            plans: Arc::new(store.plans()),
+            projects: Arc::new(store.projects()),
+            actions: Arc::new(store.actions()),
+            reads: Arc::new(store.reads()),
+            requests: Arc::new(store.requests()),
+            pulse: Arc::new(store.pulse()),
+            line: Arc::new(store.line()),
+            costly: false,
+            orders: Arc::new(store.orders()),
+            workers: Arc::new(store.workers()),
+            _kept: Box::new(()),
+        }
+    }
+
+    fn leave(&self) -> Departure {
+        match &self.at {
+            At::File(directory) => SqliteStore::leave(&self.file(directory)).expect("left"),
+            At::Server(database) => PostgresStore::leave(&self.server(database)).expect("left"),
+        }
+    }
+
+    fn arrive(&self) -> Arrival {
+        match &self.at {
+            At::File(directory) => SqliteStore::arrive(&self.file(directory)).expect("arrived"),
+            At::Server(database) => PostgresStore::arrive(&self.server(database)).expect("arrived"),
+        }
+    }
+
+    fn restored(&self) -> Restored {
+        match &self.at {
+            At::File(directory) => SqliteStore::restored(&self.file(directory)).expect("restored"),
+            At::Server(database) => PostgresStore::restored(&self.server(database)).expect("restored"),
+        }
+    }
+
+    /// What a check finds wrong, and how many plans it replays.
+    fn checked(&self) -> (u64, Vec<String>) {
+        let report = match &self.at {
+            At::File(directory) => SqliteStore::open(self.file(directory)).expect("opened").check(),
+            At::Server(database) => PostgresStore::open(self.server(database)).expect("opened").check(),
+        };
+        let report = report.expect("checked");
+        (report.plans, report.problems)
+    }
+
+    fn moved_to(&self) -> Option<String> {
+        match &self.at {
+            At::File(directory) => sqlite::status(&self.file(directory).path).expect("described").moved_to,
+            At::Server(database) => postgres::status(&self.server(database)).expect("described").moved_to,
+        }
+    }
+
+    fn sql(&self, sql: &str) {
+        match &self.at {
+            At::File(directory) => {
+                let path = self.file(directory).path.display().to_string();
+                let mut connection = SqliteConnection::establish(&path).expect("opened");
+                connection.batch_execute(sql).expect("done");
+            }
+            At::Server(database) => database.connect().batch_execute(sql).expect("done"),
+        }
+    }
+
+    /// As if it had never been there.
+    fn wipe(&self) {
+        match &self.at {
+            At::File(directory) => {
+                for file in std::fs::read_dir(directory.path()).expect("listed") {
+                    std::fs::remove_file(file.expect("listed").path()).expect("removed");
+                }
+            }
+            At::Server(_) => self.sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public"),
+        }
+    }
+}
+
+fn mark(to: &str) -> Move {
+    Move { id: format!("move to {to}"), to: to.to_owned() }
+}
+
+fn moved(from: &Place, to: &Place) -> Result<Moved, MoveError> {
+    carry_out(from.leave(), to.arrive(), &mark("there"), &mut |_| {})
+}
+
+/// A request, open, of a plan.
+fn cancel(key: &LockKey, at: Timestamp) -> Request {
+    Request {
+        id: RequestId::parse("01ARZ3NDEKTSV4RRFFQ6900001").expect("valid"),
+        key: key.clone(),
+        wish: Wish::Cancel { keep_landed: true },
+        by: Asker { host: "box".into(), pid: 7, user: "ada".into() },
+        reason: Some("it's \"stuck\"".into()),
+        at,
+        closed: None,
+    }
+}
+
+/// A plan that has gone that road, held by its owner.
+async fn travelled(store: &Fixture, who: u32, number: u32, road: Vec<agents_domain::plan::Change>) -> Plan {
+    let (mut plan, lease) = store.plan(who, number).await;
+    for change in road {
+        let write = step(&plan, change, store.clock.now());
+        assert_eq!(store.plans.commit(&write, &lease.fence).await, Ok(CommitOutcome::Applied));
+        plan = write.plan;
+    }
+    plan
+}
+
+/// A store with a bit of everything. Ids of children come before those of their parents. The locks of
+/// plans are held until their terms run out.
+async fn filled(place: &Place) -> Fixture {
+    let store = place.create();
+    let keys = store.projects([1, 2]).await;
+    let definition = values::full_definition();
+    let action = agents_domain::catalogue::StoredAction {
+        action: definition.action.clone(),
+        source: definition.action_source.clone(),
+        updated_at: store.clock.now(),
+    };
+    store.actions.put(&action).await.expect("stored");
+    travelled(&store, 1, 500, journey::to_applied()).await;
+    travelled(&store, 1, 501, journey::to_cancelled()).await;
+    travelled(&store, 1, 502, vec![journey::start(3, '1', true)]).await;
+    let held = store.take_one(4, &LockKey::Plan(plan_id(103))).await;
+    let parent = store.plans.load(plan_id(103)).await.expect("read").expect("a child");
+    let write = spawn(&parent, &[child(5, "deep"), child(6, "deeper")], store.clock.now());
+    assert_eq!(store.plans.commit(&write, &held.fence).await, Ok(CommitOutcome::Applied));
+    let asked = cancel(&LockKey::Plan(plan_id(502)), store.clock.now());
+    store.requests.make(&[asked]).await.expect("asked");
+    store.line.take(&asking(8, &[&keys[0]])).await.expect("a ticket");
+    orders::ordered(&store, 503).await;
+    assert!(orders::claim(&store, &orders::any(&store, 11)).await.is_some());
+    store.clock.advance(TERM * 2);
+    store
+}
+
+/// All that two stores can say of plans, projects and actions.
+async fn same(one: &Fixture, other: &Fixture) {
+    let all = PlanFilter { all: true, ..PlanFilter::default() };
+    let [ones, others] =
+        [one.reads.list(&all).await, other.reads.list(&all).await].map(|list| list.expect("listed"));
+    assert_eq!((ones.total, ones.plans.len()), (others.total, others.plans.len()));
+    assert!(ones.total > 8, "not much moved: {}", ones.total);
+    for (view, arrived) in ones.plans.iter().zip(&others.plans) {
+        let id = view.record.id;
+        assert_eq!((&view.record, &arrived.lock), (&arrived.record, &None));
+        let log = one.plans.events(id).await.expect("a log");
+        assert_eq!(Ok(&log), other.plans.events(id).await.as_ref());
+        assert_eq!(replay(&log).ok(), other.plans.load(id).await.expect("read"));
+        assert_eq!(one.plans.definition(id).await, other.plans.definition(id).await);
+        let key = LockKey::Plan(id);
+        assert_eq!(one.requests.history(&key).await, other.requests.history(&key).await);
+        let below = |views: Vec<agents_domain::reads::PlanView>| -> Vec<u32> {
+            views.iter().map(|view| number_of(view.record.id)).collect()
+        };
+        let (one, other) = (one.reads.family(id).await, other.reads.family(id).await);
+        assert_eq!(one.map(below), other.map(below));
+    }
+    let unclaimed = orders::of(one, plan_id(503)).await;
+    assert!(unclaimed.claim.is_some());
+    let unclaimed = agents_domain::orders::WorkOrder { claim: None, ..unclaimed };
+    assert_eq!(
+        orders::of(other, plan_id(503)).await,
+        unclaimed,
+        "a claim is the word of a worker of the old place"
+    );
+    assert_eq!(one.projects.list().await, other.projects.list().await);
+    assert_eq!(one.actions.list().await, other.actions.list().await);
+    assert_eq!(other.locks.list(&LockFilter::default()).await, Ok(vec![]));
+    let request = cancel(&LockKey::Plan(plan_id(502)), one.clock.now());
+    assert_eq!(
+        other.requests.open(&request.key).await.expect("read").len(),
+        1,
+        "what was asked is still asked"
+    );
+}
+
+#[rstest]
+#[case(Kind::File, Kind::Server)]
+#[case(Kind::Server, Kind::File)]
+#[case(Kind::File, Kind::File)]
+#[case(Kind::Server, Kind::Server)]
+#[tokio::test]
+async fn everything_moves_and_tokens_go_on(#[case] from: Kind, #[case] to: Kind) {
+    let (from, to) = (Place::new(from), Place::new(to));
+    let store = filled(&from).await;
+    let before = store.take_one(9, &LockKey::Plan(plan_id(500))).await;
+    store.locks.release(owner(9), &term(&before)).await.expect("released");
+    let mut steps = Vec::new();
+    let moved =
+        carry_out(from.leave(), to.arrive(), &mark("there"), &mut |step| steps.push(step)).expect("moved");
+    let rows = |name: &str| moved.tables.iter().find(|(table, _)| *table == name).expect("a table").1;
+    assert_eq!((rows("plans"), rows("locks"), rows("requests")), (moved.replayed, moved.replayed + 2, 1));
+    assert!(!moved.already && rows("events") > rows("plans"), "{moved:?}");
+    let (events, plans) = (rows("events"), rows("plans"));
+    for last in
+        [Step::Copied { table: "events", rows: events, of: events }, Step::Replayed { plans, of: plans }]
+    {
+        assert!(steps.contains(&last), "{steps:?}");
+    }
+    let arrived = to.open().expect("opened");
+    same(&store, &arrived).await;
+    assert_eq!(to.checked(), (plans, vec![]));
+    let after = arrived.take_one(10, &before.key).await;
+    assert_eq!(term(&after).1.value(), term(&before).1.value() + 1, "no token comes twice");
+    let [free] = [&LockKey::Project(values::project(1).name)];
+    assert!(arrived.locks.acquire(&request(9, &[free])).await.is_ok(), "nobody waits in line there");
+}
+
+#[rstest]
+#[case(Kind::File)]
+#[case(Kind::Server)]
+#[tokio::test]
+async fn what_was_moved_is_closed_to_all_also_to_those_who_had_it_open(#[case] kind: Kind) {
+    let (from, to) = (Place::new(kind), Place::new(Kind::File));
+    let store = filled(&from).await;
+    let stale = store.locks.list(&LockFilter::default()).await.expect("listed");
+    let stale = stale.iter().find(|lock| lock.key == LockKey::Plan(plan_id(502))).expect("held");
+    moved(&from, &to).expect("moved");
+    let refused = from.open().err().expect("refused");
+    assert!(refused.contains("has been moved to there; use that one"), "{refused}");
+    assert_eq!((from.moved_to(), to.moved_to()), (Some("there".to_owned()), None));
+    let told = |error: &str| assert!(error.contains("the database has been moved to there"), "{error}");
+    let key = LockKey::Plan(plan_id(500));
+    match store.locks.acquire(&request(9, &[&key])).await {
+        Err(LockError::Unavailable { reason }) => told(&reason),
+        other => panic!("granted: {other:?}"),
+    }
+    match store.locks.renew(stale.owner, &[(stale.key.clone(), stale.token)], ttl(TERM)).await {
+        Err(LockError::Unavailable { reason }) => told(&reason),
+        other => panic!("renewed: {other:?}"),
+    }
+    let plan = store.plans.load(plan_id(502)).await.expect("readers go on").expect("a plan");
+    let fence = agents_domain::lock::Fence::Token { owner: stale.owner, token: stale.token };
+    let new = new_plan(700, store.clock.now());
+    let opening = Opening::Held(request(9, &[&LockKey::Plan(new.plan.id)]));
+    let answers = [
+        store.plans.commit(&prompt(&plan, "x", store.clock.now()), &fence).await.map(|_| ()),
+        store.plans.create(&new, &opening).await.map(|_| ()),
+        store.requests.make(&[cancel(&key, store.clock.now())]).await.map(|_| ()),
+        store.projects.add(&values::project(3), store.clock.now()).await.map(|_| ()),
+    ];
+    for answer in answers {
+        match answer {
+            Err(StoreError::Unavailable { reason }) => told(&reason),
+            other => panic!("written: {other:?}"),
+        }
+    }
+}
+
+#[rstest]
+#[case(Kind::File)]
+#[case(Kind::Server)]
+#[tokio::test]
+async fn what_is_not_empty_is_not_moved_to(#[case] kind: Kind) {
+    let (from, to) = (Place::new(Kind::File), Place::new(kind));
+    filled(&from).await;
+    let occupied = to.create();
+    occupied.projects([7]).await;
+    assert_eq!(moved(&from, &to), Err(MoveError::Occupied { table: "projects", rows: 1 }));
+    assert_eq!(from.moved_to(), None);
+    from.open().expect("still open");
+    assert_eq!(occupied.projects.list().await.expect("listed").len(), 1);
+    let empty = Place::new(kind);
+    empty.create();
+    moved(&from, &empty).expect("tables without rows are no hindrance");
+}
+
+#[rstest]
+#[case(Kind::File, Kind::Server)]
+#[case(Kind::Server, Kind::File)]
+#[tokio::test]
+async fn a_move_that_dies_has_done_nothing_and_can_be_made_again(#[case] from: Kind, #[case] to: Kind) {
+    let (from, to) = (Place::new(from), Place::new(to));
+    let store = filled(&from).await;
+    let last = |step| matches!(step, Step::Replayed { .. });
+    let first = |step| matches!(step, Step::Copied { table: "events", .. });
+    for dies_at in [first as fn(Step) -> bool, last] {
+        let (departure, arrival) = (from.leave(), to.arrive());
+        let mut told = |step| assert!(!dies_at(step), "the machine is switched off");
+        let dying = || carry_out(departure, arrival, &mark("there"), &mut told);
+        catch_unwind(AssertUnwindSafe(dying)).expect_err("it dies");
+        assert_eq!((from.moved_to(), to.checked()), (None, (0, vec![])));
+        let (_, lease) =
+            store.plan(1, if dies_at(Step::Replayed { plans: 0, of: 0 }) { 801 } else { 800 }).await;
+        store.locks.release(owner(1), &term(&lease)).await.expect("writers go on");
+    }
+    moved(&from, &to).expect("moved");
+    same(&store, &to.open().expect("opened")).await;
+}
+
+#[rstest]
+#[case(Kind::File, Kind::Server)]
+#[case(Kind::Server, Kind::File)]
+#[tokio::test]
+async fn a_move_that_died_between_its_ends_is_finished_there_and_nowhere_else(
+    #[case] from: Kind,
+    #[case] to: Kind,
+) {
+    let (from, to) = (Place::new(from), Place::new(to));
+    let store = filled(&from).await;
+    moved(&from, &to).expect("moved");
+    let again = moved(&from, &to).expect("it is there");
+    assert!(again.already && again.replayed == 0);
+    to.wipe();
+    let elsewhere = Place::new(Kind::File);
+    let refused = carry_out(from.leave(), elsewhere.arrive(), &mark("elsewhere"), &mut |_| {});
+    assert_eq!(refused, Err(MoveError::Elsewhere { to: "there".to_owned() }));
+    let finished = moved(&from, &to).expect("finished");
+    assert!(!finished.already && finished.replayed > 0);
+    same(&store, &to.open().expect("opened")).await;
+    assert!(from.open().is_err(), "it stays closed");
+}
+
+#[tokio::test]
+async fn what_cannot_be_true_is_not_moved() {
+    let (from, to) = (Place::new(Kind::File), Place::new(Kind::Server));
+    let store = filled(&from).await;
+    drop(store);
+    from.sql(
+        "DROP TRIGGER plans_never_go_back; \
+         UPDATE plans SET strategy = 'another' WHERE phase = 'apply' AND state = 'applied'",
+    );
+    match moved(&from, &to) {
+        Err(MoveError::Unsound { problems }) => {
+            assert!(problems[0].contains("leads to another plan"), "{problems:?}");
+        }
+        other => panic!("moved: {other:?}"),
+    }
+    assert_eq!((from.moved_to(), to.checked()), (None, (0, vec![])));
+}
+
+/// The term of a holder that the database has forgotten, and what it can do with it: nothing.
+#[rstest]
+#[case(Kind::File)]
+#[case(Kind::Server)]
+#[tokio::test]
+async fn a_holder_from_before_a_restoration_harms_nobody(#[case] kind: Kind) {
+    let place = Place::new(kind);
+    let store = place.create();
+    let (plan, first) = store.plan(1, 1).await;
+    store.locks.release(owner(1), &term(&first)).await.expect("released");
+    // In the history that is lost, owner 2 got the next token, and lives on.
+    let forgotten = agents_domain::lock::FencingToken::from_storage(term(&first).1.value() + 1);
+    let old = agents_domain::lock::Fence::Token { owner: owner(2), token: forgotten };
+    let held = store.take_one(3, &first.key).await;
+    assert_eq!(term(&held).1, forgotten, "without care, the same token comes again");
+    store.line.take(&asking(5, &[&first.key])).await.expect("a ticket");
+    assert_eq!(place.restored(), Restored { cleared: 1, tickets: 1, reopened: None });
+    assert_eq!(store.locks.list(&LockFilter::default()).await, Ok(vec![]));
+    let write = prompt(&plan, "x", store.clock.now());
+    assert_eq!(store.plans.commit(&write, &old).await, Ok(CommitOutcome::Stale));
+    let now = store.take_one(4, &first.key).await;
+    assert_eq!(term(&now).1.value(), term(&held).1.value() + LEAP + 1);
+    assert_eq!(store.plans.commit(&write, &old).await, Ok(CommitOutcome::Stale));
+    let terms = [(first.key.clone(), forgotten)];
+    let renewed = store.locks.renew(owner(2), &terms, ttl(TERM)).await;
+    assert_eq!(renewed, Ok(vec![Renewal::Lost { by: owner(4) }]));
+    assert_eq!(store.locks.release(owner(2), &terms[0]).await, Ok(Release::NotHeld));
+    let proven = AcquireRequest { proven_dead: terms.to_vec(), ..request(6, &[&first.key]) };
+    assert_eq!(store.conflict(&proven).await.owner, owner(4), "an old proof of death is not of this term");
+    assert_eq!(store.locks.evict(&terms[0], owner(6), "stuck").await, Ok(Release::NotHeld));
+    assert_eq!(store.plans.commit(&write, &now.fence).await, Ok(CommitOutcome::Applied));
+    assert_eq!(place.checked(), (1, vec![]));
+}
+
+#[rstest]
+#[case(Kind::File)]
+#[case(Kind::Server)]
+#[tokio::test]
+async fn what_was_moved_can_be_taken_back(#[case] kind: Kind) {
+    let (from, to) = (Place::new(kind), Place::new(Kind::File));
+    filled(&from).await;
+    moved(&from, &to).expect("moved");
+    let restored = from.restored();
+    assert_eq!(restored.reopened.as_deref(), Some("there"));
+    let store = from.open().expect("open again");
+    let (_, lease) = store.plan(1, 900).await;
+    store.locks.release(owner(1), &term(&lease)).await.expect("written");
+    assert_eq!(from.checked().1, Vec::<String>::new());
+    let third = Place::new(Kind::File);
+    moved(&from, &third).expect("and it can be moved again");
+}
+
+/// A table that is made and not named in the list of those that move would be left behind in silence.
+#[rstest]
+#[case(Kind::File)]
+#[case(Kind::Server)]
+#[tokio::test]
+async fn no_table_is_forgotten(#[case] kind: Kind) {
+    #[derive(QueryableByName)]
+    struct Table {
+        #[diesel(sql_type = diesel::sql_types::Text)]
+        name: String,
+    }
+    let (from, to) = (Place::new(kind), Place::new(Kind::File));
+    filled(&from).await;
+    moved(&from, &to).expect("moved");
+    // Each table refuses writes now, but for those that say what the database is.
+    let tables: Vec<Table> = match &from.at {
+        At::File(directory) => {
+            let path = from.file(directory).path.display().to_string();
+            let mut connection = SqliteConnection::establish(&path).expect("opened");
+            diesel::sql_query(
+                "SELECT name FROM sqlite_schema AS t WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND 3 > \
+                 (SELECT count(*) FROM sqlite_schema AS g WHERE g.tbl_name = t.name AND g.name LIKE '%\\_moved\\_%' ESCAPE '\\')",
+            )
+            .load(&mut connection)
+        }
+        At::Server(database) => diesel::sql_query(
+            "SELECT relname::text AS name FROM pg_class AS t WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace \
+             AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = t.oid AND tgname = 'moved')",
+        )
+        .load(&mut database.connect()),
+    }
+    .expect("listed");
+    let mut names: Vec<String> = tables.into_iter().map(|table| table.name).collect();
+    names.sort();
+    assert_eq!(names, ["__diesel_schema_migrations", "meta"]);
+}
