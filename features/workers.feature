@@ -245,6 +245,15 @@ Feature: Workers
     And the plan is execute/complete
 
   @process
+  Scenario: Who waits for a plan that is left to a worker waits until it is as far as it was ordered
+    Given I have run "--json run note site --detach --apply"
+    When Ada starts "plan wait PLAN"
+    Then Ada says "nobody drives plan PLAN" while it runs
+    When I run "worker run --once"
+    Then Ada ends with exit code 0
+    And the plan is apply/applied
+
+  @process
   Scenario: A worker leaves a plan alone that somebody drives
     Given an action "slow" that runs
       """

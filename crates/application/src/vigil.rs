@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use agents_domain::id::{OwnerId, PlanId};
 use agents_domain::lock::Processes;
+use agents_domain::orders::Orders;
 use agents_domain::plan::{State, StoreError};
 use agents_domain::reads::{PlanReads, PlanView};
 use agents_domain::request::Pulse;
@@ -35,6 +36,8 @@ pub struct VigilParts {
     pub reads: Arc<dyn PlanReads>,
     /// Says whether anything has changed.
     pub pulse: Arc<dyn Pulse>,
+    /// What workers are to do: a plan that is ordered does not rest, unless it waits for a person.
+    pub orders: Arc<dyn Orders>,
     /// Knows whether a driver lives.
     pub processes: Arc<dyn Processes>,
     /// Time.
@@ -97,6 +100,7 @@ pub enum Awaited {
 /// let vigil = Vigil::new(VigilParts {
 ///     reads: store.reads(),
 ///     pulse: store.pulse(),
+///     orders: store.orders(),
 ///     processes: Arc::new(Census::default().citizen(1)),
 ///     clock,
 ///     owner: OwnerId::from(ids.ulid()),
@@ -133,7 +137,8 @@ impl Vigil {
         let mut patience = Patience::default();
         loop {
             let driven = self.is_driven(&view);
-            match standing(&view.record, driven, wanted) {
+            let moves = driven || self.is_ordered(&view).await?;
+            match standing(&view.record, moves, wanted) {
                 Standing::Reached => return Ok(Awaited::Reached(view)),
                 Standing::Elsewhere => return Ok(Awaited::Elsewhere(view)),
                 Standing::NotYet => {}
@@ -171,7 +176,8 @@ impl Vigil {
             let Some(view) = self.parts.reads.status(plan).await? else { return Ok(Awaited::Missing) };
             let below = self.parts.reads.family(plan).await?;
             let driven = self.is_driven(&view);
-            if show(&view, &below).is_break() || standing(&view.record, driven, None) != Standing::NotYet {
+            let moves = driven || self.is_ordered(&view).await?;
+            if show(&view, &below).is_break() || standing(&view.record, moves, None) != Standing::NotYet {
                 return Ok(Awaited::Reached(view));
             }
             if !driven && !told {
@@ -193,6 +199,15 @@ impl Vigil {
             let liveness = self.parts.processes.liveness(&lock.holder);
             Held { lock: lock.clone(), liveness }.stands()
         })
+    }
+
+    /// Whether a worker is to move it on, and need not wait for a person.
+    async fn is_ordered(&self, view: &PlanView) -> Result<bool, StoreError> {
+        let asks = view.record.parked.as_ref().is_some_and(|parked| parked.until.is_none());
+        if asks || view.record.state().is_terminal() {
+            return Ok(false);
+        }
+        Ok(self.parts.orders.of(view.record.id).await?.is_some_and(|order| order.is_open()))
     }
 
     /// A look that fails tells nothing: the read that follows says why.

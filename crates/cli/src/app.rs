@@ -20,6 +20,7 @@ use agents_application::{
 use agents_domain::housekeeping::Leftovers;
 use agents_domain::id::{Ids, OwnerId};
 use agents_domain::lock::{HeldLock, Holder, Liveness, Processes};
+use agents_domain::orders::Orders;
 use agents_domain::places::{Boundless, Places};
 use agents_domain::time::{Clock, Timestamp};
 use agents_domain::workspace::{Machine, Project};
@@ -266,6 +267,14 @@ impl App {
         parts
     }
 
+    /// What workers are to do.
+    pub fn orders(&self) -> Arc<dyn Orders> {
+        let orders = self.store.orders();
+        #[cfg(feature = "sabotage")]
+        let orders = self.sabotage.orders(orders);
+        orders
+    }
+
     /// What a worker works with, in a process that is told by `observer` and `overseer` what it does.
     pub fn worker_parts(
         &self,
@@ -277,7 +286,7 @@ impl App {
         let lifecycle = parts.lifecycle.clone().with_observer(observer);
         WorkerParts {
             driver: DriverParts { lifecycle, ..parts },
-            orders: self.store.orders(),
+            orders: self.orders(),
             workers: self.store.workers(),
             pulse: self.store.pulse(),
             processes: self.processes.clone(),
@@ -292,6 +301,7 @@ impl App {
         Vigil::new(VigilParts {
             reads: self.store.reads(),
             pulse: self.store.pulse(),
+            orders: self.orders(),
             processes: self.processes.clone(),
             clock: self.clock.clone(),
             owner: OwnerId::from(self.ids.ulid()),

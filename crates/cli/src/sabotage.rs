@@ -25,6 +25,7 @@ use agents_application::driver::DriverParts;
 use agents_application::lock_service::LockParts;
 use agents_application::subplan_service::SubplanParts;
 use agents_domain::lock::LockPort;
+use agents_domain::orders::Orders;
 use agents_domain::plan::PlanStore;
 use agents_domain::runner::NoChildren;
 
@@ -81,6 +82,14 @@ impl Sabotage {
         match &self.failpoint {
             Some(point) => Arc::new(Counted::new(point, plans)),
             None => plans,
+        }
+    }
+
+    /// What workers are to do.
+    pub fn orders(&self, orders: Arc<dyn Orders>) -> Arc<dyn Orders> {
+        match &self.failpoint {
+            Some(point) => Arc::new(Counted::new(point, orders)),
+            None => orders,
         }
     }
 

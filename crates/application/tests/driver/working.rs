@@ -18,7 +18,7 @@ use async_trait::async_trait;
 use tokio::task::JoinHandle;
 
 use crate::fuse::Fuse;
-use crate::world::{PLAINLY, Process, World, at, fails, git_error, settle};
+use crate::world::{PLAINLY, Process, World, at, fails, git_error, pass, settle};
 
 /// What a person would be told of a worker.
 #[derive(Default)]
@@ -167,10 +167,10 @@ async fn no_more_are_driven_at_once_than_there_is_room_for() {
     let process = world.process(1);
     let hand = work(&world, &process);
     gate.reached().await;
-    tokio::time::sleep(Duration::from_secs(10)).await;
+    pass(Duration::from_secs(10)).await;
     assert_eq!((world.runner.running(), hand.heard.count("taken")), (2, 2));
     gate.open();
-    tokio::time::sleep(Duration::from_secs(10)).await;
+    pass(Duration::from_secs(10)).await;
     assert_eq!((hand.heard.count("taken"), hand.heard.count("ended: reached")), (3, 3));
     hand.drained().await;
 }
@@ -185,7 +185,7 @@ async fn an_order_that_grows_while_it_is_worked_off_is_carried_through() {
     gate.reached().await;
     order(&world, plan, Wish::Apply { allow_empty: false }).await.expect("ordered");
     gate.open();
-    tokio::time::sleep(Duration::from_secs(10)).await;
+    pass(Duration::from_secs(10)).await;
     is_at(&world, plan, Phase::Apply, State::Applied).await;
     assert_eq!(hand.drained().await.iter().filter(|line| line.starts_with("taken")).count(), 1);
     world.check(plan).await;
@@ -223,7 +223,7 @@ async fn the_first_request_to_end_lets_what_runs_go_on() {
     let hand = work(&world, &process);
     gate.reached().await;
     hand.drain.stop();
-    tokio::time::sleep(Duration::from_secs(30)).await;
+    pass(Duration::from_secs(30)).await;
     let listed = world.store.workers().list().await.expect("read").remove(0);
     assert!(listed.worker.draining && listed.plans.contains(&first), "{listed:?}");
     gate.open();
@@ -302,11 +302,11 @@ async fn a_worker_says_that_it_lives() {
     let world = World::new();
     let process = world.process(1);
     let hand = work(&world, &process);
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    pass(Duration::from_secs(1)).await;
     let seen = async || world.store.workers().list().await.expect("read").remove(0).worker.seen;
     let first = seen().await;
     world.clock.advance(ROLL_CALL);
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    pass(Duration::from_secs(1)).await;
     assert_eq!(seen().await, first.plus(ROLL_CALL));
     hand.drained().await;
 }
@@ -384,12 +384,12 @@ async fn a_store_that_is_away_is_tried_less_and_less_and_nothing_is_lost() {
     let plan = ordered(&world, false).await;
     let (process, flaky) = (world.process(1), Flaky::of(&world));
     let hand = work_with(&world, &process, false, flaky.clone());
-    tokio::time::sleep(Duration::from_mins(5)).await;
+    pass(Duration::from_mins(5)).await;
     let tries = *flaky.tries.lock().expect("unpoisoned");
     assert!((8..=25).contains(&tries), "{tries} tries in five minutes");
     assert_eq!((hand.heard.count("away"), hand.heard.count("taken")), (1, 0), "said once");
     *flaky.away.lock().expect("unpoisoned") = false;
-    tokio::time::sleep(Duration::from_mins(1)).await;
+    pass(Duration::from_mins(1)).await;
     is_at(&world, plan, Phase::Execute, State::Complete).await;
     assert_eq!((hand.heard.count("back"), hand.heard.count("ended: reached")), (1, 1));
     hand.drained().await;
@@ -401,7 +401,7 @@ async fn who_is_to_end_does_not_wait_for_a_store_that_is_away() {
     let world = World::new();
     let (process, flaky) = (world.process(1), Flaky::of(&world));
     let hand = work_with(&world, &process, false, flaky.clone());
-    tokio::time::sleep(Duration::from_mins(5)).await;
+    pass(Duration::from_mins(5)).await;
     hand.drained().await;
     let once = work_with(&world, &process, true, flaky).work.await.expect("no panic");
     assert_eq!(once, Err(StoreError::Unavailable { reason: "no network".to_owned() }));
@@ -444,7 +444,7 @@ async fn what_a_person_breaks_out_of_its_hands_is_not_taken_up_again() {
     };
     world.store.requests().make(&[asked]).await.expect("asked");
     process.locks.beat().await;
-    tokio::time::sleep(Duration::from_mins(1)).await;
+    pass(Duration::from_mins(1)).await;
     is_at(&world, plan, Phase::Execute, State::Errored).await;
     assert_eq!(outcome(&world, plan).await.as_deref(), Some("somebody asked for its lock"));
     hand.drained().await;

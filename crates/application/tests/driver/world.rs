@@ -173,7 +173,7 @@ impl World {
             ids: self.ids.clone(),
             max_depth: MAX_DEPTH,
         });
-        let driven = DriverParts {
+        let made_of = DriverParts {
             lifecycle,
             subplans: subplans.clone(),
             worktrees: ports.worktrees,
@@ -192,8 +192,8 @@ impl World {
             wait_for_projects: Wait::Forever,
             wait_for_places,
         };
-        let driver = PhaseDriver::new(driven.clone());
-        Process { driver, parts: driven, subplans, locks, stop, notes }
+        let driver = PhaseDriver::new(made_of.clone());
+        Process { driver, parts: made_of, subplans, locks, stop, notes }
     }
 
     /// An order of the plain action on all projects, amended.
@@ -293,6 +293,12 @@ pub(crate) async fn settle() {
     for _ in 0..50 {
         tokio::task::yield_now().await;
     }
+}
+
+/// So much time passes on the paused clock of the runtime, which jumps ahead whenever all wait.
+pub(crate) async fn pass(length: Duration) {
+    let nothing = tokio::time::timeout(length, std::future::pending::<()>()).await;
+    nothing.expect_err("nothing comes");
 }
 
 pub(crate) fn at(plan: &Plan) -> (Phase, State) {

@@ -37,6 +37,7 @@ fn vigil(world: &World) -> Vigil {
     Vigil::new(VigilParts {
         reads: world.store.reads(),
         pulse: world.store.pulse(),
+        orders: world.store.orders(),
         processes: world.processes(9),
         clock: world.clock.clone(),
         owner: OwnerId::from(world.ids.ulid()),

@@ -13,7 +13,7 @@ use crate::render::{InHand, Report};
 
 /// `agents run --detach`.
 pub(super) fn run(app: &App, order: Order, apply: Option<ApplyOptions>) -> Result<Report, Failure> {
-    let orders = app.store.orders();
+    let orders = app.orders();
     let ordered = app.block_on(app.driver().run_later(order, apply, &*orders));
     report(app, ordered)
 }
@@ -21,7 +21,7 @@ pub(super) fn run(app: &App, order: Order, apply: Option<ApplyOptions>) -> Resul
 /// `agents plan execute|apply|retry --detach`.
 pub(super) fn order(app: &App, plan: &PlanRef, wish: Wish) -> Result<Report, Failure> {
     app.git.check()?;
-    let (plan, orders) = (resolve::plan(app, plan)?, app.store.orders());
+    let (plan, orders) = (resolve::plan(app, plan)?, app.orders());
     let ordered = app.block_on(app.driver().order(plan, wish, &*orders));
     report(app, ordered)
 }
@@ -48,7 +48,7 @@ fn report(app: &App, ordered: Result<Ordered, DriveError>) -> Result<Report, Fai
 
 /// The order of a plan, and who has it.
 pub(super) async fn in_hand(app: &App, plan: PlanId) -> Result<Option<InHand>, Failure> {
-    let Some(order) = app.store.orders().of(plan).await? else { return Ok(None) };
+    let Some(order) = app.orders().of(plan).await? else { return Ok(None) };
     let Some(claim) = order.claim else { return Ok(Some(InHand { order, worker: None })) };
     let workers = app.store.workers().list().await?;
     let worker = workers.into_iter().map(|one| one.worker).find(|worker| worker.id == claim.worker);

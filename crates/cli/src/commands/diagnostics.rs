@@ -138,7 +138,7 @@ fn places(app: &App) -> Check {
 /// Orders that nobody is there to take up.
 fn workers(app: &App) -> Check {
     let counted = app.block_on(async {
-        let open = app.store.orders().list().await?;
+        let open = app.orders().list().await?;
         let waiting = open.iter().filter(|order| order.claim.is_none()).count();
         Ok::<_, Failure>((open.len(), waiting, worker::alive(app).await?.len()))
     });

@@ -15,6 +15,7 @@ use agents_domain::lock::{
 };
 use agents_domain::name::Name;
 use agents_domain::oid::Oid;
+use agents_domain::orders::{Claim, NewOrder, Orders, PutBack, WorkOrder};
 use agents_domain::plan::{
     CommitOutcome, Definition, Event, NewPlan, Opening, Plan, PlanStore, PlanWrite, StoreError,
 };
@@ -123,4 +124,13 @@ counted!(ActionStore as "actions" {
     get(name: &Name) -> Result<Option<StoredAction>, StoreError>;
     list() -> Result<Vec<StoredAction>, StoreError>;
     remove(name: &Name) -> Result<Removal, StoreError>;
+});
+
+counted!(Orders as "orders" {
+    place(order: &NewOrder) -> Result<WorkOrder, StoreError>;
+    of(plan: PlanId) -> Result<Option<WorkOrder>, StoreError>;
+    claim(claim: &Claim) -> Result<Option<WorkOrder>, StoreError>;
+    put_back(back: &PutBack) -> Result<(), StoreError>;
+    end(plan: PlanId, revision: u32, closed: &Closed) -> Result<bool, StoreError>;
+    list() -> Result<Vec<WorkOrder>, StoreError>;
 });

@@ -14,7 +14,7 @@ use agents_infrastructure::scripted::Scripted;
 use tokio::task::JoinHandle;
 
 use super::tree::{items, once};
-use crate::world::{Process, World, at};
+use crate::world::{Process, World, at, pass};
 
 /// A worker on a machine of its own, with one place for commands.
 fn works(world: &World, process: &Process, pid: u32, drain: &StopHub) -> JoinHandle<()> {
@@ -41,14 +41,14 @@ async fn a_child_that_there_is_no_room_for_is_run_by_another_worker() {
     let gates = ["a", "b", "c"].map(|name| world.gate(name, Scripted::exits(0)));
     let (one, two, drain) = (world.process(1), world.process(2), StopHub::default());
     let first = works(&world, &one, 1, &drain);
-    tokio::time::sleep(Duration::from_secs(20)).await;
+    pass(Duration::from_secs(20)).await;
     assert_eq!(world.runner.running(), 1, "there is one place");
     assert_eq!(orders.list().await.expect("read").len(), 3, "that of the parent, and two offers");
     let second = works(&world, &two, 2, &drain);
-    tokio::time::sleep(Duration::from_secs(20)).await;
+    pass(Duration::from_secs(20)).await;
     assert_eq!(world.runner.running(), 2, "each runs one");
     gates.iter().for_each(agents_infrastructure::scripted::Gate::open);
-    tokio::time::sleep(Duration::from_mins(2)).await;
+    pass(Duration::from_mins(2)).await;
     let done = world.load(parent).await;
     assert_eq!(at(&done), (Phase::Execute, State::Complete), "{:?}", done.failure);
     assert_eq!(world.states(parent).await, [State::Applied; 3]);
