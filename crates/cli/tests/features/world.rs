@@ -83,7 +83,7 @@ pub(crate) struct World {
     /// Where commands have their files, if not in `home`.
     pub(crate) home: Option<PathBuf>,
     /// Databases on the server of the tests.
-    pub(crate) databases: Vec<agents_testing::postgres::Database>,
+    pub(crate) databases: Vec<Database>,
 }
 
 impl fmt::Debug for World {
