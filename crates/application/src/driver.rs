@@ -12,6 +12,7 @@ mod failures;
 mod landing;
 mod ordered;
 mod parking;
+mod pending;
 mod phase;
 mod place;
 mod recovery;
@@ -31,7 +32,7 @@ use agents_domain::places::Places;
 use agents_domain::plan::{Phase, Plan, State, Verb};
 use agents_domain::runner::{Context, PhaseRunner, RunError};
 use agents_domain::time::Clock;
-use agents_domain::workspace::{Landings, Worktrees};
+use agents_domain::workspace::{Landings, Machine, Project, WorkspaceError, Worktrees, all_here};
 
 use crate::lifecycle::{LifecycleError, PlanLifecycleService};
 use crate::lock_service::{LockGuard, Wait};
@@ -68,6 +69,8 @@ pub struct DriverParts {
     pub clock: Arc<dyn Clock>,
     /// Names intents.
     pub ids: Arc<dyn Ids>,
+    /// Where this is: a project may be at home on another machine.
+    pub machine: Machine,
     /// The request to end.
     pub stop: StopHub,
     /// Between TERM and KILL.
@@ -99,7 +102,7 @@ pub struct ApplyOptions {
 /// use agents_domain::plan::State;
 /// use agents_infrastructure::scripted::{Census, ScriptedFiles, ScriptedRunner, ScriptedWorkspace};
 /// # use agents_domain::action::*;
-/// # use agents_domain::{id::{Ids, OwnerId}, name::Name, plan::Definition, workspace::Project};
+/// # use agents_domain::{id::{Ids, OwnerId}, name::Name, plan::Definition, workspace::{Machine, Project}};
 /// # use agents_domain::time::{Timestamp, Ttl};
 /// # use agents_infrastructure::{clock::HandClock, ids::CountingIds, memory::MemoryStore};
 ///
@@ -116,7 +119,7 @@ pub struct ApplyOptions {
 /// # });
 /// # let (name, path) = (Name::parse("api").expect("valid"), "/src/api");
 /// # let project =
-/// #     Project { name, path: path.into(), common_dir: path.into(), branch: "main".to_owned() };
+/// #     Project { name, path: path.into(), common_dir: path.into(), branch: "main".to_owned(), machine: None, remote: None };
 /// # store.projects().add(&project, Timestamp::default()).await.expect("registered");
 /// # let execute =
 /// #     Some(PhaseSpec { program: Program::Shell("make".to_owned()), timeout: None, retry: None });
@@ -154,6 +157,7 @@ pub struct ApplyOptions {
 ///     message: |template, _| Ok(template.to_owned()),
 ///     clock,
 ///     ids,
+///     machine: Machine { id: "1".to_owned(), host: "here".to_owned() },
 ///     stop: StopHub::default(),
 ///     grace: std::time::Duration::from_secs(10),
 ///     patience: std::time::Duration::from_secs(30),
@@ -193,6 +197,7 @@ impl PhaseDriver {
     /// Makes a plan and drives it through strategize and execute, and through apply with `apply`
     /// or if its level says so; all under one hold.
     pub async fn run(&self, order: Order, apply: bool, options: ApplyOptions) -> Result<Plan, DriveError> {
+        self.at_home(&order.definition.projects)?;
         let (plan, hold) = Box::pin(self.parts.lifecycle.create(order, "run")).await?;
         let id = plan.id;
         let outcome = Box::pin(async {
@@ -251,6 +256,7 @@ impl PhaseDriver {
 
     /// Queues another attempt that begins anew.
     async fn queue_again(&self, plan: &Plan) -> Result<Plan, DriveError> {
+        self.at_home(&self.parts.lifecycle.definition(plan.id).await?.projects)?;
         self.may_begin(plan).await?;
         self.may_go_on(plan).await?;
         Ok(self.parts.lifecycle.retry(plan.id).await?)
@@ -337,6 +343,7 @@ impl PhaseDriver {
         whole_way: bool,
     ) -> Result<Plan, DriveError> {
         let definition = self.parts.lifecycle.definition(plan.id).await?;
+        self.at_home(&definition.projects)?;
         let stop_after_strategize = !whole_way && plan.automation == Automation::Manual;
         loop {
             self.heed(plan.id, hold).await?;
@@ -365,11 +372,17 @@ impl PhaseDriver {
         options: ApplyOptions,
     ) -> Result<Plan, DriveError> {
         let definition = self.parts.lifecycle.definition(plan.id).await?;
+        self.at_home(&definition.projects)?;
         let plan = self.parts.lifecycle.apply(plan.id).await?;
         if plan.state() == State::Applied {
             return Ok(plan);
         }
         self.land(plan, &definition, hold, options).await
+    }
+
+    /// Refuses a plan that cannot be worked on from this machine; nothing of it is touched.
+    fn at_home(&self, projects: &[Project]) -> Result<(), DriveError> {
+        Ok(all_here(projects, &self.parts.machine).map_err(WorkspaceError::from)?)
     }
 
     fn warn(&self, text: &str) {

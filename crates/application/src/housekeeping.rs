@@ -6,6 +6,7 @@
 
 mod judge;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ use agents_domain::plan::{Definition, Saved};
 use agents_domain::time::Clock;
 use agents_domain::workspace::{Slot, Snapshot, WorkspaceError, Worktrees};
 
-use crate::lifecycle::history::Works;
+use crate::lifecycle::history::{Works, attempts};
 use crate::lifecycle::{LifecycleError, PlanLifecycleService};
 use crate::lock_service::Wait;
 
@@ -102,8 +103,8 @@ impl Housekeeper {
         outcome
     }
 
-    /// The directories that an unfinished plan's log calls kept, and that are not there: by attempt
-    /// and project.
+    /// The directories on this machine that an unfinished plan's log calls kept, and that are not
+    /// there: by attempt and project.
     pub async fn missing(&self, plan: PlanId) -> Result<Vec<(u32, Name)>, PruneError> {
         let (tidy, found) = self.judged(plan, Wish { older_than: Duration::ZERO, kept: false }).await?;
         let is_there = |attempt: u32, name: &Name| {
@@ -111,9 +112,16 @@ impl Housekeeper {
                 found.iter().map(|one| &one.leftover).filter(|left| left.kind == LeftoverKind::Worktree);
             directories.any(|left| left.attempt == Some(attempt) && left.project.as_ref() == Some(name))
         };
-        let kept = |saved: &Saved| !matches!(saved, Saved::Snapshot { kept: None, .. });
-        let gone =
-            tidy.works.iter().filter(|((attempt, name), saved)| kept(saved) && !is_there(*attempt, name));
+        // What is on another machine is not missed here.
+        let host = self.parts.lifecycle.locks().myself("diagnostics").host;
+        let events = self.parts.lifecycle.events(plan).await?;
+        let made_here: BTreeSet<u32> =
+            attempts(&events).iter().filter(|one| one.driver.host == host).map(|one| one.number).collect();
+        let kept =
+            |saved: &Saved| !matches!(saved, Saved::Snapshot { kept: None, .. } | Saved::Pending { .. });
+        let gone = tidy.works.iter().filter(|((attempt, name), saved)| {
+            made_here.contains(attempt) && kept(saved) && !is_there(*attempt, name)
+        });
         Ok(gone.map(|(key, _)| key.clone()).collect())
     }
 

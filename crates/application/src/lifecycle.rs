@@ -254,6 +254,11 @@ impl PlanLifecycleService {
         self.change(plan, Change::Prompted { text }).await
     }
 
+    /// Records that what an attempt left on this machine is in snapshots by now.
+    pub async fn saved(&self, plan: PlanId, attempt: u32, work: Vec<Work>) -> Result<Plan, LifecycleError> {
+        self.change(plan, Change::WorkSaved { attempt, work }).await
+    }
+
     /// The point of no return of apply. `projects` are the locks under which the branches will
     /// move (of a child, whose work moves into its parent's branch, that of the parent); they are
     /// checked in the same transaction.

@@ -88,7 +88,7 @@ pub struct LockParts {
 /// let (clock, ids) = (Arc::new(HandClock::default()), Arc::new(CountingIds::default()));
 /// let store = MemoryStore::new(clock.clone());
 /// # let (name, path) = (Name::parse("api").expect("valid"), "/src/api");
-/// # let project = Project { name: name.clone(), path: path.into(), common_dir: path.into(), branch: "main".into() };
+/// # let project = Project { name: name.clone(), path: path.into(), common_dir: path.into(), branch: "main".into(), machine: None, remote: None };
 /// # store.projects().add(&project, Timestamp::default()).await.expect("registered");
 /// # let key = LockKey::Project(name);
 /// let locks = LockService::new(LockParts {

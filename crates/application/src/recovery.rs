@@ -120,10 +120,10 @@ impl Facts {
     }
 }
 
-/// A machine is known by its name, and under another name by its boot.
+/// A machine is known by its name alone. Containers share a boot, and not their directories; and what
+/// a machine left under another name is found by its directories (`save_pending` of the driver).
 fn place(driver: &Holder, here: &Holder) -> Place {
-    let same_boot = !here.boot_id.is_empty() && driver.boot_id == here.boot_id;
-    if driver.host == here.host || same_boot { Place::Here } else { Place::Elsewhere(driver.host.clone()) }
+    if driver.host == here.host { Place::Here } else { Place::Elsewhere(driver.host.clone()) }
 }
 
 /// Decides.

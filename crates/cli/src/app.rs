@@ -22,9 +22,10 @@ use agents_domain::id::{Ids, OwnerId};
 use agents_domain::lock::{HeldLock, Holder, Liveness, Processes};
 use agents_domain::places::{Boundless, Places};
 use agents_domain::time::{Clock, Timestamp};
+use agents_domain::workspace::{Machine, Project};
 use agents_infrastructure::clock::SystemClock;
 use agents_infrastructure::files::StateFiles;
-use agents_infrastructure::git::{Git, GitWorkspace};
+use agents_infrastructure::git::{Git, GitWorkspace, Grounds};
 use agents_infrastructure::ids::SystemIds;
 use agents_infrastructure::places::FilePlaces;
 use agents_infrastructure::process::{ProcessRunner, RUN_MARKER, SystemProcesses};
@@ -38,7 +39,7 @@ use crate::failure::Failure;
 use crate::render::Progress;
 #[cfg(feature = "sabotage")]
 use crate::sabotage::Sabotage;
-use crate::store::Store;
+use crate::store::{self, Store};
 use crate::watch::Watch;
 
 /// Taken from the environment of children: their database is not ours.
@@ -90,6 +91,24 @@ pub struct App {
 }
 
 impl Base {
+    /// This machine among those that share the store.
+    pub fn machine(&self) -> Machine {
+        match &self.settings.machine {
+            Some(name) => Machine { id: name.clone(), host: name.clone() },
+            None => Machine { id: store::machine(), host: SystemProcesses::new().myself("").host },
+        }
+    }
+
+    /// The processes of this machine, under its name. Only a file is of one machine beyond doubt: to a
+    /// server any number of them may connect under one name.
+    pub fn processes(&self) -> SystemProcesses {
+        let processes = match &self.settings.machine {
+            Some(name) => SystemProcesses::new().named(name),
+            None => SystemProcesses::new(),
+        };
+        if self.settings.database.is_file() { processes.on_one_machine() } else { processes }
+    }
+
     /// Makes the state directory, private to the user.
     pub fn make_state_dir(&self) -> Result<(), Failure> {
         config::private_directory(&self.settings.state_dir)
@@ -113,7 +132,7 @@ impl Base {
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| Failure::internal("no runtime").caused_by(&error))?;
         let (clock, ids) = (Arc::new(SystemClock), Arc::new(SystemIds::new()));
-        let processes = Arc::new(SystemProcesses::new().on_one_machine());
+        let processes = Arc::new(self.processes());
         let runner = self.runner(clock.clone());
         let parts = LockParts {
             port: store.locks(),
@@ -222,7 +241,7 @@ impl App {
     }
 
     fn driver_parts(&self) -> DriverParts {
-        let workspace = Arc::new(GitWorkspace::new(self.git.clone(), &self.base.settings.state_dir));
+        let workspace = Arc::new(self.workspace());
         let parts = DriverParts {
             lifecycle: self.lifecycle(),
             subplans: self.subplans(),
@@ -234,6 +253,7 @@ impl App {
             message: template::render_message,
             clock: self.clock.clone(),
             ids: self.ids.clone(),
+            machine: self.base.machine(),
             stop: self.stop.clone(),
             grace: self.base.settings.grace,
             patience: self.patience(),
@@ -323,14 +343,25 @@ impl App {
         }
     }
 
+    fn workspace(&self) -> GitWorkspace {
+        let state_dir = &self.base.settings.state_dir;
+        GitWorkspace::new(self.git.clone(), state_dir).on(self.base.machine(), state_dir)
+    }
+
+    /// A project as it is on this machine: under its checkout, or in a mirror of its remote.
+    pub fn here(&self, project: &Project) -> Result<Project, Failure> {
+        let grounds = Grounds::new(Some(self.base.machine()), &self.base.settings.state_dir);
+        Ok(grounds.here(&self.git, project)?)
+    }
+
     /// Finds what plans left on disk.
     pub fn leftovers(&self) -> Arc<dyn Leftovers> {
-        Arc::new(GitWorkspace::new(self.git.clone(), &self.base.settings.state_dir))
+        Arc::new(self.workspace())
     }
 
     /// Removes what plans left on disk.
     pub fn housekeeper(&self) -> Housekeeper {
-        let workspace = Arc::new(GitWorkspace::new(self.git.clone(), &self.base.settings.state_dir));
+        let workspace = Arc::new(self.workspace());
         Housekeeper::new(HousekeeperParts {
             lifecycle: self.lifecycle(),
             worktrees: workspace.clone(),

@@ -54,6 +54,8 @@ pub struct Settings {
     pub concurrency: u32,
     /// How deep subplans may nest.
     pub subplan_depth: u32,
+    /// The name of this machine among those that share the database; `None`: the system says.
+    pub machine: Option<String>,
     /// The level of new plans that are given none; `None`: their action says.
     pub automation: Option<Automation>,
     /// When colour is used.
@@ -114,6 +116,13 @@ impl Settings {
                 |text| number(text, DEEPEST),
             )?
             .unwrap_or(MAX_DEPTH),
+            machine: setting(
+                "machine",
+                env.machine.as_ref(),
+                file.machine.as_ref(),
+                &config_file,
+                machine_name,
+            )?,
             automation: setting(
                 "automation",
                 env.automation.as_ref(),
@@ -137,6 +146,18 @@ impl Settings {
 fn number(text: &str, most: u32) -> Result<u32, String> {
     let number = text.trim().parse().ok().filter(|number| (1..=most).contains(number));
     number.ok_or_else(|| format!("use a number from 1 to {most}"))
+}
+
+/// It stands in rows, messages and lines for people; nothing that could be taken for more.
+fn machine_name(text: &str) -> Result<String, String> {
+    const LONGEST: usize = 64;
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    let good = (1..=LONGEST).contains(&text.len()) && text.chars().all(fits);
+    if good {
+        Ok(text.to_owned())
+    } else {
+        Err("use letters, digits, `.`, `_` and `-`, at most 64".to_owned())
+    }
 }
 
 fn yes_or_no(text: &str) -> Result<bool, String> {

@@ -33,6 +33,8 @@ pub struct Env {
     pub concurrency: Option<String>,
     /// `AGENTS_SUBPLAN_DEPTH`.
     pub subplan_depth: Option<String>,
+    /// `AGENTS_MACHINE`.
+    pub machine: Option<String>,
     /// `AGENTS_AUTOMATION`.
     pub automation: Option<String>,
     /// `AGENTS_COLOR`.
@@ -106,6 +108,7 @@ impl Env {
             grace: text("AGENTS_GRACE"),
             concurrency: text("AGENTS_CONCURRENCY"),
             subplan_depth: text("AGENTS_SUBPLAN_DEPTH"),
+            machine: text("AGENTS_MACHINE"),
             automation: text("AGENTS_AUTOMATION"),
             color: text("AGENTS_COLOR"),
             no_color: set("NO_COLOR").is_some(),

@@ -281,7 +281,7 @@ fn server(settings: &Settings, url: &PostgresUrl) -> PostgresOptions {
 }
 
 /// What tells this machine from others: the system's machine id, or else its name.
-fn machine() -> String {
+pub fn machine() -> String {
     let id = std::fs::read_to_string("/etc/machine-id").unwrap_or_default();
     match id.trim() {
         "" => SystemProcesses::new().myself("").host,

@@ -1,5 +1,7 @@
 //! The ports to the repositories: worktrees of attempts, and landing.
 
+mod machine;
+
 use std::path::PathBuf;
 
 use async_trait::async_trait;
@@ -10,6 +12,8 @@ use crate::id::{IntentId, PlanId};
 use crate::lock::FencingToken;
 use crate::name::Name;
 use crate::oid::Oid;
+
+pub use machine::{Machine, NotHere, Remote, Site, all_here};
 
 /// A git repository registered under a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +26,12 @@ pub struct Project {
     pub common_dir: PathBuf,
     /// The branch that plans land on, without `refs/heads/`.
     pub branch: String,
+    /// The machine that registered it, on which `path` and `common_dir` mean something; `None`: it
+    /// was registered before machines were told apart.
+    pub machine: Option<Machine>,
+    /// The repository that all machines share. With one, it is the truth: plans start from its
+    /// branch and land on it, and the checkout is only a place to copy files from.
+    pub remote: Option<Remote>,
 }
 
 impl Project {
@@ -49,6 +59,9 @@ pub struct Head {
     pub commit: Oid,
     /// Whether the user's checkout has uncommitted changes, which plans do not see.
     pub dirty: bool,
+    /// Whether the branch in the user's checkout has commits that the remote lacks, which plans do
+    /// not see either.
+    pub unpushed: bool,
 }
 
 /// What an attempt left behind, safe in a git ref.
@@ -143,6 +156,11 @@ impl Intent {
     pub fn marker(&self) -> String {
         format!("refs/agents/landed/{}", self.id)
     }
+
+    /// The ref on a remote by which other machines have the commit until it has landed.
+    pub fn shared(&self) -> String {
+        format!("refs/agents/intended/{}", self.id)
+    }
 }
 
 /// What came of carrying out an intent.
@@ -206,6 +224,38 @@ pub enum WorkspaceError {
         /// The files in the way.
         files: Vec<String>,
     },
+    /// A project that is at home on another machine.
+    #[error(transparent)]
+    NotHere(#[from] NotHere),
+    /// The remote of a project cannot be used: it is out of reach, lets nobody in without a question,
+    /// lacks something, or refuses what it was asked for. Nothing was changed there.
+    #[error("{project}: the remote {url} cannot be used: {reason}")]
+    Remote {
+        /// The project.
+        project: Name,
+        /// Where it is.
+        url: String,
+        /// What it said, and what helps.
+        reason: String,
+    },
+    /// The remote was asked to land, and what became of it is not known: it went out of reach.
+    #[error("{project}: whether {reference} has moved on the remote is not known: {reason}")]
+    LandingUnknown {
+        /// The project.
+        project: Name,
+        /// The ref.
+        reference: String,
+        /// What went wrong.
+        reason: String,
+    },
+    /// A commit that is only on another machine.
+    #[error("{project}: the commit {commit} is not on this machine, nor on the project's remote")]
+    NoCommit {
+        /// The project.
+        project: Name,
+        /// The commit.
+        commit: Oid,
+    },
     /// A git command failed.
     #[error("`git {command}` failed in {path}: {message}")]
     Git {
@@ -219,6 +269,9 @@ pub enum WorkspaceError {
 }
 
 /// Directories of attempts. Each method makes one attempt and is safe to repeat after a crash.
+///
+/// All but `close` refuse a project that is at home on another machine ([`WorkspaceError::NotHere`]).
+/// With a remote, `head` and `settle` look there first, and `advance` moves the branch there too.
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait Worktrees: Send + Sync {
@@ -259,6 +312,9 @@ pub trait Worktrees: Send + Sync {
         old: Option<Oid>,
         new: &Oid,
     ) -> Result<(), WorkspaceError>;
+    /// Whether this machine has that commit, or can have it from the project's remote, among the
+    /// snapshots of the plan.
+    async fn holds(&self, project: &Project, plan: PlanId, commit: &Oid) -> Result<bool, WorkspaceError>;
 }
 
 /// Landing a plan's work on a branch: once, whoever does it, however often it is tried.
@@ -269,7 +325,11 @@ pub trait Landings: Send + Sync {
     async fn merge(&self, request: &MergeRequest) -> Result<Merged, WorkspaceError>;
     /// Whether checkouts of the ref could follow it from `old` to `new`. Changes nothing.
     async fn check_checkout(&self, project: &Project, intent: &Intent) -> Result<(), WorkspaceError>;
-    /// Moves the ref and creates the marker in one ref transaction, unless the marker is there.
+    /// Puts `new` where every machine can have it that may have to carry the intent out; without a
+    /// remote it is there already. Called before the intent is recorded.
+    async fn share(&self, project: &Project, intent: &Intent) -> Result<(), WorkspaceError>;
+    /// Moves the ref and creates the marker in one ref transaction, unless the marker is there; with
+    /// a remote, there. [`WorkspaceError::LandingUnknown`]: repeating it tells.
     async fn land(&self, project: &Project, intent: &Intent) -> Result<Landing, WorkspaceError>;
     /// Moves checkouts of the landed ref along, keeping unrelated changes. Idempotent.
     async fn follow(&self, project: &Project, intent: &Intent) -> Result<(), WorkspaceError>;

@@ -92,7 +92,14 @@ impl Owner {
 fn project(number: usize) -> Project {
     let (name, path) =
         (Name::parse(&format!("local/p{number}")).expect("a name"), format!("/bench/{number}"));
-    Project { name, common_dir: format!("{path}/.git").into(), path: path.into(), branch: "main".to_owned() }
+    Project {
+        name,
+        common_dir: format!("{path}/.git").into(),
+        path: path.into(),
+        branch: "main".to_owned(),
+        machine: None,
+        remote: None,
+    }
 }
 
 fn main() {

@@ -50,7 +50,7 @@ fn now() -> i64 {
 fn project() -> Project {
     let name = Name::parse("local/bench").expect("a name");
     let (path, common_dir) = ("/bench".into(), "/bench/.git".into());
-    Project { name, path, common_dir, branch: "main".to_owned() }
+    Project { name, path, common_dir, branch: "main".to_owned(), machine: None, remote: None }
 }
 
 /// Says on stdout that it waits.

@@ -7,7 +7,8 @@
 //!
 //! What holds everywhere:
 //!
-//! - The user's checkout changes only in `follow`; the user's branches only in `land`.
+//! - The user's checkout changes only in `follow`; the user's branches only in `land`; with a remote
+//!   neither does, and what moves, moves there.
 //! - No hook of the repository runs: not for worktrees, not for snapshots, not for landings.
 //! - A directory is removed only if a marker beside it says that we made it, and its canonical
 //!   path is the one we gave it.
@@ -15,6 +16,7 @@
 
 mod checkout;
 mod command;
+mod commits;
 mod copy;
 mod export;
 mod failure;
@@ -26,11 +28,14 @@ mod kept;
 mod land;
 mod leftovers;
 mod merge;
+mod mirror;
 mod movers;
 mod output;
 mod paths;
 mod plan_branch;
 mod refs;
+mod register;
+mod remote;
 mod results;
 mod snapshot;
 mod touched;
@@ -44,7 +49,8 @@ use agents_domain::id::PlanId;
 use agents_domain::lock::FencingToken;
 use agents_domain::oid::Oid;
 use agents_domain::workspace::{
-    Head, Intent, Landing, Landings, MergeRequest, Merged, Project, Slot, Snapshot, WorkspaceError, Worktrees,
+    Head, Intent, Landing, Landings, Machine, MergeRequest, Merged, Project, Slot, Snapshot, WorkspaceError,
+    Worktrees,
 };
 use async_trait::async_trait;
 
@@ -52,7 +58,9 @@ pub use command::Git;
 pub use export::export;
 pub use inspect::{Found, check_project, inspect, locate};
 pub use kept::Kept;
-pub use results::{FileChange, changed_files, diff, plan_tip, snapshots};
+pub use mirror::Grounds;
+pub use register::{check_remote, chosen_remote};
+pub use results::{FileChange, bring, changed_files, diff, plan_tip, snapshots};
 
 use leftovers::Ground;
 use paths::Kind;
@@ -65,12 +73,36 @@ pub struct GitWorkspace {
     git: Git,
     root: PathBuf,
     files: PathBuf,
+    grounds: Grounds,
 }
 
 impl GitWorkspace {
-    /// Works below `state_dir`, which is made when it is first needed.
+    /// Works below `state_dir`, which is made when it is first needed; on the only machine, unless
+    /// told ([`GitWorkspace::on`]).
     pub fn new(git: Git, state_dir: &Path) -> Self {
-        Self { git, root: state_dir.join("worktrees"), files: state_dir.join("attempts") }
+        let (root, files) = (state_dir.join("worktrees"), state_dir.join("attempts"));
+        Self { git, root, files, grounds: Grounds::new(None, state_dir) }
+    }
+
+    /// As that machine among others: a project of another is refused, or worked on in a mirror.
+    #[must_use]
+    pub fn on(self, machine: Machine, state_dir: &Path) -> Self {
+        Self { grounds: Grounds::new(Some(machine), state_dir), ..self }
+    }
+
+    /// The project as it is on this machine.
+    fn here(&self, project: &Project) -> Result<Project, WorkspaceError> {
+        self.grounds.here(&self.git, project)
+    }
+
+    fn slot(&self, slot: &Slot) -> Result<Slot, WorkspaceError> {
+        Ok(Slot { project: self.here(&slot.project)?, ..slot.clone() })
+    }
+
+    /// Those of which this machine has a repository.
+    fn all_here(&self, projects: &[Project]) -> Result<Vec<Project>, WorkspaceError> {
+        let found = |project| self.grounds.found(&self.git, project).transpose();
+        projects.iter().filter_map(found).collect()
     }
 
     fn ground(&self) -> Ground<'_> {
@@ -96,13 +128,16 @@ impl GitWorkspace {
 impl Worktrees for GitWorkspace {
     async fn head(&self, project: &Project) -> Result<Head, WorkspaceError> {
         let project = project.clone();
-        self.blocking(move |at| refs::head(&at.git, &project)).await
+        self.blocking(move |at| refs::head(&at.git, &at.here(&project)?)).await
     }
 
     async fn open(&self, slot: &Slot, start: &Oid, copy: &[String]) -> Result<PathBuf, WorkspaceError> {
         let (slot, start, copy) = (slot.clone(), start.clone(), copy.to_vec());
         self.blocking(move |at| {
+            let slot = at.slot(&slot)?;
+            copy::possible(&slot.project, &copy)?;
             let files = copy::check(&slot.project.path, &copy)?;
+            commits::need(&at.git, &slot.project, slot.plan, &start)?;
             let dir = worktree::add(&at.git, &at.root, &slot, Kind::Attempt, &start)?;
             copy::copy(&slot.project.path, &dir, &files)?;
             Ok(dir)
@@ -118,12 +153,23 @@ impl Worktrees for GitWorkspace {
         copied: &[String],
     ) -> Result<Snapshot, WorkspaceError> {
         let (slot, start, copied) = (slot.clone(), start.clone(), copied.to_vec());
-        self.blocking(move |at| snapshot::take(&at.git, &at.root, &slot, &start, token, &copied)).await
+        self.blocking(move |at| {
+            let slot = at.slot(&slot)?;
+            let snapshot = snapshot::take(&at.git, &at.root, &slot, &start, token, &copied)?;
+            commits::push_snapshot(&at.git, &slot.project, &snapshot);
+            Ok(snapshot)
+        })
+        .await
     }
 
     async fn close(&self, slot: &Slot) -> Result<(), WorkspaceError> {
         let slot = slot.clone();
-        self.blocking(move |at| worktree::remove(&at.git, &at.root, &slot, Kind::Attempt)).await
+        self.blocking(move |at| {
+            // A directory here is ours whatever its project is.
+            let slot = at.slot(&slot).unwrap_or(slot);
+            worktree::remove(&at.git, &at.root, &slot, Kind::Attempt)
+        })
+        .await
     }
 
     async fn settle(
@@ -133,7 +179,8 @@ impl Worktrees for GitWorkspace {
         recorded: Option<Oid>,
     ) -> Result<Option<Oid>, WorkspaceError> {
         let project = project.clone();
-        self.blocking(move |at| plan_branch::settle(&at.git, &project, plan, recorded.as_ref())).await
+        self.blocking(move |at| plan_branch::settle(&at.git, &at.here(&project)?, plan, recorded.as_ref()))
+            .await
     }
 
     async fn advance(
@@ -144,7 +191,13 @@ impl Worktrees for GitWorkspace {
         new: &Oid,
     ) -> Result<(), WorkspaceError> {
         let (project, new) = (project.clone(), new.clone());
-        self.blocking(move |at| plan_branch::advance(&at.git, &project, plan, old.as_ref(), &new)).await
+        self.blocking(move |at| plan_branch::advance(&at.git, &at.here(&project)?, plan, old.as_ref(), &new))
+            .await
+    }
+
+    async fn holds(&self, project: &Project, plan: PlanId, commit: &Oid) -> Result<bool, WorkspaceError> {
+        let (project, commit) = (project.clone(), commit.clone());
+        self.blocking(move |at| commits::held(&at.git, &at.here(&project)?, plan, &commit)).await
     }
 }
 
@@ -152,27 +205,41 @@ impl Worktrees for GitWorkspace {
 impl Landings for GitWorkspace {
     async fn merge(&self, request: &MergeRequest) -> Result<Merged, WorkspaceError> {
         let request = request.clone();
-        self.blocking(move |at| merge::merge(&at.git, &request)).await
+        self.blocking(move |at| {
+            let project = at.here(&request.project)?;
+            merge::merge(&at.git, &MergeRequest { project, ..request })
+        })
+        .await
     }
 
     async fn check_checkout(&self, project: &Project, intent: &Intent) -> Result<(), WorkspaceError> {
         let (project, intent) = (project.clone(), intent.clone());
-        self.blocking(move |at| checkout::check(&at.git, &project, &intent)).await
+        self.blocking(move |at| checkout::check(&at.git, &at.here(&project)?, &intent)).await
+    }
+
+    async fn share(&self, project: &Project, intent: &Intent) -> Result<(), WorkspaceError> {
+        if project.remote.is_none() {
+            return Ok(());
+        }
+        let (project, intent) = (project.clone(), intent.clone());
+        self.blocking(move |at| land::share(&at.git, &at.here(&project)?, &intent)).await
     }
 
     async fn land(&self, project: &Project, intent: &Intent) -> Result<Landing, WorkspaceError> {
         let (project, intent) = (project.clone(), intent.clone());
-        self.blocking(move |at| land::land(&at.git, &project, &intent)).await
+        self.blocking(move |at| land::land(&at.git, &at.here(&project)?, &intent)).await
     }
 
     async fn follow(&self, project: &Project, intent: &Intent) -> Result<(), WorkspaceError> {
         let (project, intent) = (project.clone(), intent.clone());
-        self.blocking(move |at| checkout::follow(&at.git, &project, &intent)).await
+        self.blocking(move |at| checkout::follow(&at.git, &at.here(&project)?, &intent)).await
     }
 
     async fn preview(&self, slot: &Slot, commit: &Oid) -> Result<PathBuf, WorkspaceError> {
         let (slot, commit) = (slot.clone(), commit.clone());
         self.blocking(move |at| {
+            let slot = at.slot(&slot)?;
+            commits::need(&at.git, &slot.project, slot.plan, &commit)?;
             // One left by a crash is worth nothing: a preview is thrown away anyway.
             worktree::remove(&at.git, &at.root, &slot, Kind::Preview)?;
             worktree::add(&at.git, &at.root, &slot, Kind::Preview, &commit)
@@ -182,7 +249,7 @@ impl Landings for GitWorkspace {
 
     async fn close_preview(&self, slot: &Slot) -> Result<(), WorkspaceError> {
         let slot = slot.clone();
-        self.blocking(move |at| worktree::remove(&at.git, &at.root, &slot, Kind::Preview)).await
+        self.blocking(move |at| worktree::remove(&at.git, &at.root, &at.slot(&slot)?, Kind::Preview)).await
     }
 }
 
@@ -190,16 +257,16 @@ impl Landings for GitWorkspace {
 impl Leftovers for GitWorkspace {
     async fn plans(&self, projects: &[Project]) -> Result<Vec<PlanId>, WorkspaceError> {
         let projects = projects.to_vec();
-        self.blocking(move |at| at.ground().plans(&projects)).await
+        self.blocking(move |at| at.ground().plans(&at.all_here(&projects)?)).await
     }
 
     async fn of(&self, plan: PlanId, projects: &[Project]) -> Result<Vec<Leftover>, WorkspaceError> {
         let projects = projects.to_vec();
-        self.blocking(move |at| at.ground().of(plan, &projects)).await
+        self.blocking(move |at| at.ground().of(plan, &at.all_here(&projects)?)).await
     }
 
     async fn remove(&self, leftover: &Leftover, projects: &[Project]) -> Result<(), WorkspaceError> {
         let (leftover, projects) = (leftover.clone(), projects.to_vec());
-        self.blocking(move |at| at.ground().remove(&leftover, &projects)).await
+        self.blocking(move |at| at.ground().remove(&leftover, &at.all_here(&projects)?)).await
     }
 }

@@ -11,6 +11,7 @@ pub(crate) mod column;
 pub(crate) mod document;
 pub(crate) mod event_row;
 pub(crate) mod fault;
+pub(crate) mod home_columns;
 pub(crate) mod lock_row;
 pub(crate) mod measured;
 pub mod moving;

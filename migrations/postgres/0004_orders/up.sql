@@ -3,49 +3,49 @@
 
 CREATE TABLE workers (
     -- The owner of its locks.
-    id            TEXT    NOT NULL PRIMARY KEY CHECK (length(id) = 26),
-    operation     TEXT    NOT NULL,
-    host          TEXT    NOT NULL,
-    boot_id       TEXT    NOT NULL,
-    pid_namespace TEXT    NOT NULL,
-    pid           BIGINT  NOT NULL CHECK (pid >= 0),
-    started       BIGINT  NOT NULL CHECK (started >= 0),
-    "user"        TEXT    NOT NULL,
-    since         BIGINT  NOT NULL,
-    seen_at       BIGINT  NOT NULL,
-    concurrency   BIGINT  NOT NULL CHECK (concurrency >= 1),
-    draining      BOOLEAN NOT NULL,
+    id            TEXT COLLATE "C" NOT NULL PRIMARY KEY CHECK (length(id) = 26),
+    operation     TEXT COLLATE "C" NOT NULL,
+    host          TEXT COLLATE "C" NOT NULL,
+    boot_id       TEXT COLLATE "C" NOT NULL,
+    pid_namespace TEXT COLLATE "C" NOT NULL,
+    pid           BIGINT           NOT NULL CHECK (pid >= 0),
+    started       BIGINT           NOT NULL CHECK (started >= 0),
+    "user"        TEXT COLLATE "C" NOT NULL,
+    since         BIGINT           NOT NULL,
+    seen_at       BIGINT           NOT NULL,
+    concurrency   BIGINT           NOT NULL CHECK (concurrency >= 1),
+    draining      BOOLEAN          NOT NULL,
     -- When it was counted out.
     lost_at       BIGINT
 );
 
 -- At most one order for each plan, open until `closed_at`; another one takes its place then.
 CREATE TABLE orders (
-    plan_id      TEXT    NOT NULL PRIMARY KEY REFERENCES plans (id),
+    plan_id      TEXT COLLATE "C" NOT NULL PRIMARY KEY REFERENCES plans (id),
     -- The phase through which the plan shall go.
-    goal         TEXT    NOT NULL CHECK (goal IN ('strategize', 'execute', 'apply')),
-    allow_empty  BOOLEAN NOT NULL,
+    goal         TEXT COLLATE "C" NOT NULL CHECK (goal IN ('strategize', 'execute', 'apply')),
+    allow_empty  BOOLEAN          NOT NULL,
     -- How it is tried again first; NULL: it is not.
-    again        TEXT    CHECK (again IN ('anew', 'continue', 'only_failed')),
+    again        TEXT COLLATE "C" CHECK (again IN ('anew', 'continue', 'only_failed')),
     -- What the plan's log says after that version came of the order.
-    plan_version BIGINT  NOT NULL CHECK (plan_version >= 1),
-    host         TEXT    NOT NULL,
-    pid          BIGINT  NOT NULL CHECK (pid >= 0),
-    "user"       TEXT    NOT NULL,
-    ordered_at   BIGINT  NOT NULL,
+    plan_version BIGINT           NOT NULL CHECK (plan_version >= 1),
+    host         TEXT COLLATE "C" NOT NULL,
+    pid          BIGINT           NOT NULL CHECK (pid >= 0),
+    "user"       TEXT COLLATE "C" NOT NULL,
+    ordered_at   BIGINT           NOT NULL,
     -- Grows whenever something is added: an end that was decided before is void.
-    revision     BIGINT  NOT NULL CHECK (revision >= 1),
+    revision     BIGINT           NOT NULL CHECK (revision >= 1),
     -- The line: who stands in it longest comes first.
-    ready_at     BIGINT  NOT NULL,
+    ready_at     BIGINT           NOT NULL,
     not_before   BIGINT,
     -- How often in a row it was put back because of trouble that is not the plan's, and what that was.
-    troubles     BIGINT  NOT NULL CHECK (troubles >= 0),
-    trouble      TEXT,
+    troubles     BIGINT           NOT NULL CHECK (troubles >= 0),
+    trouble      TEXT COLLATE "C",
     -- Who has it in hand. It may be a worker that is in no list any more.
-    worker       TEXT    CHECK (length(worker) = 26),
+    worker       TEXT COLLATE "C" CHECK (length(worker) = 26),
     claimed_at   BIGINT,
     closed_at    BIGINT,
-    outcome      TEXT,
+    outcome      TEXT COLLATE "C",
     CHECK ((worker IS NULL) = (claimed_at IS NULL)),
     CHECK ((closed_at IS NULL) = (outcome IS NULL)),
     CHECK (closed_at IS NULL OR worker IS NULL)

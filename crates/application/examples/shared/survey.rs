@@ -28,7 +28,7 @@ use agents_domain::request::{Pulse, Requests};
 use agents_domain::runner::{Ended, Invocation, NoChildren, PhaseRunner, RunError, RunReport, StopSignal};
 use agents_domain::subplan::MAX_DEPTH;
 use agents_domain::time::{Timestamp, Ttl};
-use agents_domain::workspace::Project;
+use agents_domain::workspace::{Machine, Project};
 use agents_infrastructure::action_file;
 use agents_infrastructure::clock::SystemClock;
 use agents_infrastructure::ids::SystemIds;
@@ -115,6 +115,8 @@ pub(crate) async fn survey(stores: Stores) -> Result<Vec<(String, usize)>, Box<d
         path: "/nowhere/text".into(),
         common_dir: "/nowhere/text/.git".into(),
         branch: "main".to_owned(),
+        machine: None,
+        remote: None,
     };
     let workspace = ScriptedWorkspace::default();
     workspace.add(&project);
@@ -180,6 +182,7 @@ fn engine(stores: &Stores, workspace: ScriptedWorkspace, functions: Functions) -
         message: |template, _| Ok(template.to_owned()),
         clock,
         ids,
+        machine: Machine { id: "1".to_owned(), host: "here".to_owned() },
         stop: StopHub::default(),
         grace: Duration::from_secs(10),
         patience: Duration::from_secs(30),

@@ -64,12 +64,24 @@ pub(super) fn of_workspace(plan: PlanId, error: &WorkspaceError) -> Failure {
         WorkspaceError::NoBranch { .. } => "no_branch",
         WorkspaceError::RefMoved { .. } => "ref_moved",
         WorkspaceError::DirtyCheckout { .. } => "dirty_checkout",
+        WorkspaceError::NotHere(_) => "not_here",
+        WorkspaceError::Remote { .. } => "remote",
+        WorkspaceError::LandingUnknown { .. } => "landing_unknown",
+        WorkspaceError::NoCommit { .. } => "no_commit",
         WorkspaceError::Git { .. } => "git",
     };
     let retry = retry_hint(plan);
     let hint = match error {
         WorkspaceError::DirtyCheckout { .. } => format!("commit or stash these files, then: {retry}"),
         WorkspaceError::NoBranch { branch, .. } => format!("bring {branch} back, then: {retry}"),
+        WorkspaceError::NotHere(not_here) => format!("on {}: {retry}", not_here.machine.host),
+        WorkspaceError::Remote { url, .. } => {
+            format!("see that `git ls-remote {url}` answers here without a question, then: {retry}")
+        }
+        WorkspaceError::LandingUnknown { .. } => {
+            format!("once the remote answers, this looks and goes on: {retry}")
+        }
+        WorkspaceError::NoCommit { .. } => format!("on the machine that made it: {retry}"),
         _ => retry,
     };
     failure(code, error.to_string(), hint, true)

@@ -121,6 +121,12 @@ impl PhaseDriver {
 
     async fn head(&self, project: &Project) -> Result<Oid, DriveError> {
         let head = self.parts.worktrees.head(project).await?;
+        if head.unpushed {
+            let (name, commit) = (&project.name, head.commit.short());
+            self.warn(&format!(
+                "{name} has commits that its remote lacks; the plan starts from {commit} without them"
+            ));
+        }
         if head.dirty {
             let (name, commit) = (&project.name, head.commit.short());
             self.warn(&format!("{name} has uncommitted changes; the plan starts from {commit} without them"));
@@ -158,10 +164,11 @@ impl PhaseDriver {
                     match self.parts.worktrees.advance(project, id, old.clone(), new).await {
                         // The phase is complete whatever git says: it is recorded. Whoever goes on
                         // from the branch brings it up first.
-                        Err(error @ WorkspaceError::Git { .. }) => self.warn(&format!(
-                            "{}: its branch will follow when the plan goes on: {error}",
-                            project.name
-                        )),
+                        Err(error @ (WorkspaceError::Git { .. } | WorkspaceError::Remote { .. })) => self
+                            .warn(&format!(
+                                "{}: its branch will follow when the plan goes on: {error}",
+                                project.name
+                            )),
                         outcome => outcome?,
                     }
                 }

@@ -48,6 +48,8 @@ impl PhaseDriver {
         match action {
             Action::FinishLanding => {
                 let definition = self.parts.lifecycle.definition(id).await?;
+                // What was decided is carried out where it can be; elsewhere it stays decided.
+                self.at_home(&definition.projects)?;
                 if plan.subplan.is_some() {
                     // No new decision is made, so the parent's lock has nothing to guard.
                     return self.carry_out(plan, &definition, hold).await;
@@ -55,6 +57,7 @@ impl PhaseDriver {
                 self.land(plan, &definition, hold, ApplyOptions::default()).await
             }
             Action::Adopt => {
+                self.at_home(&self.parts.lifecycle.definition(id).await?.projects)?;
                 self.warn(&format!("plan {id}: carried on for a driver that is gone"));
                 Ok(self.parts.lifecycle.adopt(id).await?)
             }
@@ -125,7 +128,7 @@ impl PhaseDriver {
         safe.collect()
     }
 
-    fn stays(&self, slot: &Slot, reason: &str) {
+    pub(super) fn stays(&self, slot: &Slot, reason: &str) {
         let name = &slot.project.name;
         self.warn(&format!("{name}: the directory of attempt {} stays: {reason}", slot.attempt));
     }
@@ -166,6 +169,6 @@ fn drove(here: &Holder, plan: &Plan) -> bool {
 
 /// Work on another machine: it is there, and nobody here touches it.
 fn pending(slot: &Slot, host: &str) -> Work {
-    let reason = format!("pending on {host}");
-    Work { project: slot.project.name.clone(), saved: Saved::Directory { reason } }
+    let saved = Saved::Pending { host: host.to_owned() };
+    Work { project: slot.project.name.clone(), saved }
 }

@@ -16,6 +16,7 @@ use super::attempt::facts;
 use super::recovery::Found;
 use super::{DriveError, PhaseDriver, is_at};
 use crate::lifecycle::LifecycleError;
+use crate::lifecycle::history::{attempts, unfinished};
 use crate::lock_service::LockGuard;
 
 impl PhaseDriver {
@@ -38,6 +39,7 @@ impl PhaseDriver {
         plan: &Plan,
         hold: &LockGuard,
     ) -> Result<Plan, DriveError> {
+        self.at_home(&self.parts.lifecycle.definition(plan.id).await?.projects)?;
         self.may_begin(plan).await?;
         let resume = self.unfinished(plan, hold).await?;
         Ok(self.parts.lifecycle.retry_from(plan.id, resume, true).await?)
@@ -52,7 +54,11 @@ impl PhaseDriver {
             BTreeMap::new()
         };
         match resumption(plan) {
-            Ok(known) => Ok(known.into_iter().chain(saved_now).collect()),
+            Ok(known) => {
+                let all: BTreeMap<_, _> = known.into_iter().chain(saved_now).collect();
+                self.within_reach(plan, &all).await?;
+                Ok(all)
+            }
             Err(refusal) if saved_now.is_empty() => Err(refused(refusal)),
             Err(_) => Ok(saved_now),
         }
@@ -66,6 +72,14 @@ impl PhaseDriver {
         for project in &definition.projects {
             match left.get(&project.name) {
                 None | Some((_, Saved::Snapshot { kept: None, .. })) => {}
+                Some((attempt, Saved::Pending { host })) => {
+                    let slot = Slot { plan: plan.id, attempt: *attempt, project: project.clone() };
+                    let copied = &definition.action.worktree.copy;
+                    // It may be this machine that was meant, or have another name since.
+                    let saved = self.save_slot(plan, slot, copied, hold).await;
+                    let saved = saved.map_err(|_| refused(elsewhere(plan, project, *attempt, host)))?;
+                    saved_now.insert(project.name.clone(), saved);
+                }
                 Some((attempt, Saved::Snapshot { kept: Some(reason), .. })) => {
                     let name = &project.name;
                     self.warn(&format!(
@@ -82,6 +96,25 @@ impl PhaseDriver {
         Ok(saved_now)
     }
 
+    /// Snapshots stay on their machines unless they are pushed: an attempt begins only with those that
+    /// can be had here.
+    async fn within_reach(&self, plan: &Plan, resume: &BTreeMap<Name, Oid>) -> Result<(), DriveError> {
+        let definition = self.parts.lifecycle.definition(plan.id).await?;
+        for project in definition.projects.iter().filter(|project| project.remote.is_some()) {
+            let Some(commit) = resume.get(&project.name) else { continue };
+            if self.parts.worktrees.holds(project, plan.id, commit).await? {
+                continue;
+            }
+            let events = self.parts.lifecycle.events(plan.id).await?;
+            let left = unfinished(&events).get(&project.name).map_or(plan.attempt, |(attempt, _)| *attempt);
+            let attempts = attempts(&events);
+            let made = attempts.iter().find(|one| one.number == left);
+            let host = made.map_or("another machine", |one| one.driver.host.as_str());
+            return Err(refused(elsewhere(plan, project, left, host)));
+        }
+        Ok(())
+    }
+
     async fn save_slot(
         &self,
         plan: &Plan,
@@ -96,6 +129,20 @@ impl PhaseDriver {
             self.warn(&format!("{}: the attempt's directory is kept: {reason}", slot.project.name));
         }
         Ok(snapshot.commit)
+    }
+}
+
+fn elsewhere(plan: &Plan, project: &Project, attempt: u32, host: &str) -> Refusal {
+    let name = &project.name;
+    Refusal {
+        plan: plan.id,
+        verb: Verb::Retry,
+        stage: plan.stage,
+        reason: format!(
+            "what attempt {attempt} left in {name} is on {host}, and not here; go on there, after `agents recover`"
+        ),
+        remedy: Some(format!("agents plan retry {}", plan.id)),
+        otherwise: None,
     }
 }
 

@@ -68,6 +68,7 @@ fn of_worktree(works: &Works, leftover: &Leftover) -> Option<String> {
     match key.and_then(|key| works.get(&key)) {
         Some(Saved::Snapshot { kept, .. }) => kept.clone(),
         Some(Saved::Directory { reason }) => Some(format!("no snapshot could be made: {reason}")),
+        Some(Saved::Pending { .. }) => Some("no snapshot was made yet; agents recover makes it".to_owned()),
         None => Some("no snapshot of it is recorded".to_owned()),
     }
 }

@@ -43,8 +43,12 @@ pub fn works(events: &[Event]) -> Works {
         if let Change::PhaseStarted { .. } = event.change {
             attempt += 1;
         }
+        let of = match event.change {
+            Change::WorkSaved { attempt, .. } => attempt,
+            _ => attempt,
+        };
         let said = of_change(&event.change).iter();
-        found.extend(said.map(|work| ((attempt, work.project.clone()), work.saved.clone())));
+        found.extend(said.map(|work| ((of, work.project.clone()), work.saved.clone())));
     }
     found
 }
@@ -57,6 +61,14 @@ pub fn unfinished(events: &[Event]) -> BTreeMap<Name, (u32, Saved)> {
         match &event.change {
             Change::PhaseStarted { .. } => attempt += 1,
             Change::PhaseCompleted { .. } | Change::Reverted { .. } => found.clear(),
+            Change::WorkSaved { attempt, work } => {
+                for work in work {
+                    // Of no concern once a later attempt has left something, or a phase is complete.
+                    if let Some((of, saved)) = found.get_mut(&work.project).filter(|(of, _)| of == attempt) {
+                        (*of, *saved) = (*attempt, work.saved.clone());
+                    }
+                }
+            }
             change => {
                 let said = of_change(change).iter();
                 found.extend(said.map(|work| (work.project.clone(), (attempt, work.saved.clone()))));
@@ -80,13 +92,25 @@ pub fn bases(events: &[Event], attempt: u32) -> BTreeMap<Name, Oid> {
     found
 }
 
+/// What is only on another machine: by attempt, in which projects, and where.
+pub fn pending(works: &Works) -> BTreeMap<u32, Vec<(Name, String)>> {
+    let mut found: BTreeMap<u32, Vec<(Name, String)>> = BTreeMap::new();
+    for ((attempt, project), saved) in works {
+        if let Saved::Pending { host } = saved {
+            found.entry(*attempt).or_default().push((project.clone(), host.clone()));
+        }
+    }
+    found
+}
+
 fn of_change(change: &Change) -> &[Work] {
     match change {
         Change::PhaseCompleted { work, .. }
         | Change::PhaseFailed { work, .. }
         | Change::Parked { work, .. }
         | Change::Interrupted { work, .. }
-        | Change::Cancelled { work, .. } => work,
+        | Change::Cancelled { work, .. }
+        | Change::WorkSaved { work, .. } => work,
         _ => &[],
     }
 }

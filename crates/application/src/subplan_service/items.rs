@@ -137,7 +137,7 @@ mod tests {
 
     fn project(of: &str) -> Project {
         let (path, common_dir, branch) = ("/src".into(), "/src/.git".into(), "main".into());
-        Project { name: name(of), path, common_dir, branch }
+        Project { name: name(of), path, common_dir, branch, machine: None, remote: None }
     }
 
     /// What is wrong with a plan on `api` and `web` whose action has these subplans.

@@ -220,6 +220,7 @@ impl Shift {
             now: self.parts.driver.clock.now(),
             dead: self.dead().await?,
             projects: self.parts.terms.projects.clone(),
+            machine: self.parts.driver.machine.id.clone(),
         };
         while self.running.len() < room {
             let Some(order) = self.parts.orders.claim(&claim).await? else { break };

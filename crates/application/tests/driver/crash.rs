@@ -10,6 +10,8 @@ use agents_application::lifecycle::history::{attempts, works};
 use agents_domain::id::PlanId;
 use agents_domain::plan::{Phase, Saved, State};
 use agents_domain::reads::PlanFilter;
+use agents_domain::workspace::Remote;
+use rstest::rstest;
 
 use crate::fuse::Fuse;
 use crate::world::{Outcome, PLAINLY, Process, World, at, fails, program, spec};
@@ -116,11 +118,17 @@ async fn end_well(world: &World, what: &str) {
     world.check(plan.id).await;
 }
 
+#[rstest]
+#[case::at_hand(None)]
+#[case::on_a_remote(Some("ssh://far/site.git"))]
 #[tokio::test]
-async fn a_run_survives_a_crash_at_every_step() {
+async fn a_run_survives_a_crash_at_every_step(#[case] url: Option<&str>) {
     let mut steps = 1;
     loop {
-        let world = World::with(&["api", "web"]);
+        let mut world = World::with(&["api", "web"]);
+        for project in &mut world.projects {
+            project.remote = url.map(|url| Remote { url: url.to_owned(), push_snapshots: false });
+        }
         let lived = Box::pin(carry_on(&world, 1, steps, Habit::Anew)).await;
         assert!(Box::pin(carry_on(&world, 2, NEVER, Habit::Anew)).await);
         end_well(&world, &format!("crash at step {steps}")).await;
@@ -130,7 +138,7 @@ async fn a_run_survives_a_crash_at_every_step() {
         steps += 1;
     }
     println!("{} crash points", steps - 1);
-    assert!(steps > 100, "a run has many steps: {steps}");
+    assert!(steps > if url.is_some() { 104 } else { 100 }, "a run has many steps: {steps}");
 }
 
 #[tokio::test]

@@ -130,11 +130,13 @@ fused!(Worktrees {
     close(slot: &Slot) -> Result<(), WorkspaceError>;
     settle(project: &Project, plan: PlanId, recorded: Option<Oid>) -> Result<Option<Oid>, WorkspaceError>;
     advance(project: &Project, plan: PlanId, old: Option<Oid>, new: &Oid) -> Result<(), WorkspaceError>;
+    holds(project: &Project, plan: PlanId, commit: &Oid) -> Result<bool, WorkspaceError>;
 });
 
 fused!(Landings {
     merge(request: &MergeRequest) -> Result<Merged, WorkspaceError>;
     check_checkout(project: &Project, intent: &Intent) -> Result<(), WorkspaceError>;
+    share(project: &Project, intent: &Intent) -> Result<(), WorkspaceError>;
     land(project: &Project, intent: &Intent) -> Result<Landing, WorkspaceError>;
     follow(project: &Project, intent: &Intent) -> Result<(), WorkspaceError>;
     preview(slot: &Slot, commit: &Oid) -> Result<PathBuf, WorkspaceError>;

@@ -7,6 +7,7 @@ mod fuse;
 mod going_on;
 mod landing;
 mod levels;
+mod machines;
 mod notes;
 mod orders;
 mod parking;

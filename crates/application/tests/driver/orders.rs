@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use agents_domain::action::{Action, ApplySpec, Automation, PhaseSpec, Program, WorktreeSpec};
 use agents_domain::name::Name;
 use agents_domain::runner::{Context, RunError};
-use agents_domain::workspace::{Project, WorkspaceError};
+use agents_domain::workspace::{Machine, Project, WorkspaceError};
 use agents_infrastructure::scripted::Scripted;
 
 pub(crate) fn git_error() -> WorkspaceError {
@@ -22,9 +22,14 @@ pub(crate) fn program() -> Program {
     Program::Run(vec!["work".into()])
 }
 
+/// A machine whose name is its id.
+pub(crate) fn machine(id: &str) -> Machine {
+    Machine { id: id.to_owned(), host: id.to_owned() }
+}
+
 pub(crate) fn project(name: &str) -> Project {
     let (name, path) = (Name::parse(name).expect("valid"), PathBuf::from("/src").join(name));
-    Project { name, common_dir: path.join(".git"), path, branch: "main".into() }
+    Project { name, common_dir: path.join(".git"), path, branch: "main".into(), machine: None, remote: None }
 }
 
 pub(crate) fn action() -> Action {

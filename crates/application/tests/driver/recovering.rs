@@ -18,7 +18,7 @@ async fn dead_during(world: &World, purpose: &str) -> PlanId {
 }
 
 /// The same for a driver on that machine.
-async fn dead_on(world: &World, purpose: &str, host: &str) -> PlanId {
+pub(crate) async fn dead_on(world: &World, purpose: &str, host: &str) -> PlanId {
     let gate = Gate::default();
     world.runner.on(purpose, Scripted::exits(0).behind(&gate));
     let fuse = Fuse::of(u32::MAX);
@@ -69,8 +69,7 @@ async fn what_a_driver_on_another_machine_left_is_recorded_as_pending_there_and_
     let recovered = world.process(2).driver.recover(plan).await.expect("recovered");
     assert_eq!((at(&recovered), code(&recovered)), ((Phase::Execute, State::Errored), "owner_died"));
     let saved = saved(&world, plan).await;
-    let pending =
-        |work: &Work| matches!(&work.saved, Saved::Directory { reason } if reason == "pending on far");
+    let pending = |work: &Work| matches!(&work.saved, Saved::Pending { host } if host == "far");
     assert!(saved.iter().all(pending) && saved.len() == 2, "{saved:?}");
     assert_eq!((world.workspace.directories(), world.workspace.calls("snapshot")), ((2, 0), 0));
     world.check(plan).await;

@@ -20,7 +20,7 @@ use agents_domain::reads::PlanReads;
 use agents_domain::runner::PhaseRunner;
 use agents_domain::subplan::MAX_DEPTH;
 use agents_domain::time::{Timestamp, Ttl};
-use agents_domain::workspace::{Landings, Project, Slot, Worktrees};
+use agents_domain::workspace::{Landings, Machine, Project, Slot, Worktrees};
 use agents_infrastructure::clock::HandClock;
 use agents_infrastructure::ids::CountingIds;
 use agents_infrastructure::memory::MemoryStore;
@@ -28,7 +28,7 @@ use agents_infrastructure::places::MemoryPlaces;
 use agents_infrastructure::scripted::{Census, Citizen, ScriptedFiles, ScriptedRunner, ScriptedWorkspace};
 
 use crate::notes::Notes;
-use crate::orders::{action, message, project};
+use crate::orders::{action, machine, message, project};
 pub(crate) use crate::orders::{fails, git_error, program, spec};
 
 /// What a process reaches the world through.
@@ -129,7 +129,22 @@ impl World {
         self.process_with(self.census.citizen(pid), ports, wait_for_places)
     }
 
+    /// A process on that machine.
+    pub(crate) fn process_at(&self, id: &str, pid: u32) -> Process {
+        self.process_on_machine(self.census.citizen(pid).on(id), self.ports(), Wait::Forever, machine(id))
+    }
+
     fn process_with(&self, citizen: Citizen, ports: Ports, wait_for_places: Wait) -> Process {
+        self.process_on_machine(citizen, ports, wait_for_places, machine("here"))
+    }
+
+    fn process_on_machine(
+        &self,
+        citizen: Citizen,
+        ports: Ports,
+        wait_for_places: Wait,
+        machine: Machine,
+    ) -> Process {
         let processes = Arc::new(citizen);
         let locks = LockService::new(LockParts {
             heartbeat: ports.heartbeat,
@@ -169,6 +184,7 @@ impl World {
             message,
             clock: self.clock.clone(),
             ids: self.ids.clone(),
+            machine,
             stop: stop.clone(),
             grace: Duration::from_secs(10),
             patience: Duration::from_secs(30),

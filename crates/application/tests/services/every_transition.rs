@@ -37,7 +37,7 @@ pub(crate) type Trace = Arc<Mutex<Vec<&'static str>>>;
 type Call = fn(PlanLifecycleService, PlanId) -> Pin<Box<dyn Future<Output = Result<Plan, LifecycleError>>>>;
 
 /// Every transition: its name, where it is legal, and the call.
-const TRANSITIONS: [(&str, Phase, State, Call); 28] = [
+const TRANSITIONS: [(&str, Phase, State, Call); 29] = [
     ("start", Phase::Execute, State::Queued, |s, p| {
         Box::pin(async move { s.start(p, BTreeMap::new(), true).await })
     }),
@@ -71,6 +71,7 @@ const TRANSITIONS: [(&str, Phase, State, Call); 28] = [
     ("prompt", Phase::Execute, State::Queued, |s, p| {
         Box::pin(async move { s.prompt(p, "go on".into()).await })
     }),
+    ("saved", Phase::Execute, State::Errored, |s, p| Box::pin(async move { s.saved(p, 1, vec![]).await })),
     ("intend", Phase::Apply, State::Processing, |s, p| {
         Box::pin(async move {
             let held = s.hold(p, "plan apply", agents_application::Wait::No).await?;

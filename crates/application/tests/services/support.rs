@@ -151,7 +151,7 @@ impl World {
 
 pub(crate) fn project(name: &str) -> Project {
     let (name, path) = (Name::parse(name).expect("valid"), PathBuf::from("/src").join(name));
-    Project { name, common_dir: path.join(".git"), path, branch: "main".into() }
+    Project { name, common_dir: path.join(".git"), path, branch: "main".into(), machine: None, remote: None }
 }
 
 pub(crate) fn order() -> Order {

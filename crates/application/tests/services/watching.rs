@@ -15,7 +15,7 @@ use agents_domain::feed::{Feed, FeedPage, FeedPosition, MockFeed};
 use agents_domain::id::{Ids as _, OwnerId, PlanId};
 use agents_domain::lock::{Liveness, LockKey};
 use agents_domain::plan::{Failure, Phase, StoreError};
-use agents_domain::time::{Clock as _, Timestamp};
+use agents_domain::time::Timestamp;
 use async_trait::async_trait;
 
 use crate::holding::take;
@@ -37,7 +37,9 @@ async fn a_follower_shows_what_is_there_and_what_comes_each_once() {
     let following = follower(&world, world.store.feed());
     let task = tokio::spawn(async move {
         let show = |events: &[agents_domain::plan::Event]| {
-            events.iter().for_each(|event| shown.send((event.plan, event.seq)).expect("somebody listens"));
+            for event in events {
+                shown.send((event.plan, event.seq)).expect("somebody listens");
+            }
             ControlFlow::Continue(())
         };
         following.follow(FeedPosition::START, Reach::OnAndOn, show).await
@@ -161,7 +163,7 @@ async fn what_is_held_and_waited_for_is_measured() {
     assert_eq!((locks.held, locks.stale, locks.longest), (1, 0, Duration::from_secs(2)));
     assert_eq!((found.measured.waiting, found.longest_wait), (1, Duration::from_secs(2)));
     assert_eq!(found.locks["project"].held, 0);
-    world.clock.advance(Duration::from_secs(300));
+    world.clock.advance(Duration::from_mins(5));
     assert_eq!(survey(&world).await.locks["plan"].stale, 1);
     drop(guard);
 }
@@ -231,5 +233,4 @@ async fn a_wait_in_line_is_counted_when_it_is_over() {
     waiting.await.expect("no panic").expect("granted").release().await.expect("released");
     let waits = bob.counters().read().waits;
     assert_eq!(waits["plan"].sum, Duration::from_secs(2));
-    assert!(world.clock.now() > Timestamp::default());
 }

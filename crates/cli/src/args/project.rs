@@ -12,7 +12,7 @@ use crate::args::value::Words;
 pub enum ProjectCommand {
     /// Register a git repository
     #[command(
-        after_help = "Examples:\n  agents project add .\n  agents project add ../api --name local/api --branch main"
+        after_help = "Examples:\n  agents project add .\n  agents project add ../api --name local/api --branch main\n  agents project add . --remote origin"
     )]
     Add {
         /// A path inside the repository
@@ -24,6 +24,13 @@ pub enum ProjectCommand {
         /// The branch that plans land on; the checked-out one, unless told
         #[arg(long, value_name = "B", value_parser = Words::parse)]
         branch: Option<Words>,
+        /// The remote that other machines share: the name of one of the repository's, or a URL.
+        /// Plans then start from its branch and land on it
+        #[arg(long, value_name = "NAME-OR-URL", value_parser = Words::parse)]
+        remote: Option<Words>,
+        /// Push snapshots of attempts to the remote too; failed attempts may hold secrets
+        #[arg(long, requires = "remote")]
+        push_snapshots: bool,
     },
     /// List the registered repositories
     #[command(after_help = "Examples:\n  agents project list")]

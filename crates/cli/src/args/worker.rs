@@ -19,7 +19,7 @@ pub struct WorkArgs {
     /// Only plans that use this project; may be repeated
     #[arg(long = "project", value_name = "NAME", value_parser = Name::parse)]
     pub projects: Vec<Name>,
-    /// Serve numbers for monitoring at http://ADDR/metrics while it works (127.0.0.1:9469; port 0: any)
+    /// While it works, serve numbers for monitoring over HTTP, at /metrics (127.0.0.1:9469; port 0: any)
     #[arg(long, value_name = "ADDR", value_parser = value::address)]
     pub metrics: Option<SocketAddr>,
 }

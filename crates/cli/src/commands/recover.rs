@@ -7,6 +7,7 @@
 use agents_application::recovery::{Action, Facts, decide};
 use agents_application::{DriveError, LifecycleError};
 use agents_domain::lock::LockError;
+use agents_domain::name::Name;
 use agents_domain::plan::State;
 use agents_domain::reads::{PlanFilter, PlanView};
 use serde_json::json;
@@ -17,10 +18,12 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::render::{Body, Grid, Report};
 
-/// Recovers every plan in `processing` that nobody validly holds. One that fails does not stop
-/// the rest.
+/// Recovers every plan in `processing` that nobody validly holds, and makes the snapshots that are
+/// pending on this machine. One that fails does not stop the rest.
 pub fn recover(app: &App) -> Result<Report, Failure> {
     let stuck = stuck(app)?;
+    // Of plans that another machine may have recovered, the directories are here.
+    let left = app.block_on(app.leftovers().plans(&[]))?;
     let driver = app.recoverer();
     let mut grid = Grid::new(&["PLAN", "OUTCOME"]);
     let (mut rows, mut exit) = (Vec::new(), Exit::Done);
@@ -31,8 +34,15 @@ pub fn recover(app: &App) -> Result<Report, Failure> {
                 outcomes.push((view.record.id, driver.recover(view.record.id).await));
             }
         }
-        outcomes
+        let mut saved = Vec::new();
+        for plan in &left {
+            if app.stop.requested().is_none() {
+                saved.push((*plan, driver.save_pending(*plan).await));
+            }
+        }
+        (outcomes, saved)
     })?;
+    let (recovered, saved) = recovered;
     for (id, recovered) in recovered {
         let (ok, code, outcome) = match recovered {
             Ok(plan) => (true, Exit::Done, format!("now {}", plan.stage)),
@@ -40,6 +50,24 @@ pub fn recover(app: &App) -> Result<Report, Failure> {
             Err(error) if is_held(&error) => {
                 (false, Exit::Done, format!("left alone: {}", failed(app, error).message))
             }
+            Err(error) => {
+                let failure = failed(app, error);
+                (false, failure.exit, failure.message)
+            }
+        };
+        exit = if exit == Exit::Done { code } else { exit };
+        grid.row([id.to_string(), outcome.clone()]);
+        rows.push(json!({
+            "plan_id": id.as_str(), "recovered": ok, "exit_code": code.code(), "outcome": outcome,
+        }));
+    }
+    for (id, saved) in saved {
+        let (ok, code, outcome) = match saved {
+            Ok(made) if made.is_empty() => continue,
+            Ok(made) => (true, Exit::Done, made_line(&made)),
+            // Another has it, or it is not in this store: nothing was promised.
+            Err(DriveError::Lifecycle(LifecycleError::NoSuchPlan { .. })) => continue,
+            Err(error) if is_held(&error) => continue,
             Err(error) => {
                 let failure = failed(app, error);
                 (false, failure.exit, failure.message)
@@ -65,6 +93,24 @@ pub fn recover(app: &App) -> Result<Report, Failure> {
     } else {
         report.message("not all could be recovered; then: agents recover")
     })
+}
+
+/// Makes the snapshots that are pending on this machine; what could not be made is made another time.
+pub(super) async fn save_pending(app: &App) {
+    let Ok(left) = app.leftovers().plans(&[]).await else { return };
+    let driver = app.recoverer();
+    for plan in left {
+        match driver.save_pending(plan).await {
+            Ok(made) if made.is_empty() => {}
+            Ok(made) => tracing::info!(%plan, "{}", made_line(&made)),
+            Err(error) => tracing::debug!(%plan, %error, "its pending snapshots stay pending"),
+        }
+    }
+}
+
+fn made_line(made: &[(u32, Name)]) -> String {
+    let each = made.iter().map(|(attempt, project)| format!("attempt {attempt} in {project}"));
+    format!("put into snapshots what was pending here: {}", each.collect::<Vec<_>>().join(", "))
 }
 
 /// The plans in `processing` whose driver is gone, or whose lock has run out.

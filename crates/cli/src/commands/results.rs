@@ -38,7 +38,10 @@ impl Results {
     fn of(app: &App, plan: &PlanRef) -> Result<Self, Failure> {
         let record = resolve::view(app, resolve::plan(app, plan)?)?.record;
         let none = || Failure::not_found("no_such_plan", format!("there is no plan {}", record.id));
-        let definition = app.block_on(app.store.plans().definition(record.id))?.ok_or_else(none)?;
+        let mut definition = app.block_on(app.store.plans().definition(record.id))?.ok_or_else(none)?;
+        for project in &mut definition.projects {
+            *project = app.here(project)?;
+        }
         let events = app.block_on(app.store.plans().events(record.id))?;
         let of = |project| git::snapshots(&app.git, project, record.id);
         let snapshots = definition.projects.iter().map(of).collect::<Result<_, _>>()?;
@@ -124,6 +127,10 @@ pub(super) fn diff(app: &App, plan: &PlanRef, attempt: Option<u32>, stat: bool) 
         let attempt = results.attempt(attempt)?;
         (Some(attempt), results.to_attempt(attempt))
     };
+    for one in &compared {
+        git::bring(&app.git, one.project, results.id(), &one.base)?;
+        git::bring(&app.git, one.project, results.id(), &one.tip)?;
+    }
     let data = |projects: Vec<Value>| json!({ "plan_id": results.id().as_str(), "attempt": attempt, "projects": projects });
     if app.base.flags.format() == Format::Json {
         let listed = compared.iter().map(|one| listed(app, one)).collect::<Result<_, _>>()?;
@@ -204,6 +211,7 @@ fn left_out(results: &Results, attempt: u32) -> Vec<String> {
     let said = works.filter_map(|((_, project), saved)| match saved {
         Saved::Snapshot { kept, .. } => kept.map(|reason| format!("{project}: {reason}")),
         Saved::Directory { reason } => Some(format!("{project}: no snapshot at the end: {reason}")),
+        Saved::Pending { host } => Some(format!("{project}: its snapshot is pending on {host}")),
     });
     said.collect()
 }

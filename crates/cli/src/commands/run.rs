@@ -36,6 +36,8 @@ fn prepare(app: &App, args: &NewPlanArgs) -> Result<Order, Failure> {
         name: args.name.as_ref().map(|label| label.as_str().to_owned()),
     };
     let order = app.block_on(order::prepare(&*app.store.actions(), &*app.store.projects(), request))?;
-    order.definition.projects.iter().try_for_each(|project| git::check_project(&app.git, project))?;
+    for project in &order.definition.projects {
+        git::check_project(&app.git, &app.here(project)?)?;
+    }
     Ok(order)
 }

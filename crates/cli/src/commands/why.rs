@@ -1,12 +1,15 @@
 //! `agents plan why`: gathers the facts; the domain decides.
 
+use agents_application::lifecycle::history;
 use agents_domain::id::OwnerId;
 use agents_domain::lock::{Caller, HeldLock, LineView, Liveness, LockKey, Passage, Ticket};
+use agents_domain::name::Name;
 use agents_domain::orders::{Past, is_met};
 use agents_domain::places::Places as _;
 use agents_domain::plan::PlanRecord;
 use agents_domain::reads::PlanView;
 use agents_domain::why::{Above, Below, Facts, Held, Ordered, Waiting, causes};
+use agents_domain::workspace::all_here;
 
 use crate::app::App;
 use crate::args::value::PlanRef;
@@ -17,7 +20,26 @@ use crate::render::{InHand, Report, why_report};
 /// Says why a plan is not running, or that it is.
 pub(super) fn why(app: &App, plan: &PlanRef) -> Result<Report, Failure> {
     let facts = facts(app, plan)?;
-    Ok(why_report(&facts.plan, &causes(&facts), facts.now))
+    let report = why_report(&facts.plan, &causes(&facts), facts.now);
+    Ok(elsewhere(app, &facts.plan)?.into_iter().fold(report, Report::message))
+}
+
+/// What of a plan can only be done on another machine.
+fn elsewhere(app: &App, plan: &PlanRecord) -> Result<Vec<String>, Failure> {
+    if plan.state().is_terminal() {
+        return Ok(Vec::new());
+    }
+    let definition = app.block_on(app.store.plans().definition(plan.id))?;
+    let bound = definition.and_then(|known| all_here(&known.projects, &app.base.machine()).err());
+    let pending = history::pending(&history::works(&app.block_on(app.store.plans().events(plan.id))?));
+    let of = |(attempt, left): (u32, Vec<(Name, String)>)| {
+        left.into_iter().map(move |(project, host)| {
+            format!(
+                "{project}: the snapshot of attempt {attempt} is pending on {host}; there: agents recover"
+            )
+        })
+    };
+    Ok(bound.map(|bound| bound.to_string()).into_iter().chain(pending.into_iter().flat_map(of)).collect())
 }
 
 fn facts(app: &App, plan: &PlanRef) -> Result<Facts, Failure> {

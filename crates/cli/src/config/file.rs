@@ -35,6 +35,10 @@ pub const TEMPLATE: &str = r#"# Configuration of agents. A flag and an AGENTS_* 
 # How deep subplans may nest: 1 to 20.
 #subplan_depth = "5"
 
+# The name of this machine among those that share the database: letters, digits, `.`, `_`, `-`.
+# Without it: the system's machine id, shown as the host's name.
+#machine = "builder-1"
+
 # The level of new plans that are given none: manual, review or auto.
 # Without it: what their action says.
 #automation = "review"
@@ -61,6 +65,8 @@ pub struct ConfigFile {
     pub concurrency: Option<String>,
     /// How deep subplans may nest.
     pub subplan_depth: Option<String>,
+    /// The name of this machine.
+    pub machine: Option<String>,
     /// The level of new plans.
     pub automation: Option<String>,
     /// When colour is used.
@@ -126,7 +132,7 @@ mod tests {
         let file = ConfigFile::parse(&keys, path).expect("keys");
         let (times, rest) = (
             [file.lease_ttl, file.grace],
-            [file.concurrency, file.subplan_depth, file.automation, file.color],
+            [file.concurrency, file.subplan_depth, file.machine, file.automation, file.color],
         );
         let database = [file.database_url, file.database_pooled, file.database_direct_url];
         let all = [&database[..], &times, &rest].concat();

@@ -34,6 +34,30 @@ impl From<WorkspaceError> for Failure {
                     .hint("commit or stash these files, then repeat the command")
                     .detail(json!({ "path": path, "files": files }))
             }
+            WorkspaceError::NotHere(not_here) => {
+                let (project, machine) = (&not_here.project, &not_here.machine);
+                Self::new(Exit::Refused, "not_here", message)
+                    .hint(format!("run it on {}; or give the project a remote there", machine.host))
+                    .hint(format!("look: `agents project show {project}`"))
+                    .detail(json!({
+                        "project": project.as_str(), "machine": { "id": machine.id, "host": machine.host },
+                    }))
+            }
+            WorkspaceError::Remote { project, url, .. } => Self::new(Exit::Internal, "remote", message)
+                .hint(format!(
+                    "see that `git ls-remote {url}` answers here without a question, then repeat the command"
+                ))
+                .detail(json!({ "project": project.as_str(), "remote": url }))
+                .retry(),
+            WorkspaceError::LandingUnknown { project, reference, .. } => {
+                Self::new(Exit::Internal, "landing_unknown", message)
+                    .hint("once the remote answers, repeat the command: it looks first")
+                    .detail(json!({ "project": project.as_str(), "ref": reference }))
+                    .retry()
+            }
+            WorkspaceError::NoCommit { project, commit } => Self::new(Exit::Stale, "no_commit", message)
+                .hint("repeat the command on the machine that made it")
+                .detail(json!({ "project": project.as_str(), "commit": commit.as_str() })),
             WorkspaceError::Git { command, path, .. } => Self::new(Exit::Internal, "git_failed", message)
                 .hint("see to what git says, then repeat the command")
                 .detail(json!({ "command": command, "path": path }))
@@ -53,11 +77,12 @@ mod tests {
     use super::*;
     use agents_domain::name::Name;
     use agents_domain::oid::Oid;
+    use agents_domain::workspace::{Machine, NotHere};
 
     #[test]
     fn every_error_of_the_workspace_has_its_code() {
         let text = || "x".to_owned();
-        let project = Name::parse("api").expect("valid");
+        let project = || Name::parse("api").expect("valid");
         let table = [
             (WorkspaceError::GitUnusable { reason: text() }, Exit::Internal, "git_unusable"),
             (
@@ -66,7 +91,7 @@ mod tests {
                 "unsuitable_repository",
             ),
             (WorkspaceError::NoDirectory { path: text() }, Exit::Internal, "no_directory"),
-            (WorkspaceError::NoBranch { project, branch: text() }, Exit::Usage, "no_branch"),
+            (WorkspaceError::NoBranch { project: project(), branch: text() }, Exit::Usage, "no_branch"),
             (
                 WorkspaceError::RefMoved { reference: text(), expected: text(), found: text() },
                 Exit::Stale,
@@ -76,6 +101,32 @@ mod tests {
                 WorkspaceError::DirtyCheckout { path: text(), files: vec![text()] },
                 Exit::Stale,
                 "dirty_checkout",
+            ),
+            (
+                WorkspaceError::NotHere(NotHere {
+                    project: project(),
+                    machine: Machine { id: text(), host: text() },
+                }),
+                Exit::Refused,
+                "not_here",
+            ),
+            (
+                WorkspaceError::Remote { project: project(), url: text(), reason: text() },
+                Exit::Internal,
+                "remote",
+            ),
+            (
+                WorkspaceError::LandingUnknown { project: project(), reference: text(), reason: text() },
+                Exit::Internal,
+                "landing_unknown",
+            ),
+            (
+                WorkspaceError::NoCommit {
+                    project: project(),
+                    commit: Oid::parse(&"a".repeat(40)).expect("valid"),
+                },
+                Exit::Stale,
+                "no_commit",
             ),
             (
                 WorkspaceError::Git { command: text(), path: text(), message: text() },

@@ -1,5 +1,6 @@
 //! The attempts of a plan, and what went wrong in them, as JSON and for people.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use agents_application::lifecycle::history::{AttemptEnd, AttemptRecord};
@@ -33,6 +34,23 @@ pub(super) fn attempt_view(attempt: &AttemptRecord) -> Value {
 
 /// One attempt for people: `2 execute, failed (exit_code), 5 minutes ago`.
 pub(super) fn attempt_line(attempt: &AttemptRecord, now: Timestamp) -> String {
+    format!("{}{}", ended_line(attempt, now), pending(attempt))
+}
+
+/// Where work is that only another machine can put into a snapshot.
+fn pending(attempt: &AttemptRecord) -> String {
+    let work = attempt.end.iter().flat_map(|end| &end.work);
+    let hosts: BTreeSet<&str> = work
+        .filter_map(|work| match &work.saved {
+            Saved::Pending { host } => Some(host.as_str()),
+            _ => None,
+        })
+        .collect();
+    let each = hosts.into_iter().map(|host| format!(", its snapshot is pending on {host}"));
+    each.collect()
+}
+
+fn ended_line(attempt: &AttemptRecord, now: Timestamp) -> String {
     let AttemptRecord { number, phase, resumed, .. } = attempt;
     let on = if resumed.is_empty() { "" } else { ", went on with unfinished work" };
     match &attempt.end {
@@ -101,6 +119,9 @@ fn for_people(
         let place = match &work.saved {
             Saved::Snapshot { reference, .. } => format!("{}: {reference}", work.project),
             Saved::Directory { reason } => format!("{}: only in its directory: {reason}", work.project),
+            Saved::Pending { host } => {
+                format!("{}: its snapshot is pending on {host}; there: agents recover", work.project)
+            }
         };
         ("work", place)
     });

@@ -85,6 +85,7 @@ fn payload(change: &Change) -> Value {
             "name": name,
             "tips": commits(tips),
         }),
+        Change::WorkSaved { attempt, work } => json!({ "attempt": attempt, "work": works(work) }),
         Change::SubplanConflicted { child, name, failure } => json!({
             "child_plan_id": child.as_str(),
             "name": name,
@@ -142,6 +143,10 @@ pub(super) fn works(work: &[Work]) -> Vec<Value> {
         Saved::Directory { reason } => {
             json!({ "project": work.project.as_str(), "ref": null, "commit": null, "kept": reason })
         }
+        Saved::Pending { host } => json!({
+            "project": work.project.as_str(), "ref": null, "commit": null,
+            "kept": format!("pending on {host}"), "pending_on": host,
+        }),
     };
     work.iter().map(view).collect()
 }
@@ -178,6 +183,10 @@ pub fn event_line(change: &Change) -> String {
         Change::SubplanMerged { name, tips, .. } => format!("`{name}`: {}", places(tips)),
         Change::SubplanConflicted { name, failure, .. } => {
             format!("`{name}`: {}: {}", failure.code, super::plan::first_line(&failure.message))
+        }
+        Change::WorkSaved { attempt, work } => {
+            let projects: Vec<_> = work.iter().map(|work| work.project.clone()).collect();
+            format!("of attempt {attempt} in {}", names(&projects))
         }
         Change::CommandStarted => "its subplans are merged".to_owned(),
     }

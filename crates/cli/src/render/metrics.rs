@@ -214,7 +214,7 @@ fn of_leases(counted: &Counted) -> [Family; 5] {
     let lost = ["plan", "project"].into_iter().fold(lost, |family, kind| {
         family.with([("resource", kind)], float(counted.lost.get(kind).copied().unwrap_or(0)))
     });
-    let moved =
+    let each =
         |family: Family, (kind, count): (&&'static str, &u64)| family.with([("kind", kind)], float(*count));
     [
         renewals
@@ -223,7 +223,7 @@ fn of_leases(counted: &Counted) -> [Family; 5] {
         takeovers.with([], float(counted.takeovers)),
         lost,
         rejected.with([], float(counted.rejected)),
-        counted.transitions.iter().fold(moves, moved),
+        counted.transitions.iter().fold(moves, each),
     ]
 }
 

@@ -36,7 +36,7 @@ pub(super) fn show(
     let ended = stream.run(&mut |item| {
         // Whoever reads along sees each at once.
         let one = writeln!(out, "{}", line(item, style)).and_then(|()| out.flush());
-        written = one.as_ref().map(|()| ()).map_err(|error| error.kind().into());
+        written = one.as_ref().copied().map_err(|error| error.kind().into());
         one
     });
     (ended, written)

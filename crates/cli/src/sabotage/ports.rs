@@ -86,11 +86,13 @@ counted!(Worktrees as "worktrees" {
     close(slot: &Slot) -> Result<(), WorkspaceError>;
     settle(project: &Project, plan: PlanId, recorded: Option<Oid>) -> Result<Option<Oid>, WorkspaceError>;
     advance(project: &Project, plan: PlanId, old: Option<Oid>, new: &Oid) -> Result<(), WorkspaceError>;
+    holds(project: &Project, plan: PlanId, commit: &Oid) -> Result<bool, WorkspaceError>;
 });
 
 counted!(Landings as "landings" {
     merge(request: &MergeRequest) -> Result<Merged, WorkspaceError>;
     check_checkout(project: &Project, intent: &Intent) -> Result<(), WorkspaceError>;
+    share(project: &Project, intent: &Intent) -> Result<(), WorkspaceError>;
     land(project: &Project, intent: &Intent) -> Result<Landing, WorkspaceError>;
     follow(project: &Project, intent: &Intent) -> Result<(), WorkspaceError>;
     preview(slot: &Slot, commit: &Oid) -> Result<PathBuf, WorkspaceError>;

@@ -79,6 +79,10 @@ impl Landings for Unmarked {
         self.0.check_checkout(project, intent).await
     }
 
+    async fn share(&self, project: &Project, intent: &Intent) -> Result<(), WorkspaceError> {
+        self.0.share(project, intent).await
+    }
+
     async fn land(&self, project: &Project, intent: &Intent) -> Result<Landing, WorkspaceError> {
         let why = format!("agents: landing {}", intent.id);
         let mut git = Command::new("git");

@@ -26,7 +26,7 @@ pub(crate) fn read(text: &str) -> Result<BTreeMap<String, f64>, String> {
             if !["counter", "gauge", "histogram"].contains(&kind) || !family.kind.is_empty() {
                 return Err(format!("no type: {line}"));
             }
-            family.kind = kind.to_owned();
+            kind.clone_into(&mut family.kind);
         } else {
             let (key, value) = sample(line, &family)?;
             if found.insert(key, value).is_some() {

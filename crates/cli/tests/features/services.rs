@@ -283,6 +283,8 @@ fn order() -> Order {
         path: "/src/site".into(),
         common_dir: "/src/site/.git".into(),
         branch: "main".into(),
+        machine: None,
+        remote: None,
         name,
     };
     let definition = Definition {

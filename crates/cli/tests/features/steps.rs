@@ -12,6 +12,7 @@ mod moving;
 mod output;
 mod plans;
 mod power;
+mod remotes;
 mod running;
 mod server;
 mod setup;

@@ -21,6 +21,9 @@ pub struct Claim {
     pub dead: Vec<OwnerId>,
     /// Only plans that use one of these projects; none: all.
     pub projects: Vec<Name>,
+    /// The id of the machine: only plans that can be worked on there
+    /// ([`all_here`](crate::workspace::all_here)).
+    pub machine: String,
 }
 
 /// An order that is given back, open as before.

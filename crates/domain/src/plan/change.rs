@@ -91,6 +91,11 @@ pub enum Saved {
         /// Why no snapshot could be made.
         reason: String,
     },
+    /// In the attempt's directory on another machine, whose next process puts it into a snapshot.
+    Pending {
+        /// That machine's name.
+        host: String,
+    },
 }
 
 /// The outcome of one check on the merged tree.
@@ -294,6 +299,14 @@ pub enum Change {
         /// Why not.
         failure: Failure,
     },
+    /// What an attempt left on another machine than the one that recorded its end was put into
+    /// snapshots there.
+    WorkSaved {
+        /// Which attempt.
+        attempt: u32,
+        /// Where its work is.
+        work: Vec<Work>,
+    },
     /// Its children are merged, and a command of its own begins: from here on the attempt is not
     /// carried on by another driver, only repeated.
     CommandStarted,
@@ -327,6 +340,7 @@ impl Change {
             Self::Spawned { .. } => Verb::Spawn,
             Self::SubplanMerged { .. } => Verb::Merge,
             Self::SubplanConflicted { .. } => Verb::Conflict,
+            Self::WorkSaved { .. } => Verb::Save,
             Self::CommandStarted => Verb::Command,
         }
     }
@@ -353,6 +367,7 @@ impl Change {
             Self::Spawned { .. } => "subplan.spawned",
             Self::SubplanMerged { .. } => "subplan.merged",
             Self::SubplanConflicted { .. } => "subplan.conflicted",
+            Self::WorkSaved { .. } => "plan.work_saved",
             Self::CommandStarted => "plan.command_started",
         }
     }

@@ -73,6 +73,7 @@ pub fn target(verb: Verb, from: Stage) -> Option<Stage> {
             (Phase::Strategize, State::Queued)
         }
         (Verb::Cancel, _, _) if !state.is_terminal() => (phase, State::Cancelled),
+        (Verb::Save, _, _) if !state.is_terminal() && state != State::Processing => (phase, state),
         (Verb::Prompt, _, _) | (Verb::Spawn, Phase::Strategize, _) if !state.is_terminal() => (phase, state),
         (Verb::Intend | Verb::Land, Phase::Apply, State::Processing)
         | (Verb::Merge | Verb::Conflict | Verb::Command, Phase::Execute, State::Processing)

@@ -27,11 +27,12 @@ pub enum Verb {
     Merge,
     Conflict,
     Command,
+    Save,
 }
 
 impl Verb {
     /// All commands, in the order of the table.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Use,
         Self::Start,
         Self::Complete,
@@ -52,6 +53,7 @@ impl Verb {
         Self::Merge,
         Self::Conflict,
         Self::Command,
+        Self::Save,
     ];
 
     /// The word in the table and in messages.
@@ -77,6 +79,7 @@ impl Verb {
             Self::Merge => "merge",
             Self::Conflict => "conflict",
             Self::Command => "command",
+            Self::Save => "save",
         }
     }
 }

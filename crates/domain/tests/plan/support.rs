@@ -223,6 +223,7 @@ pub(crate) fn samples() -> Vec<Change> {
     samples.extend(InterruptCause::ALL.map(interrupt));
     samples.push(go_on(&[("api", '7')]));
     samples.push(fail_with(vec![snapshot("api", 'b'), directory("web")]));
+    samples.extend([1, 2].map(|attempt| Change::WorkSaved { attempt, work: vec![snapshot("api", 'e')] }));
     samples.extend([adopt(2), cancel(false), cancel(true), prompt("smaller")]);
     samples.extend([
         intend(&[]),

@@ -85,6 +85,8 @@ fn every_verb_at_every_stage_does_what_the_documentation_says() {
 #[case(Verb::Merge, "strategize/processing", None)]
 #[case(Verb::Conflict, "execute/queued", None)]
 #[case(Verb::Command, "apply/processing", None)]
+#[case(Verb::Save, "execute/errored", Some("execute/errored"))]
+#[case(Verb::Save, "execute/processing", None)]
 fn single_rows(#[case] verb: Verb, #[case] from: &str, #[case] to: Option<&str>) {
     assert_eq!(target(verb, stage(from)), to.map(stage));
 }
@@ -103,7 +105,7 @@ fn every_verb_has_a_change_and_every_event_a_name_of_its_own() {
         assert!(changes.iter().any(|change| change.verb() == verb), "{}", verb.as_str());
     }
     let names: BTreeMap<&str, Verb> = changes.iter().map(|c| (c.event_name(), c.verb())).collect();
-    assert_eq!(names.len(), 20, "{names:?}");
+    assert_eq!(names.len(), 21, "{names:?}");
     let of_subplans = |verb: &Verb| matches!(verb, Verb::Spawn | Verb::Merge | Verb::Conflict);
     let area = |verb: &Verb| if of_subplans(verb) { "subplan." } else { "plan." };
     assert!(names.iter().all(|(name, verb)| name.starts_with(area(verb))), "{names:?}");

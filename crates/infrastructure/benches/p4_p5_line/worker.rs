@@ -29,7 +29,14 @@ pub(crate) const FLAG: &str = "--worker";
 pub(crate) fn project(number: usize) -> Project {
     let name = Name::parse(&format!("local/p{number}")).expect("a name");
     let path = PathBuf::from(format!("/bench/{number}"));
-    Project { name, common_dir: path.join(".git"), path, branch: "main".to_owned() }
+    Project {
+        name,
+        common_dir: path.join(".git"),
+        path,
+        branch: "main".to_owned(),
+        machine: None,
+        remote: None,
+    }
 }
 
 /// `TASK PLACE NUMBER BEGIN END`.

@@ -84,6 +84,8 @@ fn order() -> Order {
             path: "/bench".into(),
             common_dir: "/bench/.git".into(),
             branch: "main".to_owned(),
+            machine: None,
+            remote: None,
         }],
     };
     Order { definition, automation: Automation::Manual, name: None }

@@ -19,7 +19,12 @@ use super::{failure, inspect, output, refs};
 
 /// Whether all checkouts of the ref could follow it; nothing is written but private files and
 /// objects that no ref holds.
+///
+/// With a remote it is not the checkout's branch that moves: that follows when its user pulls.
 pub(super) fn check(git: &Git, project: &Project, intent: &Intent) -> Result<(), WorkspaceError> {
+    if project.remote.is_some() {
+        return Ok(());
+    }
     for dir in checkouts(git, project, &intent.reference)? {
         let at = git.directory(&dir);
         refuse_locked_index(&at)?;
@@ -45,6 +50,9 @@ fn refuse_locked_index(at: &At<'_>) -> Result<(), WorkspaceError> {
 /// Moves all checkouts of the ref along. What has been done before stays done.
 pub(super) fn follow(git: &Git, project: &Project, intent: &Intent) -> Result<(), WorkspaceError> {
     let repository = git.repository(&project.common_dir);
+    if project.remote.is_some() {
+        return Ok(());
+    }
     if refs::read(&repository, &intent.reference)?.as_ref() != Some(&intent.new) {
         // It has moved on: whoever moved it had a checkout that followed, or sees the difference.
         return Ok(());

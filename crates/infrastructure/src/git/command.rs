@@ -111,6 +111,16 @@ impl Git {
         self.directory(dir).with("GIT_CEILING_DIRECTORIES", ceiling)
     }
 
+    /// The program by which the caller wants git to reach servers over ssh. All else of the caller's
+    /// `GIT_*` is about another repository; this is about keys.
+    #[expect(clippy::disallowed_methods, reason = "the caller's GIT_SSH_COMMAND goes to git, extended")]
+    pub(super) fn caller_ssh(&self) -> Option<String> {
+        const NAME: &str = "GIT_SSH_COMMAND";
+        let given = self.env.iter().rev().find(|(key, _)| key == NAME).map(|(_, value)| value.clone());
+        let ssh = given.or_else(|| std::env::var_os(NAME))?;
+        Some(ssh.to_string_lossy().into_owned())
+    }
+
     #[expect(clippy::disallowed_methods, reason = "to take the caller's GIT_* away from the child")]
     fn call(&self, dir: &Path, args: &[&str]) -> Call {
         let mut command = Command::new(&self.program);
@@ -144,6 +154,13 @@ impl At<'_> {
     pub(super) fn with(&self, key: &'static str, value: impl AsRef<OsStr>) -> Self {
         let mut at = self.clone();
         at.env.push((key, value.as_ref().to_owned()));
+        at
+    }
+
+    /// The same place with one more setting.
+    pub(super) fn set(&self, setting: &str) -> Self {
+        let mut at = self.clone();
+        at.options.extend(["-c".into(), setting.into()]);
         at
     }
 

@@ -5,9 +5,23 @@
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
-use agents_domain::workspace::WorkspaceError;
+use agents_domain::workspace::{Project, WorkspaceError};
 
 use super::failure::{io, unsuitable};
+use super::mirror;
+
+/// Whether there is a checkout to copy from: a mirror of a remote has none.
+pub(super) fn possible(project: &Project, copy: &[String]) -> Result<(), WorkspaceError> {
+    if copy.is_empty() || mirror::has_checkout(project) {
+        return Ok(());
+    }
+    let host = project.machine.as_ref().map_or("another machine", |machine| machine.host.as_str());
+    let reason = format!(
+        "`worktree.copy` names files, but the checkout of {} they are in is on {host}; run the plan there",
+        project.name
+    );
+    Err(unsuitable(&project.path, reason))
+}
 
 /// The paths, normalised; an error names the first that cannot be copied.
 pub(super) fn check(checkout: &Path, copy: &[String]) -> Result<Vec<PathBuf>, WorkspaceError> {

@@ -14,7 +14,7 @@ use agents_domain::workspace::{Project, WorkspaceError};
 
 use super::command::{At, Git};
 use super::failure::unsuitable;
-use super::{output, refs};
+use super::{mirror, output, refs};
 
 /// A repository that plans can work in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,12 +50,18 @@ pub fn locate(git: &Git, path: &Path) -> Result<Option<PathBuf>, WorkspaceError>
     Ok(common_dir(&git.directory(&dir), path).ok())
 }
 
-/// Whether a registered project can be worked on: its repository is where it was, and has the
-/// branch that plans land on.
+/// Whether a registered project, as it is on this machine, can be worked on: its repository is where
+/// it was, and has the branch that plans land on. Of a remote nothing is asked.
 pub fn check_project(git: &Git, project: &Project) -> Result<(), WorkspaceError> {
+    if !mirror::has_checkout(project) {
+        return Ok(());
+    }
     if locate(git, &project.path)?.as_ref() != Some(&project.common_dir) {
         let reason = format!("the repository of {} is not there any more; put it back", project.name);
         return Err(unsuitable(&project.path, reason));
+    }
+    if project.remote.is_some() {
+        return Ok(());
     }
     refs::target(&git.repository(&project.common_dir), project).map(drop)
 }

@@ -13,15 +13,25 @@
 //! the branch moved and the marker missing (git moves refs in the order of the transaction, the
 //! branch first). The commit `new` exists for this intent alone, so a branch that is at it, or
 //! beyond it, has landed; the marker is then made up for.
+//!
+//! With a remote all of this happens there: see `far`.
+
+mod far;
 
 use agents_domain::oid::Oid;
 use agents_domain::workspace::{Intent, Landing, Project, WorkspaceError};
 
 use super::command::{At, Git};
+use super::remote::Far;
 use super::{identity, refs};
+
+pub(super) use far::share;
 
 /// Carries out an intent.
 pub(super) fn land(git: &Git, project: &Project, intent: &Intent) -> Result<Landing, WorkspaceError> {
+    if let Some(far) = Far::of(git, project)? {
+        return far::land(&far, project, intent);
+    }
     let at = identity::with_identity(&git.repository(&project.common_dir))?;
     if marked(&at, intent)? {
         return Ok(Landing::Landed);

@@ -2,7 +2,7 @@
 //!
 //! Directories go only by their marker and canonical path (`paths`); the files of an attempt by
 //! their names, in a folder whose canonical path is the one we gave it; branches by
-//! compare-and-swap. Nothing else is ever removed.
+//! compare-and-swap, first on the remote if there is one. Nothing else is ever removed.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -16,6 +16,7 @@ use agents_domain::workspace::{Project, Slot, WorkspaceError};
 use super::command::Git;
 use super::failure::{io, unsuitable};
 use super::paths::{Kind, Place};
+use super::remote::Far;
 use super::{output, plan_branch, refs, worktree};
 
 /// The files that an attempt is given, apart from its folder for artifacts.
@@ -91,6 +92,9 @@ impl Ground<'_> {
             (LeftoverKind::Branch { tip, .. }, Some(project), _) => {
                 let at = self.git.repository(&project.common_dir);
                 let reference = plan_branch::reference(leftover.plan);
+                if let Some(far) = Far::of(self.git, project)? {
+                    far.remove(&reference, tip)?;
+                }
                 refs::delete(&at, &reference, tip)
             }
             (LeftoverKind::Record, Some(project), Some(attempt)) => {

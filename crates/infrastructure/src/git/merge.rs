@@ -8,13 +8,17 @@ use agents_domain::oid::Oid;
 use agents_domain::workspace::{MergeRequest, Merged, WorkspaceError};
 
 use super::command::{At, Git};
+use super::remote::Far;
 use super::touched::{self, Names};
 use super::{identity, movers, output, refs};
 
 /// Merges; neither a ref nor a worktree is touched.
 pub(super) fn merge(git: &Git, request: &MergeRequest) -> Result<Merged, WorkspaceError> {
     let at = git.repository(&request.project.common_dir);
-    let old = refs::target(&at, &request.project)?;
+    let old = match Far::of(git, &request.project)? {
+        Some(far) => far.target()?,
+        None => refs::target(&at, &request.project)?,
+    };
     let command = ["merge-tree", "--write-tree", "-z", "--name-only", "--no-messages"];
     let output = at.call(&command).args([old.as_str(), request.tip.as_str()]).run_or(&[1])?;
     let mut fields = output::fields(&output.stdout);

@@ -1,4 +1,9 @@
 //! The plan branch `agents/plan-<ULID>`: where the results of successful phases are.
+//!
+//! With a remote it is there as well, so that another machine can go on from it; the branch here is
+//! then what this machine last knew, or has not been able to push yet.
+
+mod far;
 
 use agents_domain::id::PlanId;
 use agents_domain::oid::Oid;
@@ -6,6 +11,7 @@ use agents_domain::workspace::{Project, WorkspaceError};
 
 use super::command::{At, Git};
 use super::refs;
+use super::remote::Far;
 
 /// Moves it from `old` to `new`. Already at `new`: done before.
 pub(super) fn advance(
@@ -16,12 +22,20 @@ pub(super) fn advance(
     new: &Oid,
 ) -> Result<(), WorkspaceError> {
     let at = git.repository(&project.common_dir);
+    let here = advance_here(&at, plan, old, new);
+    match Far::of(git, project)? {
+        Some(far) if here.is_ok() => far::advance(&far, plan, old, new),
+        _ => here,
+    }
+}
+
+fn advance_here(at: &At<'_>, plan: PlanId, old: Option<&Oid>, new: &Oid) -> Result<(), WorkspaceError> {
     let reference = reference(plan);
-    let Err(error) = refs::swap(&at, &reference, old, new, "agents: phase complete") else {
+    let Err(error) = refs::swap(at, &reference, old, new, "agents: phase complete") else {
         return Ok(());
     };
     // Only now is it worth a look why: before the swap, the answer could be out of date.
-    let found = refs::read(&at, &reference)?;
+    let found = refs::read(at, &reference)?;
     if found.as_ref() == Some(new) {
         return Ok(());
     }
@@ -40,19 +54,25 @@ pub(super) fn settle(
     plan: PlanId,
     recorded: Option<&Oid>,
 ) -> Result<Option<Oid>, WorkspaceError> {
-    let at = git.repository(&project.common_dir);
+    match Far::of(git, project)? {
+        Some(far) => far::settle(&far, project, plan, recorded),
+        None => settle_here(&git.repository(&project.common_dir), plan, recorded),
+    }
+}
+
+fn settle_here(at: &At<'_>, plan: PlanId, recorded: Option<&Oid>) -> Result<Option<Oid>, WorkspaceError> {
     let reference = reference(plan);
-    let found = refs::read(&at, &reference)?;
+    let found = refs::read(at, &reference)?;
     match (recorded, &found) {
         (None, _) => return Ok(found),
-        (Some(recorded), Some(found)) if refs::contains(&at, found, recorded)? => {}
+        (Some(recorded), Some(found)) if refs::contains(at, found, recorded)? => {}
         (Some(recorded), Some(aside))
-            if !refs::contains(&at, recorded, aside)? && !is_ours(&at, plan, aside)? =>
+            if !refs::contains(at, recorded, aside)? && !is_ours(at, plan, aside)? =>
         {
             return Err(moved(reference, Some(recorded), Some(aside)));
         }
         (Some(recorded), behind) => {
-            refs::swap(&at, &reference, behind.as_ref(), recorded, "agents: catching up")?;
+            refs::swap(at, &reference, behind.as_ref(), recorded, "agents: catching up")?;
             return Ok(Some(recorded.clone()));
         }
     }

@@ -5,7 +5,8 @@ use agents_domain::oid::Oid;
 use agents_domain::workspace::{Head, Project, WorkspaceError};
 
 use super::command::{At, Git};
-use super::{identity, output};
+use super::remote::Far;
+use super::{identity, mirror, output};
 
 /// Where a ref is; `None`: there is none of exactly that name.
 pub(super) fn read(at: &At<'_>, reference: &str) -> Result<Option<Oid>, WorkspaceError> {
@@ -27,10 +28,28 @@ pub(super) fn target(at: &At<'_>, project: &Project) -> Result<Oid, WorkspaceErr
 
 /// Where the project's branch is, and whether the user's checkout has changes beyond it.
 pub(super) fn head(git: &Git, project: &Project) -> Result<Head, WorkspaceError> {
-    let commit = target(&git.repository(&project.common_dir), project)?;
+    let at = git.repository(&project.common_dir);
+    let far = Far::of(git, project)?;
+    let commit = match &far {
+        Some(far) => far.target()?,
+        None => target(&at, project)?,
+    };
+    if !mirror::has_checkout(project) {
+        return Ok(Head { commit, dirty: false, unpushed: false });
+    }
     let status = ["status", "--porcelain=v1", "-z", "--untracked-files=normal", "--ignore-submodules=none"];
     let dirty = !git.directory(&project.path).call(&status).run()?.is_empty();
-    Ok(Head { commit, dirty })
+    let unpushed = match read(&at, &project.target_ref())? {
+        Some(own) if far.is_some() => !contains(&at, &commit, &own)?,
+        _ => false,
+    };
+    Ok(Head { commit, dirty, unpushed })
+}
+
+/// Whether a commit is in the repository.
+pub(super) fn exists(at: &At<'_>, commit: &Oid) -> Result<bool, WorkspaceError> {
+    let asked = at.call(&["cat-file", "-e"]).args([format!("{commit}^{{commit}}")]);
+    Ok(asked.run_or(&[1, 128])?.status.success())
 }
 
 /// The tree of a commit.

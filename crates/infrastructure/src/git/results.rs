@@ -1,6 +1,6 @@
 //! What came of a plan: its snapshots, the tip of its branch, and the difference to its start.
 //!
-//! All functions block and read only; none takes a lock or looks at a checkout.
+//! All functions block; none changes a branch, takes a lock of a plan, or looks at a checkout.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -12,7 +12,7 @@ use agents_domain::workspace::{Project, WorkspaceError};
 
 use super::command::Git;
 use super::kept::{self, Kept};
-use super::{output, plan_branch, refs};
+use super::{commits, output, plan_branch, refs};
 
 /// One path that differs between two commits.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +35,12 @@ pub fn snapshots(git: &Git, project: &Project, plan: PlanId) -> Result<Vec<Kept>
 pub fn plan_tip(git: &Git, project: &Project, plan: PlanId) -> Result<Option<Oid>, WorkspaceError> {
     git.check()?;
     refs::read(&git.repository(&project.common_dir), &plan_branch::reference(plan))
+}
+
+/// Brings a commit of a plan here from the project's remote, if it is not here.
+pub fn bring(git: &Git, project: &Project, plan: PlanId, commit: &Oid) -> Result<(), WorkspaceError> {
+    git.check()?;
+    commits::need(git, project, plan, commit)
 }
 
 /// What differs between two commits, by path.

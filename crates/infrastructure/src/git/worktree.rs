@@ -31,7 +31,7 @@ pub(super) fn add(
     let place = Place::of(root, slot, kind);
     place.make_way()?;
     let at = identity::with_identity(&git.repository(common_dir))?;
-    let _held = hold(common_dir)?;
+    let _held = hold_worktrees(common_dir)?;
     let dir = place.claim(slot)?;
     let added = at.call(&["worktree", "add", "--quiet", "--detach"]).args([dir.as_os_str()]);
     match added.args([commit.as_str()]).run() {
@@ -58,7 +58,7 @@ pub(super) fn remove(git: &Git, root: &Path, slot: &Slot, kind: Kind) -> Result<
 
 /// Drops git's record of a directory that was removed, and then our marker of it.
 fn forget(git: &Git, common_dir: &Path, place: &Place, dir: &Path) -> Result<(), WorkspaceError> {
-    let held = common_dir.is_dir().then(|| hold(common_dir)).transpose()?;
+    let held = common_dir.is_dir().then(|| hold_worktrees(common_dir)).transpose()?;
     if is_there(dir) {
         // Made again by whoever has the plan now: git would remove that.
         return Ok(());
@@ -71,7 +71,7 @@ fn forget(git: &Git, common_dir: &Path, place: &Place, dir: &Path) -> Result<(),
 
 /// Drops git's own record of a directory that is not there.
 pub(super) fn forget_record(git: &Git, common_dir: &Path, dir: &Path) -> Result<(), WorkspaceError> {
-    let _held = hold(common_dir)?;
+    let _held = hold_worktrees(common_dir)?;
     if is_there(dir) { Err(unsuitable(dir, "it is there again")) } else { drop_record(git, common_dir, dir) }
 }
 
@@ -96,13 +96,17 @@ fn remove_all(dir: &Path) -> Result<(), WorkspaceError> {
 }
 
 /// Waits for the worktree lock of a repository; dropping the file releases it.
-fn hold(common_dir: &Path) -> Result<File, WorkspaceError> {
-    let path = common_dir.join("agents-worktrees.lock");
-    let file = File::options().create(true).append(true).open(&path).map_err(io(&path))?;
+fn hold_worktrees(common_dir: &Path) -> Result<File, WorkspaceError> {
+    hold(&common_dir.join("agents-worktrees.lock"))
+}
+
+/// Waits for the lock of that file, which is made if it is not there.
+pub(super) fn hold(path: &Path) -> Result<File, WorkspaceError> {
+    let file = File::options().create(true).append(true).open(path).map_err(io(path))?;
     // A signal may interrupt the wait; it goes on.
     while let Err(error) = file.lock() {
         if error.kind() != ErrorKind::Interrupted {
-            return Err(unsuitable(&path, error));
+            return Err(unsuitable(path, error));
         }
     }
     Ok(file)
@@ -130,7 +134,14 @@ mod tests {
             assert!(ran.expect("git").success(), "{line}");
         }
         let (name, common_dir) = (Name::parse("api").expect("valid"), repo.join(".git"));
-        let project = Project { name, path: repo, common_dir: common_dir.clone(), branch: "main".to_owned() };
+        let project = Project {
+            name,
+            path: repo,
+            common_dir: common_dir.clone(),
+            branch: "main".to_owned(),
+            machine: None,
+            remote: None,
+        };
         let start = refs::target(&git.repository(&common_dir), &project).expect("a commit");
         let plan = PlanId::parse("01ARZ3NDEKTSV4RRFFQ69G5FAV").expect("valid");
         let slot = Slot { plan, attempt: 1, project };

@@ -24,8 +24,17 @@ impl State {
             let by = other.path.display().to_string();
             return Err(StoreError::Taken { what: format!("the name {}", project.name), by });
         }
-        if let Some(other) = self.projects.values().find(|other| other.common_dir == project.common_dir) {
+        let id = |project: &Project| project.machine.as_ref().map(|machine| machine.id.clone());
+        // One on another machine may well be at the same path.
+        let same = |other: &&Project| other.common_dir == project.common_dir && id(other) == id(project);
+        if let Some(other) = self.projects.values().find(same) {
             let what = format!("the repository {}", project.common_dir.display());
+            return Err(StoreError::Taken { what, by: other.name.to_string() });
+        }
+        let url = |project: &Project| project.remote.as_ref().map(|remote| remote.url.clone());
+        let shared = |other: &&Project| url(other).is_some() && url(other) == url(project);
+        if let Some(other) = self.projects.values().find(shared) {
+            let what = format!("the remote {}", url(project).unwrap_or_default());
             return Err(StoreError::Taken { what, by: other.name.to_string() });
         }
         self.locks.add(LockKey::Project(project.name.clone()));

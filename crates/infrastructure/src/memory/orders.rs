@@ -9,6 +9,7 @@ use agents_domain::orders::{
 };
 use agents_domain::plan::{PlanProject, PlanRecord, PlanWrite, StoreError};
 use agents_domain::request::Closed;
+use agents_domain::workspace::{Machine, all_here};
 use async_trait::async_trait;
 
 use super::{Moment, Shared, State};
@@ -37,6 +38,8 @@ impl State {
             let ours = claim.projects.is_empty() || plan.projects.iter().any(wanted);
             let held = self.locks.held(&LockKey::Plan(plan.id), now);
             let stirred = waits_below(plan) && self.has_stirred(plan);
+            let here = Machine { id: claim.machine.clone(), host: String::new() };
+            let ours = ours && all_here(&row.definition.projects, &here).is_ok();
             ours && is_due(order, plan, held.as_ref(), stirred, (claim.now, &claim.dead))
         };
         open.into_iter().find(due).map(|order| order.wanted.plan)

@@ -26,7 +26,7 @@ pub(super) struct Plans(pub(super) Arc<Shared>);
 /// A plan, its order, its log.
 pub(super) struct PlanRow {
     pub(super) plan: Plan,
-    definition: Definition,
+    pub(super) definition: Definition,
     pub(super) events: Vec<Event>,
     /// The highest token that wrote it.
     token: Option<FencingToken>,

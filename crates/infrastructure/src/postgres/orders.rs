@@ -167,12 +167,17 @@ fn in_line(connection: &mut PgConnection, claim: &Claim, passed: usize) -> Query
         let theirs = plan_projects::table.filter(plan_projects::project.eq_any(names));
         query = query.filter(orders::plan_id.eq_any(theirs.select(plan_projects::plan_id)));
     }
+    // A project without a remote is at home on one machine; one that nobody bound, anywhere.
+    let elsewhere = plan_projects::table
+        .filter(plan_projects::plan_id.eq(orders::plan_id))
+        .filter(plan_projects::remote.is_null().and(plan_projects::machine_id.ne(claim.machine.clone())));
+    query = query.filter(diesel::dsl::not(diesel::dsl::exists(elsewhere)));
     query.load(connection)
 }
 
 fn is_ours_to_take(connection: &mut PgConnection, order: &WorkOrder, claim: &Claim) -> Result<bool, Fault> {
     let plan = order.wanted.plan;
-    let Some((record, _)) = load_record(connection, plan)? else { return Ok(false) };
+    let Some(record) = load_record(connection, plan)? else { return Ok(false) };
     let now: i64 = Statement::<BigInt>::new("SELECT agents_now()").first(connection)?;
     let at = moment(now);
     let lock = locks::find(connection, &LockKey::Plan(plan))?;

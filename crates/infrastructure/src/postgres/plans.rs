@@ -272,7 +272,7 @@ type Loaded = (PlanRow, Option<SubplanRow>, Option<PlanProjectRow>, Vec<String>)
 
 /// A plan's facts, in one statement: so all of it is of one moment, for one round trip. A row for each
 /// project, each with the rest of the plan.
-fn load_record(connection: &mut PgConnection, plan: PlanId) -> Result<Option<PlanRecord>, Fault> {
+pub(crate) fn load_record(connection: &mut PgConnection, plan: PlanId) -> Result<Option<PlanRecord>, Fault> {
     let guidance = sql::<Array<Text>>(
         "ARRAY(SELECT g.text FROM plan_guidance AS g WHERE g.plan_id = plans.id ORDER BY g.position)",
     );

@@ -51,6 +51,13 @@ impl SystemProcesses {
         }
     }
 
+    /// Under another name than the system's: that by which this machine is known to those that share
+    /// a store with it. Of a holder under another name nothing is ever proved.
+    #[must_use]
+    pub fn named(self, host: &str) -> Self {
+        Self { host: host.to_owned(), ..self }
+    }
+
     /// States that the holders asked about are all of this machine, because their store is (a
     /// database file that is refused on a network file system). Then one of an earlier boot is
     /// dead. Not for a database server, to which any number of machines of one name may connect.

@@ -2,8 +2,8 @@
 //!
 //! It keeps the promises of the ports [`Worktrees`] and [`Landings`] that a driver builds on:
 //! directories are never reused, snapshots never overwritten, refs move by compare-and-swap, and a
-//! marker makes each landing happen once. Merges conflict where a test says so, and, if they are
-//! exclusive, in the files that both sides wrote. Every call can be made to fail, or be interfered with
+//! marker makes each landing happen once; of a project with a remote only once its commit was shared.
+//! Merges conflict where a test says so, and, if they are exclusive, in the files that both sides wrote. Every call can be made to fail, or be interfered with
 //! right before it does its work ([`ScriptedWorkspace::before`]).
 
 mod landings;
@@ -45,6 +45,8 @@ pub struct Moved {
 ///     path: "/src/api".into(),
 ///     common_dir: "/src/api/.git".into(),
 ///     branch: "main".to_owned(),
+///     machine: None,
+///     remote: None,
 /// };
 /// let workspace = ScriptedWorkspace::default();
 /// let first = workspace.add(&project);
@@ -123,6 +125,11 @@ impl ScriptedWorkspace {
     /// From now on each directory must be kept after its snapshot, for this reason.
     pub fn keep_directories(&self, reason: &str) {
         locked(&self.0).keep = Some(reason.to_owned());
+    }
+
+    /// From now on that commit is on another machine only.
+    pub fn lack(&self, project: &Project, commit: &Oid) {
+        locked(&self.0).lacking.insert((project.name.clone(), commit.clone()));
     }
 
     /// Something that happens once, right before the `nth` call (from 1) of a port method does its

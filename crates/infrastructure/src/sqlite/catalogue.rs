@@ -77,11 +77,19 @@ fn add(connection: &mut SqliteConnection, project: &Project, at: Timestamp) -> R
     if let Some(path) = found.optional()? {
         return Err(taken(format!("the name {}", project.name), format!("the project at {path}")));
     }
-    let same_repository = projects::table.filter(projects::common_dir.eq(&row.common_dir));
+    // One on another machine may well be at the same path.
+    let same_repository = projects::table
+        .filter(projects::common_dir.eq(&row.common_dir).and(projects::machine_id.is(&row.home.machine_id)));
     let found = same_repository.select(projects::name).first::<String>(connection).optional()?;
     if let Some(name) = found {
         let what = format!("the repository {}", path_to_text(&project.common_dir));
         return Err(taken(what, format!("the project {name}")));
+    }
+    if let Some(url) = &row.home.remote {
+        let same_remote = projects::table.filter(projects::remote.eq(url)).select(projects::name);
+        if let Some(name) = same_remote.first::<String>(connection).optional()? {
+            return Err(taken(format!("the remote {url}"), format!("the project {name}")));
+        }
     }
     diesel::insert_into(projects::table).values(row).execute(connection)?;
     let lock = LockRow::free(&LockKey::Project(project.name.clone()));

@@ -17,7 +17,7 @@ use crate::sqlite::filesystem;
 use crate::sqlite::gate::{Entrance, Gate};
 use crate::sqlite::open::{APPLICATION_ID, Facts, MACHINE, OpenError, Verdict, examine};
 use crate::store::SCHEMA_VERSION;
-use crate::store::schema::{locks, meta};
+use crate::store::schema::{locks, meta, plan_projects, projects};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");
 
@@ -116,6 +116,14 @@ pub(crate) fn adopt(path: &Path, machine: &str, bound: Duration) -> Result<Adopt
     let cleared = connection.immediate_transaction(|connection| {
         diesel::replace_into(meta::table)
             .values((meta::key.eq(MACHINE), meta::value.eq(machine)))
+            .execute(connection)?;
+        // What was at home on the machine it comes from is so on this one.
+        let from = facts.machine.as_deref();
+        diesel::update(projects::table.filter(projects::machine_id.eq(from)))
+            .set(projects::machine_id.eq(machine))
+            .execute(connection)?;
+        diesel::update(plan_projects::table.filter(plan_projects::machine_id.eq(from)))
+            .set(plan_projects::machine_id.eq(machine))
             .execute(connection)?;
         diesel::update(locks::table.filter(locks::owner_id.is_not_null()))
             .set(crate::store::lock_row::TenureColumns::default())

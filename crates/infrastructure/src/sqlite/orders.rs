@@ -26,7 +26,7 @@ use crate::sqlite::locks::{self, LeaseClock};
 use crate::sqlite::plans::load_record;
 use crate::store::fault::Fault;
 use crate::store::order_row::OrderRow;
-use crate::store::schema::{orders, plans};
+use crate::store::schema::{orders, plan_projects, plans};
 
 /// How many orders are looked at in one go.
 const BATCH: usize = 64;
@@ -149,6 +149,11 @@ fn in_line(connection: &mut SqliteConnection, claim: &Claim, passed: usize) -> Q
                 .sql(")))"),
         );
     }
+    // A project without a remote is at home on one machine; one that nobody bound, anywhere.
+    let elsewhere = plan_projects::table
+        .filter(plan_projects::plan_id.eq(orders::plan_id))
+        .filter(plan_projects::remote.is_null().and(plan_projects::machine_id.ne(claim.machine.clone())));
+    query = query.filter(diesel::dsl::not(diesel::dsl::exists(elsewhere)));
     query.load(connection)
 }
 

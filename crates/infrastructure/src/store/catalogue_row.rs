@@ -9,6 +9,7 @@ use diesel::prelude::*;
 
 use crate::store::ParseAction;
 use crate::store::column::{RowName, path_from_text, path_to_text};
+use crate::store::home_columns::HomeColumns;
 use crate::store::schema::{actions, projects};
 
 /// One registered repository.
@@ -20,6 +21,8 @@ pub(crate) struct ProjectRow {
     pub(crate) common_dir: String,
     pub(crate) branch: String,
     pub(crate) created_at: i64,
+    #[diesel(embed)]
+    pub(crate) home: HomeColumns,
 }
 
 /// One registered action.
@@ -40,6 +43,7 @@ impl ProjectRow {
             common_dir: path_to_text(&project.common_dir),
             branch: project.branch.clone(),
             created_at: at.as_millis(),
+            home: project.into(),
         }
     }
 }
@@ -48,9 +52,11 @@ impl TryFrom<ProjectRow> for Project {
     type Error = StoreError;
 
     fn try_from(row: ProjectRow) -> Result<Self, StoreError> {
-        let name = RowName::new("projects", &row.name).parsed("name", Name::parse(&row.name))?;
+        let named = RowName::new("projects", &row.name);
         Ok(Self {
-            name,
+            name: named.parsed("name", Name::parse(&row.name))?,
+            machine: row.home.machine(named)?,
+            remote: row.home.remote(),
             path: path_from_text(&row.path),
             common_dir: path_from_text(&row.common_dir),
             branch: row.branch,

@@ -235,6 +235,9 @@ enum SavedDefinition {
     Directory {
         reason: String,
     },
+    Pending {
+        host: String,
+    },
 }
 
 #[derive(Serialize, Deserialize)]

@@ -8,6 +8,7 @@ use agents_domain::workspace::{Intent, Project};
 use diesel::prelude::*;
 
 use crate::store::column::{RowName, path_from_text, path_to_text, position};
+use crate::store::home_columns::PlanHomeColumns;
 use crate::store::schema::plan_projects;
 
 /// One project of one plan.
@@ -20,6 +21,8 @@ pub(crate) struct PlanProjectRow {
     pub(crate) path: String,
     pub(crate) common_dir: String,
     pub(crate) branch: String,
+    #[diesel(embed)]
+    pub(crate) home: PlanHomeColumns,
     #[diesel(embed)]
     pub(crate) progress: ProgressColumns,
 }
@@ -66,6 +69,7 @@ impl PlanProjectRow {
             path: path_to_text(&ordered.path),
             common_dir: path_to_text(&ordered.common_dir),
             branch: ordered.branch.clone(),
+            home: ordered.into(),
             progress: facts.into(),
         }
     }
@@ -78,6 +82,8 @@ impl PlanProjectRow {
                 path: path_from_text(&self.path),
                 common_dir: path_from_text(&self.common_dir),
                 branch: self.branch.clone(),
+                machine: self.home.machine(row)?,
+                remote: self.home.remote(),
             })
         })
     }

@@ -16,6 +16,10 @@ diesel::table! {
         common_dir -> Text,
         branch -> Text,
         created_at -> BigInt,
+        machine_id -> Nullable<Text>,
+        machine_host -> Nullable<Text>,
+        remote -> Nullable<Text>,
+        push_snapshots -> Bool,
     }
 }
 
@@ -122,6 +126,10 @@ diesel::table! {
         landed -> Bool,
         snapshot -> Nullable<Text>,
         resume -> Nullable<Text>,
+        machine_id -> Nullable<Text>,
+        machine_host -> Nullable<Text>,
+        remote -> Nullable<Text>,
+        push_snapshots -> Bool,
     }
 }
 

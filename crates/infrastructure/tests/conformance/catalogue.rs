@@ -8,13 +8,13 @@ use agents_domain::time::{Clock as _, Timestamp};
 use agents_domain::workspace::Project;
 
 use crate::support::{Fixture, Opener, Unfenced, request, term};
-use crate::values::{FULL, LEAST, full_action, least_action, name, owner, project, step};
+use crate::values::{FULL, LEAST, full_action, least_action, machine, name, owner, project, step};
 
 pub(crate) async fn projects_are_stored_and_listed_by_name(open: Opener) {
     let store = open(Unfenced::Refused);
     assert_eq!(store.projects.list().await, Ok(Vec::new()));
-    store.projects([2, 1, 3]).await;
-    assert_eq!(store.projects.list().await, Ok(vec![project(1), project(2), project(3)]));
+    store.projects([2, 1, 4, 3]).await;
+    assert_eq!(store.projects.list().await, Ok(vec![project(1), project(2), project(3), project(4)]));
     assert_eq!(store.projects.get(&project(2).name).await, Ok(Some(project(2))));
     assert_eq!(store.projects.get(&name("other")).await, Ok(None));
 }
@@ -25,7 +25,7 @@ pub(crate) async fn a_name_or_a_repository_is_registered_once(open: Opener) {
     let same_name = Project { name: project(1).name, ..project(2) };
     let answer = store.projects.add(&same_name, store.clock.now()).await;
     assert!(matches!(answer, Err(StoreError::Taken { .. })), "{answer:?}");
-    let same_repository = Project { common_dir: project(1).common_dir, ..project(2) };
+    let same_repository = Project { common_dir: project(1).common_dir, machine: None, ..project(2) };
     match store.projects.add(&same_repository, store.clock.now()).await {
         Err(StoreError::Taken { by, .. }) => assert!(by.contains("team/project-1"), "{by}"),
         other => panic!("not refused: {other:?}"),
@@ -34,6 +34,23 @@ pub(crate) async fn a_name_or_a_repository_is_registered_once(open: Opener) {
     let key = LockKey::Project(project(2).name);
     let answer = store.locks.acquire(&request(1, &[&key])).await;
     assert_eq!(answer, Err(LockError::NoSuchLock { key }), "a refused project leaves no lock behind");
+}
+
+pub(crate) async fn another_machine_may_have_a_repository_at_the_same_path_but_a_remote_is_one(open: Opener) {
+    let store = open(Unfenced::Refused);
+    store.projects([2, 3]).await;
+    let elsewhere = Project { common_dir: project(2).common_dir, machine: Some(machine("2")), ..project(1) };
+    assert_eq!(store.projects.add(&elsewhere, store.clock.now()).await, Ok(()));
+    let again = Project { name: name("again"), ..elsewhere.clone() };
+    let answer = store.projects.add(&again, store.clock.now()).await;
+    assert!(matches!(answer, Err(StoreError::Taken { .. })), "{answer:?}");
+    let same_remote = Project { remote: project(3).remote, ..project(5) };
+    match store.projects.add(&same_remote, store.clock.now()).await {
+        Err(StoreError::Taken { what, by }) => {
+            assert!(what.contains("ssh://far/3.git") && by.contains("team/project-3"), "{what}, {by}");
+        }
+        other => panic!("not refused: {other:?}"),
+    }
 }
 
 pub(crate) async fn a_project_goes_with_its_lock_and_may_come_back(open: Opener) {

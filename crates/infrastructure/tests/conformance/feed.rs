@@ -59,9 +59,9 @@ pub(crate) async fn events_come_in_the_order_of_their_commits(open: Opener) {
     let older = store.create(1).await;
     store.prompted(younger).await;
     let older = store.prompted(older).await;
-    let order = [(plan_id(2), 1), (plan_id(1), 1), (plan_id(2), 2), (plan_id(1), 2)];
+    let expected = [(plan_id(2), 1), (plan_id(1), 1), (plan_id(2), 2), (plan_id(1), 2)];
     let (all, end) = store.feed_after(FeedPosition::START, 100).await;
-    assert_eq!(names(&all), order);
+    assert_eq!(names(&all), expected);
     for page in [1, 3] {
         let (found, same) = store.feed_after(FeedPosition::START, page).await;
         assert_eq!((found, same), (all.clone(), end), "however much is read at once");
@@ -135,7 +135,7 @@ pub(crate) async fn a_reader_beside_many_writers_misses_nothing(open: Opener) {
             writing(8)
         )
     };
-    tokio::time::timeout(Duration::from_secs(60), async { tokio::join!(writers, reading) })
+    tokio::time::timeout(Duration::from_mins(1), Box::pin(async { tokio::join!(writers, reading) }))
         .await
         .expect("everything is seen in the end");
     let mut logs: BTreeMap<PlanId, Vec<u64>> = BTreeMap::new();

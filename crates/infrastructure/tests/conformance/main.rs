@@ -131,6 +131,7 @@ macro_rules! every_test {
             catalogue {
                 projects_are_stored_and_listed_by_name
                 a_name_or_a_repository_is_registered_once
+                another_machine_may_have_a_repository_at_the_same_path_but_a_remote_is_one
                 a_project_goes_with_its_lock_and_may_come_back
                 a_project_that_a_plan_needs_stays
                 a_project_whose_lock_is_held_stays
@@ -188,6 +189,7 @@ macro_rules! every_test {
                 a_plan_that_asks_is_taken_up_once_it_is_answered
                 a_plan_whose_children_ask_is_taken_up_once_one_is_answered
                 only_plans_of_these_projects_are_taken_up
+                only_plans_that_can_be_worked_on_there_are_taken_up
             }
             workers {
                 workers_are_listed_with_what_they_do

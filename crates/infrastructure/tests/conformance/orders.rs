@@ -46,7 +46,13 @@ pub(crate) async fn ordered(store: &Fixture, number: u32) -> Plan {
 
 /// What that worker may take up now.
 pub(crate) fn any(store: &Fixture, worker: u32) -> Claim {
-    Claim { worker: owner(worker), now: now(store), dead: vec![], projects: vec![] }
+    Claim {
+        worker: owner(worker),
+        now: now(store),
+        dead: vec![],
+        projects: vec![],
+        machine: "Ω-1".to_owned(),
+    }
 }
 
 /// The plan of the order that is taken up.

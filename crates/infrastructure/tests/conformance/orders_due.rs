@@ -96,6 +96,14 @@ pub(crate) async fn a_plan_whose_children_ask_is_taken_up_once_one_is_answered(o
     assert_eq!(claim(&store, &any(&store, 5)).await, Some(alone.id));
 }
 
+pub(crate) async fn only_plans_that_can_be_worked_on_there_are_taken_up(open: Opener) {
+    let store = open(Unfenced::Refused);
+    let plan = ordered(&store, 1).await;
+    let elsewhere = Claim { machine: "another".to_owned(), ..any(&store, 5) };
+    assert_eq!(claim(&store, &elsewhere).await, None, "project 2 has no remote");
+    assert_eq!(claim(&store, &any(&store, 5)).await, Some(plan.id));
+}
+
 pub(crate) async fn only_plans_of_these_projects_are_taken_up(open: Opener) {
     let store = open(Unfenced::Refused);
     let plan = ordered(&store, 1).await;

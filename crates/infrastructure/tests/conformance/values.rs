@@ -14,7 +14,7 @@ use agents_domain::name::Name;
 use agents_domain::oid::Oid;
 use agents_domain::plan::{Change, Definition, Event, NewPlan, Origin, Plan, PlanWrite, Step, next};
 use agents_domain::time::Timestamp;
-use agents_domain::workspace::Project;
+use agents_domain::workspace::{Machine, Project, Remote};
 
 use crate::children::born;
 
@@ -63,12 +63,18 @@ pub(crate) fn holder(who: u32) -> Holder {
     }
 }
 
+pub(crate) fn machine(id: &str) -> Machine {
+    Machine { id: id.to_owned(), host: format!("host of {id}") }
+}
+
 pub(crate) fn project(n: u32) -> Project {
     Project {
         name: name(&format!("team/project-{n}")),
         path: PathBuf::from(format!("/src/checkout {n}")),
         common_dir: PathBuf::from(format!("/src/checkout {n}/.git")),
         branch: format!("main-{n}"),
+        machine: (n > 1).then(|| machine("Ω-1")),
+        remote: (n > 2).then(|| Remote { url: format!("ssh://far/{n}.git"), push_snapshots: n == 4 }),
     }
 }
 

@@ -96,6 +96,8 @@ impl Fixture {
             path: repo.clone(),
             common_dir: repo.join(".git"),
             branch: "main".to_owned(),
+            machine: None,
+            remote: None,
         };
         Self { dir, repo, project, workspace }
     }

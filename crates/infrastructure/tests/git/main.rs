@@ -1,12 +1,16 @@
-//! The git adapter against real repositories, in temporary directories, without network.
+//! The git adapter against real repositories, in temporary directories, without a network but loopback.
 
 mod checkout;
 mod fixture;
+mod http;
 mod inspect;
 mod land;
 mod leftovers;
 mod merge;
+mod over_http;
 mod program;
+mod registering;
+mod remote;
 mod results;
 mod snapshot;
 mod worktree;

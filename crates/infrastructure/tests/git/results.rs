@@ -112,7 +112,14 @@ async fn several_projects_get_a_directory_each() {
     write(&web, "a", "of web\n");
     let of_web = crate::fixture::commit(&web, "more");
     let name = Name::parse("web").expect("valid");
-    let web = Project { name, path: web.clone(), common_dir: web.join(".git"), branch: "main".to_owned() };
+    let web = Project {
+        name,
+        path: web.clone(),
+        common_dir: web.join(".git"),
+        branch: "main".to_owned(),
+        machine: None,
+        remote: None,
+    };
     let dir = fixture.base().join("both");
     let commits = [(&fixture.project, fixture.head()), (&web, of_web)];
     export(&fixture.git(), &commits, &dir).expect("restored");

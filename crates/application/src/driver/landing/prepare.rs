@@ -72,6 +72,10 @@ impl PhaseDriver {
             let checked = self.parts.landings.check_checkout(&merge.project, &merge.intent).await;
             checked.map_err(|error| failed(plan, &error))?;
         }
+        for merge in ready.iter().filter(|merge| merge.project.remote.is_some()) {
+            let shared = self.parts.landings.share(&merge.project, &merge.intent).await;
+            shared.map_err(|error| failed(plan, &error))?;
+        }
         // The last moment at which it changes nothing.
         if let Some(request) = under.request() {
             return Err(Obstacle::Stopped(stop_cause(&request)));

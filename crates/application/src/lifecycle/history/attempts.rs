@@ -103,12 +103,23 @@ pub fn attempts(events: &[Event]) -> Vec<AttemptRecord> {
         match (&event.change, &plan, found.last_mut()) {
             (Change::PhaseStarted { driver, .. }, Some(plan), _) => found.push(begun(plan, driver, event.at)),
             (Change::Adopted { driver }, _, Some(attempt)) => attempt.driver = driver.clone(),
+            (Change::WorkSaved { attempt, work }, _, _) => replace(&mut found, *attempt, work),
             // A plan may be given up long after its last attempt has ended.
             (_, _, Some(attempt)) if attempt.end.is_none() => attempt.end = end(event),
             _ => {}
         }
     }
     found
+}
+
+/// What was only on another machine is in snapshots by now.
+fn replace(found: &mut [AttemptRecord], attempt: u32, saved: &[Work]) {
+    let end = found.iter_mut().find(|one| one.number == attempt).and_then(|one| one.end.as_mut());
+    for work in end.into_iter().flat_map(|end| &mut end.work) {
+        if let Some(now) = saved.iter().find(|now| now.project == work.project) {
+            *work = now.clone();
+        }
+    }
 }
 
 fn begun(plan: &Plan, driver: &Holder, at: Timestamp) -> AttemptRecord {

@@ -45,7 +45,7 @@ pub(super) fn copy_to(base: &Base, url: &str) -> Result<Report, Failure> {
 /// The database that is left, once nobody alive holds a lock in it.
 fn leave(base: &Base) -> Result<Departure, Failure> {
     let bound = base.flags.wait.unwrap_or_default();
-    let processes = processes(&base.settings);
+    let processes = base.processes();
     let mut waited = Duration::ZERO;
     loop {
         let mut departure = Store::leave(&base.settings)?;
@@ -61,12 +61,6 @@ fn leave(base: &Base) -> Result<Departure, Failure> {
         rest(PAUSE);
         waited += PAUSE;
     }
-}
-
-/// Of a file, all who hold anything are of this machine; of a server nobody knows.
-fn processes(settings: &Settings) -> SystemProcesses {
-    let processes = SystemProcesses::new();
-    if settings.database.is_file() { processes.on_one_machine() } else { processes }
 }
 
 #[expect(

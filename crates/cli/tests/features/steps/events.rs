@@ -67,7 +67,7 @@ async fn fetch(world: &mut World, who: String) {
     let (head, page) = answer.split_once("\r\n\r\n").expect("an answer");
     assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
     assert!(head.contains("\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\n"), "{head}");
-    world.last.out = page.to_owned();
+    page.clone_into(&mut world.last.out);
 }
 
 fn numbers(world: &World) -> BTreeMap<String, f64> {

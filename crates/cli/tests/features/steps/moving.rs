@@ -9,9 +9,9 @@ use crate::world::World;
 
 /// The word stands for its URL.
 #[given(expr = "an empty database {word} on a server")]
-async fn server(world: &mut World, word: String) {
+async fn server(world: &mut World, name: String) {
     let database = tokio::task::spawn_blocking(Database::fresh).await.expect("made");
-    world.words.insert(word, database.url());
+    world.words.insert(name, database.url());
     world.databases.push(database);
 }
 

@@ -127,7 +127,7 @@ fn stop_git(world: &mut World, unless: &str) {
     let (bin, root) = (world.root().join("bin"), world.root().display());
     let text = format!(
         "#!/bin/sh\nreal=$(PATH=${{PATH#*:}} command -v git)\n\
-         case \"$*\" in\n*'agents: landing'*) {unless}mkdir '{root}/landing' 2>/dev/null || exec \"$real\" \"$@\" ;;\n\
+         case \"$*\" in\n*'agents: landing'* | *push*refs/agents/landed/*) {unless}mkdir '{root}/landing' 2>/dev/null || exec \"$real\" \"$@\" ;;\n\
          *) exec \"$real\" \"$@\" ;;\nesac\n{script}"
     );
     std::fs::write(bin.join("git"), text).expect("written");

@@ -99,6 +99,7 @@ pub(super) fn amend(record: &mut PlanRecord, change: &Change, at: Timestamp) {
                 project.tip = tips.get(&project.name).cloned().or(project.tip.take());
             }
         }
+        Change::WorkSaved { attempt, work } => belated(record, *attempt, work),
         Change::CommandStarted => {
             if let Some(attempt) = &mut record.last_attempt {
                 attempt.commanded = true;
@@ -118,9 +119,16 @@ fn unfinished(record: &mut PlanRecord, work: &[Work]) {
         for project in record.projects.iter_mut().filter(|project| project.name == *name) {
             project.snapshot = match saved {
                 Saved::Snapshot { commit, .. } => Some(commit.clone()),
-                Saved::Directory { .. } => None,
+                Saved::Directory { .. } | Saved::Pending { .. } => None,
             };
         }
+    }
+}
+
+/// What a later attempt left is newer.
+fn belated(record: &mut PlanRecord, attempt: u32, work: &[Work]) {
+    if attempt == record.attempt {
+        unfinished(record, work);
     }
 }
 

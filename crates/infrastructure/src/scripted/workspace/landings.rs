@@ -41,6 +41,14 @@ impl Landings for ScriptedWorkspace {
         self.enter("check_checkout")
     }
 
+    async fn share(&self, project: &Project, intent: &Intent) -> Result<(), WorkspaceError> {
+        self.enter("share")?;
+        if project.remote.is_some() {
+            locked(&self.0).set(project, &intent.shared(), intent.new.clone());
+        }
+        Ok(())
+    }
+
     async fn land(&self, project: &Project, intent: &Intent) -> Result<Landing, WorkspaceError> {
         self.enter("land")?;
         let mut state = locked(&self.0);
@@ -52,6 +60,11 @@ impl Landings for ScriptedWorkspace {
             return Ok(Landing::MovedAway { found });
         }
         let (old, new) = (intent.old.clone(), intent.new.clone());
+        // Whoever carries an intent out may be on another machine than whoever made its commit.
+        if project.remote.is_some() && state.read(project, &intent.shared()).as_ref() != Some(&new) {
+            return Err(WorkspaceError::NoCommit { project: project.name.clone(), commit: new });
+        }
+        state.refs.remove(&(project.name.clone(), intent.shared()));
         state.set(project, &intent.reference, new.clone());
         state.set(project, &intent.marker(), new.clone());
         state.moves.push(Moved { project: project.name.clone(), old, new });
@@ -93,6 +106,8 @@ mod tests {
             path: "/api".into(),
             common_dir: "/api/.git".into(),
             branch: "main".to_owned(),
+            machine: None,
+            remote: None,
         }
     }
 

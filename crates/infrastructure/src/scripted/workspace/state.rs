@@ -32,6 +32,8 @@ pub(super) struct State {
     pub(super) conflicts: BTreeMap<Name, Vec<String>>,
     pub(super) conflicts_of: BTreeMap<PlanId, Vec<String>>,
     pub(super) keep: Option<String>,
+    /// Commits that are on another machine only.
+    pub(super) lacking: BTreeSet<(Name, Oid)>,
     pub(super) calls: BTreeMap<&'static str, u32>,
     pub(super) hooks: BTreeMap<(&'static str, u32), Hook>,
 }

@@ -16,7 +16,8 @@ impl Worktrees for ScriptedWorkspace {
     async fn head(&self, project: &Project) -> Result<Head, WorkspaceError> {
         self.enter("head")?;
         let state = locked(&self.0);
-        Ok(Head { commit: state.target(project)?, dirty: state.dirty.contains(&project.name) })
+        let dirty = state.dirty.contains(&project.name);
+        Ok(Head { commit: state.target(project)?, dirty, unpushed: false })
     }
 
     async fn open(&self, slot: &Slot, start: &Oid, _copy: &[String]) -> Result<PathBuf, WorkspaceError> {
@@ -108,5 +109,10 @@ impl Worktrees for ScriptedWorkspace {
         }
         state.set(project, &branch(plan), new.clone());
         Ok(())
+    }
+
+    async fn holds(&self, project: &Project, _plan: PlanId, commit: &Oid) -> Result<bool, WorkspaceError> {
+        self.enter("holds")?;
+        Ok(!locked(&self.0).lacking.contains(&(project.name.clone(), commit.clone())))
     }
 }

@@ -5,13 +5,16 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
+use agents_domain::catalogue::ProjectStore as _;
 use agents_domain::id::PlanId;
 use agents_domain::lock::{LockError, LockFilter, LockKey, LockPort as _};
 use agents_domain::plan::{PlanStore as _, StoreError};
+use agents_domain::time::Timestamp;
+use agents_domain::workspace::{Machine, Project};
 use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
 
-use super::world::{World, sound, token};
+use super::world::{World, project, sound, token};
 use crate::sqlite::{Adoption, OpenError, SqliteOptions, SqliteStore, status};
 use crate::store::SCHEMA_VERSION;
 
@@ -137,6 +140,24 @@ async fn a_file_of_another_machine_is_refused_until_adopted_and_keeps_its_tokens
     assert_eq!(store.locks().list(&LockFilter::default()).await, Ok(vec![]));
     let taken = world.take(&store, &LockKey::Plan(plan.id)).await;
     assert_eq!(token(&taken).value(), token(&fence).value() + 1);
+    sound(&store);
+}
+
+#[tokio::test]
+async fn projects_of_the_machine_that_a_file_comes_from_are_at_home_where_it_is_adopted() {
+    let (world, store) = World::new();
+    let on = |id: &str| Some(Machine { id: id.into(), host: "box".into() });
+    for (name, machine) in [("api", on("machine-1")), ("web", on("builder-1"))] {
+        let project = Project { machine, ..project(name) };
+        store.projects().add(&project, Timestamp::default()).await.expect("added");
+    }
+    drop(store);
+    let elsewhere = SqliteOptions { machine: "machine-2".into(), ..world.options() };
+    SqliteStore::adopt(&elsewhere).expect("adopted");
+    let store = SqliteStore::open(elsewhere).expect("ours now");
+    let machines: Vec<_> =
+        store.projects().list().await.expect("read").into_iter().map(|project| project.machine).collect();
+    assert_eq!(machines, [on("machine-2"), on("builder-1")], "a name that was given stays");
     sound(&store);
 }
 

@@ -184,7 +184,7 @@ async fn a_check_finds_what_no_row_shows_by_itself() {
     world
         .sql(&format!(
             "{NO_CHECKS} DROP TRIGGER events_are_never_deleted; DELETE FROM events WHERE seq = 2; DELETE FROM locks; \
-             INSERT INTO projects VALUES ('local/p', '/p', '/p/.git', 'main', 0); \
+             INSERT INTO projects (name, path, common_dir, branch, created_at) VALUES ('local/p', '/p', '/p/.git', 'main', 0); \
              INSERT INTO locks (resource_type, resource_id, token) VALUES ('project', 'local/none', 0); \
              UPDATE plan_counts SET plans = 7 WHERE state = 'processing'; \
              INSERT INTO event_counts VALUES ('plan.created', 1); \

@@ -238,6 +238,8 @@ pub(super) fn project(text: &str) -> Project {
         path: format!("/src/{text}").into(),
         common_dir: format!("/src/{text}/.git").into(),
         branch: "main".into(),
+        machine: None,
+        remote: None,
     }
 }
 

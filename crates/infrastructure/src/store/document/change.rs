@@ -137,6 +137,12 @@ pub(super) enum ChangeDefinition {
         #[serde(with = "form")]
         failure: Failure,
     },
+    #[serde(rename = "plan.work_saved")]
+    WorkSaved {
+        attempt: u32,
+        #[serde(with = "form")]
+        work: Vec<Work>,
+    },
     #[serde(rename = "plan.command_started")]
     CommandStarted,
 }

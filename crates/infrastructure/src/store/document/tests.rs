@@ -25,7 +25,8 @@ fn holder() -> Holder {
 fn work() -> Vec<Work> {
     let snapshot = Saved::Snapshot { reference: "refs/x".into(), commit: oid("a"), kept: None };
     let directory = Saved::Directory { reason: "disk full".into() };
-    [snapshot, directory].map(|saved| Work { project: name("api"), saved }).into()
+    let pending = Saved::Pending { host: "far".into() };
+    [snapshot, directory, pending].map(|saved| Work { project: name("api"), saved }).into()
 }
 
 fn failure() -> Failure {
@@ -115,6 +116,7 @@ fn every_change() -> Vec<Change> {
         Change::Spawned { children: vec![spawned(None), spawned(Some(plan('B')))] },
         Change::SubplanMerged { child: plan('A'), name: "api".into(), tips: oids },
         Change::SubplanConflicted { child: plan('A'), name: "api".into(), failure: failure() },
+        Change::WorkSaved { attempt: 3, work: work() },
         Change::CommandStarted,
     ]
 }

@@ -1,0 +1,89 @@
+//! Steps about several machines: each has a home of its own, and they share a database and a remote.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+
+use cucumber::{given, then, when};
+
+use crate::repository::{Repository, git_in};
+use crate::world::World;
+
+/// The repository `far`, and a checkout of it that the machine `alpha` has registered.
+#[given(expr = "a repository {string} that machines share")]
+async fn shared(world: &mut World, name: String) {
+    on(world, "alpha");
+    world.must("init").await;
+    let repository = Repository::create(world.root().join(&name));
+    let far = world.root().join("far.git");
+    git_in(world.root(), &["init", "-q", "--bare", "--template=", "-b", "main", "far.git"]);
+    repository.git(&["remote", "add", "origin", &far.display().to_string()]);
+    repository.git(&["push", "-q", "origin", "main", "start"]);
+    world.repositories.insert(name.clone(), repository);
+    world.repositories.insert("far".to_owned(), Repository { path: far });
+    world.must(&format!("project add ROOT/{name} --name local/{name} --remote origin")).await;
+}
+
+#[given(expr = "I am on the machine {string}")]
+#[when(expr = "I am on the machine {string}")]
+#[then(expr = "I am on the machine {string}")]
+fn machine(world: &mut World, name: String) {
+    on(world, &name);
+}
+
+/// Each machine has its own state directory; the database is that of `alpha`.
+fn on(world: &mut World, name: &str) {
+    let home = if name == "alpha" { world.root().join("home") } else { world.root().join(name) };
+    std::fs::create_dir_all(home.join("state")).expect("a home");
+    let database = world.database().display().to_string();
+    world.variables.insert("AGENTS_MACHINE".to_owned(), name.to_owned());
+    world.variables.insert("AGENTS_DATABASE_URL".to_owned(), database);
+    world.home = Some(home);
+}
+
+#[given(expr = "the remote refuses pushes to {string}")]
+fn protect(world: &mut World, branch: String) {
+    let hook = hook(world);
+    std::fs::create_dir_all(hook.parent().expect("a folder")).expect("made");
+    let text = format!(
+        "#!/bin/sh\n[ \"$1\" != refs/heads/{branch} ] || {{ echo '{branch} is protected'; exit 1; }}\n"
+    );
+    std::fs::write(&hook, text).expect("written");
+    std::fs::set_permissions(&hook, std::fs::Permissions::from_mode(0o755)).expect("executable");
+}
+
+#[when("the remote takes pushes again")]
+fn unprotect(world: &mut World) {
+    std::fs::remove_file(hook(world)).expect("it was there");
+}
+
+fn hook(world: &World) -> PathBuf {
+    world.root().join("far.git/hooks/update")
+}
+
+#[given("the remote is out of reach")]
+#[when("the remote is out of reach")]
+fn away(world: &mut World) {
+    std::fs::rename(world.root().join("far.git"), world.root().join("away.git")).expect("moved");
+}
+
+#[when("the remote is back")]
+fn back(world: &mut World) {
+    std::fs::rename(world.root().join("away.git"), world.root().join("far.git")).expect("moved back");
+}
+
+#[then(expr = "the machine {string} has a mirror")]
+fn mirror(world: &mut World, name: String) {
+    let mirrors = world.root().join(name).join("state/mirrors");
+    let found = std::fs::read_dir(mirrors).expect("made").flatten();
+    assert!(found.into_iter().any(|entry| entry.path().join("HEAD").is_file()));
+}
+
+#[then(expr = "in the remote {int} commit(s) landed on {string}")]
+fn landed(world: &mut World, number: usize, branch: String) {
+    let far = world.repository("far");
+    let made = far.git(&["rev-list", "--first-parent", &branch, "--not", "start"]);
+    assert_eq!(made.lines().count(), number, "{made}");
+    let markers = far.git(&["for-each-ref", "--format=%(refname)", "refs/agents/landed"]);
+    assert_eq!(markers.lines().count(), number, "{markers}");
+    assert_eq!(far.git(&["for-each-ref", "refs/agents/intended"]), "");
+}

@@ -1,0 +1,88 @@
+//! The plan branch where a project has a remote: there and here brought together.
+//!
+//! The remote's branch is what counts, but for results that are recorded and have not been pushed: a
+//! machine that went offline at the end of a phase pushes them when the plan goes on there.
+
+use agents_domain::id::PlanId;
+use agents_domain::oid::Oid;
+use agents_domain::workspace::{Project, WorkspaceError};
+
+use super::{is_ours, moved, reference, settle_here};
+use crate::git::refs;
+use crate::git::remote::{Far, Push};
+
+/// Moves the remote's branch from `old` to `new`. Already at `new`: done before.
+pub(super) fn advance(
+    far: &Far<'_>,
+    plan: PlanId,
+    old: Option<&Oid>,
+    new: &Oid,
+) -> Result<(), WorkspaceError> {
+    let reference = reference(plan);
+    let (Push::Refused(why) | Push::Broken(why)) =
+        far.push(&[format!("{new}:{reference}")], &[(&reference, old)])?
+    else {
+        return Ok(());
+    };
+    match far.look(&[&reference])?.remove(&reference) {
+        Some(found) if found == *new => Ok(()),
+        found if found.as_ref() == old => Err(far.cannot(why)),
+        found => Err(moved(reference, old, found.as_ref())),
+    }
+}
+
+/// The tip to work from; see `settle` of the module above. Afterwards the remote has it too, unless
+/// nothing is recorded.
+pub(super) fn settle(
+    far: &Far<'_>,
+    project: &Project,
+    plan: PlanId,
+    recorded: Option<&Oid>,
+) -> Result<Option<Oid>, WorkspaceError> {
+    let (at, branch) = (&far.at, reference(plan));
+    let mut seen = far.look(&[&branch, &project.target_ref()])?;
+    far.bring(&seen)?;
+    let theirs = seen.remove(&branch);
+    if let Some(recorded) = recorded
+        && !refs::exists(at, recorded)?
+    {
+        return Err(WorkspaceError::NoCommit { project: project.name.clone(), commit: recorded.clone() });
+    }
+    let ours = refs::read(at, &branch)?;
+    if let Some(theirs) = &theirs
+        && ours.as_ref() != Some(theirs)
+        && prevails(far, theirs, ours.as_ref(), recorded)?
+    {
+        refs::swap(at, &branch, ours.as_ref(), theirs, "agents: as on the remote")?;
+    }
+    let settled = settle_here(at, plan, recorded)?;
+    if let (Some(_), Some(tip)) = (recorded, &settled)
+        && theirs.as_ref() != Some(tip)
+    {
+        if let Some(aside) = &theirs
+            && !refs::contains(at, tip, aside)?
+            && !is_ours(at, plan, aside)?
+        {
+            return Err(moved(branch, recorded, theirs.as_ref()));
+        }
+        advance(far, plan, theirs.as_ref(), tip)?;
+    }
+    Ok(settled)
+}
+
+/// Whether the remote's branch takes the place of the one here: unless that is ahead of it, or is
+/// aside of it and has what is recorded where the remote's has not.
+fn prevails(
+    far: &Far<'_>,
+    theirs: &Oid,
+    ours: Option<&Oid>,
+    recorded: Option<&Oid>,
+) -> Result<bool, WorkspaceError> {
+    let Some(ours) = ours else { return Ok(true) };
+    let at = &far.at;
+    if refs::contains(at, theirs, ours)? {
+        return Ok(true);
+    }
+    let Some(recorded) = recorded else { return Ok(!refs::contains(at, ours, theirs)?) };
+    Ok(refs::contains(at, theirs, recorded)? && !refs::contains(at, ours, theirs)?)
+}

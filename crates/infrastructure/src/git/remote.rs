@@ -1,0 +1,270 @@
+//! Speaking with the remote of a project: looking, fetching, pushing.
+//!
+//! - Nobody is asked anything: no terminal, no window, and ssh in batch mode. Silence ends: a server
+//!   that accepts a connection and says nothing is given up after a minute.
+//! - What is fetched is kept in refs of our own, `refs/agents/remote/<project>/…`; the user's branches
+//!   and remote-tracking branches stay as they are.
+//! - Every push is a compare-and-swap, all refs or none. What came of one that failed is asked of the
+//!   remote, never guessed ([`Push`]).
+
+use std::collections::BTreeMap;
+
+use agents_domain::oid::Oid;
+use agents_domain::workspace::{Project, Remote, WorkspaceError};
+
+use super::command::{At, Git};
+use super::{output, refs, worktree};
+
+/// The remote of a project, seen from a repository of this machine.
+pub(super) struct Far<'a> {
+    /// The repository here.
+    pub(super) at: At<'a>,
+    speaking: At<'a>,
+    project: &'a Project,
+    pub(super) remote: &'a Remote,
+}
+
+/// What came of a push.
+pub(super) enum Push {
+    /// All refs are where they were to go.
+    Done,
+    /// The remote said no, and why: nothing has moved.
+    Refused(String),
+    /// It failed, and this is what is known; the remote may still be at it.
+    Broken(String),
+}
+
+/// Refs by their names.
+pub(super) type Refs = BTreeMap<String, Oid>;
+
+impl<'a> Far<'a> {
+    /// The remote, if the project has one.
+    pub(super) fn of(git: &'a Git, project: &'a Project) -> Result<Option<Self>, WorkspaceError> {
+        let Some(remote) = &project.remote else { return Ok(None) };
+        let at = git.repository(&project.common_dir);
+        let speaking = quietly(git, &at)?;
+        Ok(Some(Self { at, speaking, project, remote }))
+    }
+
+    /// Where these refs are there now; one that is not there is left out. Names end at the ref, `^{}`
+    /// behind one asks what a tag of that name leads to.
+    pub(super) fn look(&self, names: &[&str]) -> Result<Refs, WorkspaceError> {
+        let call = self.speaking.call(&["ls-remote", "--quiet"]);
+        let answer = call.args(["--", &self.remote.url]).args(names).output()?;
+        if !answer.status.success() {
+            return Err(self.unusable(&output::text(&answer.stderr)));
+        }
+        let mut found = Refs::new();
+        // The program matches the ends of names; only whole names count.
+        for line in output::text(&answer.stdout).lines() {
+            if let Some((id, name)) = line.split_once('\t')
+                && names.contains(&name)
+            {
+                found.insert(name.to_owned(), output::oid(id.as_bytes(), "ls-remote", self.at.dir)?);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Brings the commits of these refs here, if they are not.
+    pub(super) fn bring(&self, wanted: &Refs) -> Result<(), WorkspaceError> {
+        let mut lacking = Vec::new();
+        for (name, commit) in wanted {
+            if !refs::exists(&self.at, commit)? {
+                lacking.push(format!("+{name}:{}", self.kept(name)));
+            }
+        }
+        if lacking.is_empty() { Ok(()) } else { self.fetch(&lacking) }
+    }
+
+    /// Fetches by these refspecs, one process at a time.
+    pub(super) fn fetch(&self, refspecs: &[String]) -> Result<(), WorkspaceError> {
+        let _held = worktree::hold(&self.project.common_dir.join("agents-remote.lock"))?;
+        let options = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules"];
+        let call = self.speaking.call(&options).args(["--no-prune", "--no-auto-maintenance", "--"]);
+        let answer = call.args([&self.remote.url]).args(refspecs).output()?;
+        if answer.status.success() { Ok(()) } else { Err(self.unusable(&output::text(&answer.stderr))) }
+    }
+
+    /// One push, of all these refspecs or of none. `expected`: where each ref must be now, `None`:
+    /// nowhere.
+    pub(super) fn push(
+        &self,
+        refspecs: &[String],
+        expected: &[(&str, Option<&Oid>)],
+    ) -> Result<Push, WorkspaceError> {
+        let answer = self.pushing(refspecs, expected, &[])?;
+        if answer.status.success() {
+            return Ok(Push::Done);
+        }
+        let (told, said) = (output::text(&answer.stdout), output::text(&answer.stderr));
+        let refusals: Vec<_> = told.lines().filter_map(refusal).collect();
+        Ok(if refusals.is_empty() || refusals.iter().any(|why| why.starts_with("[remote failure]")) {
+            Push::Broken(in_words(&said))
+        } else {
+            Push::Refused(format!("{}: {}", in_words(&said), refusals.join(", ")))
+        })
+    }
+
+    /// Removes a ref there that is at `tip`. One that is gone is fine.
+    pub(super) fn remove(&self, name: &str, tip: &Oid) -> Result<(), WorkspaceError> {
+        if !self.look(&[name])?.contains_key(name) {
+            return Ok(());
+        }
+        match self.push(&[format!(":{name}")], &[(name, Some(tip))])? {
+            Push::Done => Ok(()),
+            Push::Refused(why) | Push::Broken(why) => Err(self.cannot(why)),
+        }
+    }
+
+    fn pushing(
+        &self,
+        refspecs: &[String],
+        expected: &[(&str, Option<&Oid>)],
+        options: &[&str],
+    ) -> Result<std::process::Output, WorkspaceError> {
+        let leases = expected.iter().map(|(name, at)| {
+            format!("--force-with-lease={name}:{}", at.map(Oid::as_str).unwrap_or_default())
+        });
+        let quiet = ["push", "--porcelain", "--atomic", "--no-verify", "--no-follow-tags", "--no-signed"];
+        let call = self.speaking.call(&quiet).args(["--recurse-submodules=no"]).args(options).args(leases);
+        call.args(["--", &self.remote.url]).args(refspecs).output()
+    }
+
+    /// Whether the remote takes pushes of several refs, all or none, from here. Nothing moves there.
+    pub(super) fn try_push(&self, commit: &Oid) -> Result<(), WorkspaceError> {
+        let probe = format!("{commit}:refs/agents/landed/probe");
+        let answer = self.pushing(&[probe], &[], &["--dry-run"])?;
+        if answer.status.success() { Ok(()) } else { Err(self.unusable(&output::text(&answer.stderr))) }
+    }
+
+    /// Where the project's branch is there; its commit is here afterwards.
+    pub(super) fn target(&self) -> Result<Oid, WorkspaceError> {
+        let name = self.project.target_ref();
+        let seen = self.look(&[&name])?;
+        self.bring(&seen)?;
+        let (project, branch) = (self.project.name.clone(), self.project.branch.clone());
+        seen.get(&name).cloned().ok_or(WorkspaceError::NoBranch { project, branch })
+    }
+
+    /// Where a ref of the remote is kept here.
+    fn kept(&self, name: &str) -> String {
+        let below = name.strip_prefix("refs/").unwrap_or(name);
+        format!("refs/agents/remote/{}/{below}", refs::component(&self.project.name))
+    }
+
+    /// The remote cannot be used, as git says.
+    pub(super) fn unusable(&self, said: &str) -> WorkspaceError {
+        self.cannot(in_words(said))
+    }
+
+    /// The remote cannot be used, in words of ours.
+    pub(super) fn cannot(&self, reason: String) -> WorkspaceError {
+        let (project, url) = (self.project.name.clone(), self.remote.url.clone());
+        WorkspaceError::Remote { project, url, reason }
+    }
+}
+
+/// How long object ids are in a remote of which there is no repository here yet.
+pub(super) fn length_of_ids(git: &Git, project: &Project, remote: &Remote) -> Result<usize, WorkspaceError> {
+    let at = git.directory(std::path::Path::new("/"));
+    let answer = quietly(git, &at)?
+        .call(&["ls-remote", "--quiet", "--", &remote.url])
+        .args(["HEAD", &project.target_ref()])
+        .output()?;
+    if !answer.status.success() {
+        let reason = in_words(&output::text(&answer.stderr));
+        return Err(WorkspaceError::Remote {
+            project: project.name.clone(),
+            url: remote.url.clone(),
+            reason,
+        });
+    }
+    let said = output::text(&answer.stdout);
+    Ok(said.split('\t').next().map_or(0, str::len))
+}
+
+/// The same place, for commands that speak with a remote.
+fn quietly<'a>(git: &Git, at: &At<'a>) -> Result<At<'a>, WorkspaceError> {
+    let ssh = match git.caller_ssh() {
+        Some(ssh) => ssh,
+        None => output::text(&at.call(&["config", "--get", "core.sshCommand"]).run_or(&[1])?.stdout),
+    };
+    let ssh = if ssh.trim().is_empty() { "ssh".to_owned() } else { ssh };
+    let quiet = at
+        .with("GIT_SSH_COMMAND", in_batch_mode(&ssh))
+        // Set, and empty: neither the variable of ssh nor the setting counts any more.
+        .with("GIT_ASKPASS", "")
+        .with("SSH_ASKPASS_REQUIRE", "never");
+    let settings = ["credential.interactive=false", "http.lowSpeedLimit=1", "http.lowSpeedTime=60"];
+    Ok(settings.into_iter().fold(quiet, |at, setting| at.set(setting)))
+}
+
+/// The caller's program with options of ours, if it is one that knows them.
+fn in_batch_mode(ssh: &str) -> String {
+    const OPTIONS: &str =
+        "-o BatchMode=yes -o ConnectTimeout=20 -o ServerAliveInterval=15 -o ServerAliveCountMax=4";
+    let program = ssh.split_whitespace().next().unwrap_or_default();
+    let is_openssh = program.rsplit('/').next() == Some("ssh");
+    if is_openssh { format!("{ssh} {OPTIONS}") } else { ssh.to_owned() }
+}
+
+/// Why one ref was refused, from a line such as `!\tfrom:to\t[rejected] (stale info)`.
+fn refusal(line: &str) -> Option<&str> {
+    line.strip_prefix("!\t")?.split_once('\t').map(|(_, why)| why)
+}
+
+/// What git said, shortened, and what helps.
+fn in_words(said: &str) -> String {
+    const HELP: [(&str, &str); 9] = [
+        (
+            "does not support --atomic",
+            "it cannot move a branch and its marker together; plans cannot land there",
+        ),
+        ("terminal prompts disabled", "it asks for a password: give git a credential helper that has it"),
+        ("unable to get password", "it asks for a password: give git a credential helper that has it"),
+        ("Authentication failed", "give git a credential helper that has the right password"),
+        ("Permission denied (", "give ssh a key that the server knows and that needs no passphrase here"),
+        ("Host key verification failed", "connect once by hand, so that ssh knows the server"),
+        (
+            "protected branch",
+            "let plans end at their branch (`land: branch` in the action), or let this user push",
+        ),
+        ("hook declined", "a hook of the remote said no; it says why"),
+        ("fetch first", "somebody has pushed meanwhile"),
+    ];
+    let lines: Vec<_> = said
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with("hint:") && !line.starts_with("To "))
+        .take(6)
+        .collect();
+    let told = if lines.is_empty() { "git says nothing".to_owned() } else { lines.join("; ") };
+    match HELP.iter().find(|(words, _)| said.contains(words)) {
+        Some((_, help)) => format!("{told} ({help})"),
+        None => told,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn openssh_asks_nothing_and_another_program_is_left_alone() {
+        assert!(in_batch_mode("ssh -i key").starts_with("ssh -i key -o BatchMode=yes"));
+        assert!(in_batch_mode("/usr/bin/ssh").contains("BatchMode"));
+        assert_eq!(in_batch_mode("plink -batch"), "plink -batch");
+    }
+
+    #[test]
+    fn what_git_says_comes_with_what_helps() {
+        let said = "remote: no\nhint: look\nfatal: Authentication failed for 'https://far/x'\n";
+        let told = in_words(said);
+        assert!(told.contains("remote: no") && told.contains("credential helper"), "{told}");
+        assert!(!told.contains("hint"), "{told}");
+        assert_eq!(in_words(" \n"), "git says nothing");
+        assert_eq!(refusal("!\tx:y\t[rejected] (stale info)"), Some("[rejected] (stale info)"));
+        assert_eq!(refusal("*\tx:y\t[new branch]"), None);
+    }
+}

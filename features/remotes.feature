@@ -1,0 +1,193 @@
+Feature: Projects on several machines
+  A project with a remote can be worked on by every machine that shares the database. The remote is the
+  truth: plans start from its branch and land on it, once. A project without one stays on its machine.
+
+  Background:
+    Given a repository "site" that machines share
+    And an action "change" that runs
+      """
+      echo two > notes.txt
+      """
+
+  @binary
+  Scenario: A machine without a checkout works in a mirror and lands on the remote
+    Given I am on the machine "beta"
+    When I run "--json run change local/site --apply"
+    Then it succeeds
+    And the plan is apply/applied
+    And the machine "beta" has a mirror
+    And in the remote 1 commit landed on "main"
+    And in "far" the branch "main" has "two" in "notes.txt"
+    And in "far" the branch "agents/plan-PLAN" has "two" in "notes.txt"
+    And in "far" the last commit of "main" says "Agents-Plan: PLAN"
+    And in "site" the branch "main" has "one" in "notes.txt"
+    And in "site" the checkout is clean
+    When I run "plan diff PLAN"
+    Then it succeeds
+    And stdout says "+two"
+
+  @binary
+  Scenario: Another machine goes on where one has stopped
+    Given an executed plan of "change" on "local/site"
+    And I am on the machine "beta"
+    When I run "plan diff PLAN"
+    Then stdout says "+two"
+    When I run "plan apply PLAN"
+    Then it succeeds
+    And in the remote 1 commit landed on "main"
+    Given I am on the machine "alpha"
+    When I run "plan apply PLAN"
+    Then it succeeds
+    And in the remote 1 commit landed on "main"
+
+  Scenario: A plan starts from the remote, not from what the checkout has
+    Given in "site" somebody commits "x" to "other.txt"
+    When I run "--json run change local/site --apply"
+    Then it succeeds
+    And I am told "has commits that its remote lacks"
+    And in "far" the branch "main" has no "other.txt"
+    And in "site" the branch "main" has "one" in "notes.txt"
+
+  Scenario: A project without a remote is refused elsewhere, and its machine is named
+    Given in "site" git is told "init -q -b main ROOT/own"
+    And in "site" git is told "push -q ROOT/own HEAD:refs/heads/own"
+    And in "site" git is told "-C ROOT/own checkout -q own"
+    And I have run "project add ROOT/own --name local/own"
+    And a plan of "change" on "local/own"
+    And I am on the machine "beta"
+    When I run "plan execute PLAN"
+    Then the exit code is 5
+    And I am told "local/own has no remote"
+    And I am told "alpha"
+    And the plan is strategize/queued
+    When I run "run change local/own"
+    Then the exit code is 5
+    When I run "--json project show local/own"
+    Then there "data.machine.host" is "alpha"
+    And there "data.remote" is "null"
+    When I run "plan cancel PLAN"
+    Then it succeeds
+
+  Scenario: A push that the remote refuses is told with its reason, and lands later, once
+    Given an executed plan of "change" on "local/site"
+    And the remote refuses pushes to "main"
+    When I run "plan apply PLAN"
+    Then the exit code is 7
+    And I am told "main is protected"
+    And the plan is apply/errored
+    And its "error.code" is "remote"
+    And in "far" the branch "main" has "one" in "notes.txt"
+    When the remote takes pushes again
+    And I run "plan retry PLAN"
+    Then it succeeds
+    And in the remote 1 commit landed on "main"
+
+  Scenario: A remote out of reach changes nothing, and says what to look at
+    Given a plan of "change" on "local/site"
+    And the remote is out of reach
+    When I run "plan execute PLAN"
+    Then the exit code is 1
+    And I am told "git ls-remote"
+    And the plan is strategize/queued
+    When the remote is back
+    And I run "plan execute PLAN"
+    Then it succeeds
+
+  Scenario: A conflict on the remote is told as one
+    Given an executed plan of "change" on "local/site"
+    And in "site" somebody commits "three" to "notes.txt"
+    And in "site" git is told "push -q origin main"
+    And I am on the machine "beta"
+    When I run "plan apply PLAN"
+    Then the exit code is 6
+    And I am told "notes.txt"
+    And the plan is apply/constrained
+
+  Scenario Outline: What cannot be a remote is refused when it is registered
+    Given in "site" git is told "<git>"
+    And I have run "project remove local/site"
+    When I run "project add ROOT/site --remote <remote>"
+    Then the exit code is <code>
+    And I am told "<told>"
+
+    Examples:
+      | git                                                        | remote                 | code | told                   |
+      | status                                                     | upstream               | 2    | it has origin          |
+      | status                                                     | https://a:b@host/x.git | 2    | holds a password       |
+      | status                                                     | ROOT/nowhere.git       | 1    | cannot be used         |
+      | -C ROOT/far.git config receive.advertiseAtomic false       | origin                 | 1    | plans cannot land      |
+
+  @process
+  Scenario: A driver killed before its push is finished by another machine
+    Given an executed plan of "change" on "local/site"
+    And a git that stops before it lands
+    When Ada starts "--lease-ttl 5s plan apply PLAN"
+    And Ada reaches "git"
+    And Ada gets SIGKILL
+    And Ada is gone
+    And "git" is abandoned
+    Then the plan is apply/processing
+    Given I am on the machine "beta"
+    When I run "--wait 20s recover"
+    And I run "--wait 20s plan apply PLAN"
+    Then the plan is apply/applied
+    And in the remote 1 commit landed on "main"
+
+  @process
+  Scenario: A driver killed after its push is found to have landed
+    Given an executed plan of "change" on "local/site"
+    And a git that stops before it lands
+    When Ada starts "--lease-ttl 5s plan apply PLAN"
+    And Ada reaches "git"
+    And Ada gets SIGKILL
+    And Ada is gone
+    And "git" goes on
+    And somebody reaches "thawed"
+    And "thawed" goes on
+    Given I am on the machine "beta"
+    When I run "--wait 20s plan apply PLAN"
+    Then the plan is apply/applied
+    And in the remote 1 commit landed on "main"
+
+  @process
+  Scenario: Work of a machine that is recovered elsewhere is pending there, and made there
+    Given an action "slow" that runs
+      """
+      echo half > notes.txt
+      pause work
+      """
+    And a plan of "slow" on "local/site"
+    When Ada starts "--lease-ttl 5s plan execute PLAN"
+    And Ada reaches "work"
+    And Ada gets SIGKILL
+    And Ada is gone
+    Given I am on the machine "beta"
+    When I run "lock break plan/PLAN --token 2 --reason gone --force"
+    And I run "recover"
+    Then it succeeds
+    And the plan is execute/errored
+    When I run "plan errors PLAN"
+    Then it succeeds
+    And stdout says "pending on alpha"
+    When I run "plan status PLAN"
+    Then stdout says "pending on alpha"
+    When I run "plan why PLAN"
+    Then I am told "pending on alpha"
+    When I run "plan retry PLAN --continue"
+    Then the exit code is 5
+    And I am told "on alpha, and not here"
+    Given I am on the machine "alpha"
+    When I run "recover"
+    Then it succeeds
+    And I am told "put into snapshots what was pending here: attempt 2 in local/site"
+    And in "site" a snapshot of the plan has "half" in "notes.txt"
+    And its history is "created, phase_started, phase_completed, phase_advanced, phase_started, interrupted, work_saved"
+    And in "site" no worktree is left
+    When I run "recover"
+    Then I am told "nothing to recover"
+    Given I am on the machine "beta"
+    When I run "plan retry PLAN --continue"
+    Then the exit code is 5
+    And I am told "on alpha, and not here"
+    When I run "plan cancel PLAN"
+    Then it succeeds
