@@ -1,3 +1,4 @@
+@sqlite
 Feature: Moving to another database
   Where one machine is no longer enough, everything moves to a server, and back. Nothing is lost and
   nothing is there twice: what was left takes no orders any more, and says where everything is.

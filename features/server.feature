@@ -101,7 +101,7 @@ Feature: Plans on a server
     Then Ada ends with exit code 0
     And in "site" the branch "main" has "two" in "notes.txt"
 
-  Scenario Outline: A commit that is <fate> with its answer is made once
+  Scenario Outline: The commit of a <what> that is <fate> is not answered, and nothing happens twice
     Given a repository "site"
     And an action "slow" that runs
       """
@@ -112,7 +112,7 @@ Feature: Plans on a server
     And the way to the server is a bad network
     When Ada starts "plan execute PLAN"
     And Ada reaches "work"
-    And the next commit is <fate> and its connection cut
+    And the commit of the next <what> is <fate> and its connection cut
     And "work" goes on
     Then Ada ends with exit code 0
     And the network has caught a commit
@@ -122,6 +122,8 @@ Feature: Plans on a server
     Then it succeeds
 
     Examples:
-      | fate |
-      | done |
-      | lost |
+      | what  | fate |
+      | write | done |
+      | write | lost |
+      | read  | done |
+      | read  | lost |

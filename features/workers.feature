@@ -277,6 +277,7 @@ Feature: Workers
 
   @process
   Scenario: A worker waits for a database that is out of reach
+    Given the database can be put out of reach
     When Ada starts "worker run"
     Then Ada says "takes up what is ordered" while it runs
     When the database is out of reach

@@ -5,7 +5,7 @@
 //! | [`Proxy::cut`] | all connections end at once, by RST, as if the other side had lost power |
 //! | [`Proxy::hold_back`] | connections stay open and nothing comes through, one way or both |
 //! | [`Proxy::refuse`] | new connections end before a byte has come through |
-//! | [`Proxy::cut_at`] | the connection that sends a certain statement is cut before the answer |
+//! | [`Proxy::cut_at`] | the connection that sends certain statements is cut before the last answer |
 //! | [`Proxy::heal`] | all is well; what was held back arrives late |
 //!
 //! What is asked holds when the method returns. A connection is carried by one thread that owns both of
@@ -63,14 +63,18 @@ struct State {
     closing: bool,
     /// How often all connections were cut; one that began before the last time ends.
     cuts: u64,
+    /// How often a trap was laid.
+    traps: u64,
     trap: Option<Trap>,
     carried: Vec<Carried>,
 }
 
-/// The statement at which a connection is cut.
+/// The statements at the last of which a connection is cut.
 #[derive(Debug)]
 struct Trap {
-    words: String,
+    /// Which one it is, of all that were laid.
+    number: u64,
+    words: Vec<String>,
     fate: Fate,
     caught: Sender<()>,
 }
@@ -141,13 +145,17 @@ impl Proxy {
         state.carried.iter().for_each(wake);
     }
 
-    /// Cuts the first connection that sends a statement with these words in it (`COMMIT`, in capitals
-    /// or not), before the answer comes back. Something is received once that has happened.
+    /// Cuts the first connection that sends a statement with each of these words in it, in that order
+    /// (`["INSERT", "COMMIT"]`; capitals or not, with others in between or not), before the answer to
+    /// the last comes back. Something is received once that has happened.
     ///
     /// Statements are seen where connections are not encrypted.
-    pub fn cut_at(&self, words: &str, fate: Fate) -> Receiver<()> {
+    pub fn cut_at(&self, words: &[&str], fate: Fate) -> Receiver<()> {
         let (caught, receiver) = channel();
-        self.control.lock().trap = Some(Trap { words: words.to_uppercase(), fate, caught });
+        let words = words.iter().map(|words| words.to_uppercase()).collect();
+        let mut state = self.control.lock();
+        state.traps += 1;
+        state.trap = Some(Trap { number: state.traps, words, fate, caught });
         receiver
     }
 }

@@ -161,7 +161,7 @@ struct Count {
 }
 
 /// How many rows there are when a client loses its connection at a statement of that text.
-fn rows_after(words: &str, fate: Fate, work: fn(&mut PgConnection) -> diesel::QueryResult<()>) -> i64 {
+fn rows_after(words: &[&str], fate: Fate, work: fn(&mut PgConnection) -> diesel::QueryResult<()>) -> i64 {
     let database = Database::fresh();
     let proxy = Proxy::to(database.server());
     let mut direct = database.connect();
@@ -187,16 +187,25 @@ fn in_one_statement(client: &mut PgConnection) -> diesel::QueryResult<()> {
 
 #[test]
 fn a_commit_is_done_though_its_answer_is_lost() {
-    assert_eq!(rows_after("commit", Fate::Done, in_a_transaction), 1);
+    assert_eq!(rows_after(&["commit"], Fate::Done, in_a_transaction), 1);
 }
 
 #[test]
 fn a_commit_that_is_lost_is_not_done() {
-    assert_eq!(rows_after("COMMIT", Fate::Lost, in_a_transaction), 0);
+    assert_eq!(rows_after(&["COMMIT"], Fate::Lost, in_a_transaction), 0);
 }
 
 #[test]
 fn a_statement_that_commits_by_itself_is_caught_too() {
-    assert_eq!(rows_after("insert into rows", Fate::Done, in_one_statement), 1);
-    assert_eq!(rows_after("insert into rows", Fate::Lost, in_one_statement), 0);
+    assert_eq!(rows_after(&["insert into rows"], Fate::Done, in_one_statement), 1);
+    assert_eq!(rows_after(&["insert into rows"], Fate::Lost, in_one_statement), 0);
+}
+
+#[test]
+fn statements_are_waited_for_in_their_order() {
+    fn reads_and_writes(client: &mut PgConnection) -> diesel::QueryResult<()> {
+        client.transaction(|client| sql_query("SELECT 1").execute(client)).expect("that is not it");
+        in_a_transaction(client)
+    }
+    assert_eq!(rows_after(&["insert", "commit"], Fate::Lost, reads_and_writes), 0);
 }

@@ -133,10 +133,12 @@ impl Lane {
         self.patiently(purpose, |connection| {
             connection.batch_execute(&begin)?;
             match work(connection) {
-                Ok(value) => {
-                    connection.batch_execute("COMMIT").map_err(Fault::AtCommit)?;
-                    Ok(value)
-                }
+                Ok(value) => match connection.batch_execute("COMMIT") {
+                    Ok(()) => Ok(value),
+                    // Of who has only read nothing can be unknown: it reads again.
+                    Err(error) if purpose == Purpose::Read => Err(error.into()),
+                    Err(error) => Err(Fault::AtCommit(error)),
+                },
                 Err(fault) => match (connection.batch_execute("ROLLBACK"), fault) {
                     (_, fault @ Fault::Database(_)) | (Ok(()), fault) => Err(fault),
                     (Err(error), _) => Err(error.into()),

@@ -21,6 +21,8 @@ pub(super) struct Connection {
     server: TcpStream,
     woken: UnixStream,
     statements: Statements,
+    /// How many words of which trap it has said.
+    said: (u64, usize),
     /// How often all connections had been cut when this one began.
     cuts: u64,
 }
@@ -45,7 +47,7 @@ impl Connection {
         }
         server.set_read_timeout(Some(PATIENCE)).expect("an open socket");
         woken.set_nonblocking(true).expect("an open socket");
-        Self { client, server, woken, statements: Statements::default(), cuts }
+        Self { client, server, woken, statements: Statements::default(), said: (0, 0), cuts }
     }
 
     /// Passes on what comes, until one side or a cut ends it.
@@ -109,9 +111,8 @@ impl Connection {
             Ok(count) => count,
             Err(error) => return after(&error),
         };
-        let said = self.statements.take_in(&bytes[..count]);
-        let trapped = |trap: &mut Trap| said.iter().any(|text| text.to_uppercase().contains(&trap.words));
-        let trap = state.trap.take_if(trapped);
+        let statements = self.statements.take_in(&bytes[..count]);
+        let trap = state.trap.take_if(|trap| self.walks_into(trap, &statements));
         if let Some(Trap { fate: Fate::Lost, caught, .. }) = trap {
             return Next::CutBefore(caught);
         }
@@ -120,6 +121,18 @@ impl Connection {
             (Ok(()), Some(trap)) => Next::CutWhenAnswered(trap.caught),
             (Ok(()), None) => Next::GoOn,
         }
+    }
+
+    /// Whether these statements are the last that the trap waits for.
+    fn walks_into(&mut self, trap: &Trap, statements: &[String]) -> bool {
+        if self.said.0 != trap.number {
+            self.said = (trap.number, 0);
+        }
+        for statement in statements {
+            let next = trap.words.get(self.said.1);
+            self.said.1 += usize::from(next.is_some_and(|words| statement.to_uppercase().contains(words)));
+        }
+        self.said.1 == trap.words.len()
     }
 
     fn pass_to_client(&mut self) -> Next {

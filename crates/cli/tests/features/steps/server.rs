@@ -47,10 +47,11 @@ fn heal(world: &mut World) {
     network(world).heal();
 }
 
-#[when(expr = "the next commit is {word} and its connection cut")]
-fn cut_at_commit(world: &mut World, fate: String) {
+#[when(expr = "the commit of the next {word} is {word} and its connection cut")]
+fn cut_at_commit(world: &mut World, what: String, fate: String) {
     let fate = if fate == "done" { Fate::Done } else { Fate::Lost };
-    let caught = network(world).cut_at("COMMIT", fate);
+    let first = if what == "write" { "INSERT INTO \"EVENTS\"" } else { "READ ONLY" };
+    let caught = network(world).cut_at(&[first, "COMMIT"], fate);
     world.caught = Some(caught);
 }
 

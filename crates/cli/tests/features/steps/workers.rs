@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use agents_testing::proxy::Proxy;
 use cucumber::{given, then, when};
 
 use crate::world::World;
@@ -27,17 +28,32 @@ fn each_once(world: &mut World, count: usize, file: String) {
     assert!(times.len() == count && times.values().all(|times| *times == 1), "{times:?}");
 }
 
-/// The files stay open with whoever has them open, but nobody finds them by their name.
+/// A server is, by way of a network; a file always can.
+#[given("the database can be put out of reach")]
+fn within_reach(world: &mut World) {
+    world.network = world.server.as_ref().map(|server| Proxy::to(server.server()));
+}
+
+/// A file stays open with whoever has it open, but nobody finds it by its name.
 #[when("the database is out of reach")]
 fn away(world: &mut World) {
-    let file = world.database();
-    std::fs::rename(&file, file.with_extension("away")).expect("moved");
+    if let Some(network) = &world.network {
+        network.refuse();
+        network.cut();
+    } else {
+        let file = world.database();
+        std::fs::rename(&file, file.with_extension("away")).expect("moved");
+    }
 }
 
 #[when("the database is there again")]
 fn back(world: &mut World) {
-    let file = world.database();
-    std::fs::rename(file.with_extension("away"), file).expect("moved");
+    if let Some(network) = &world.network {
+        network.heal();
+    } else {
+        let file = world.database();
+        std::fs::rename(file.with_extension("away"), file).expect("moved");
+    }
 }
 
 /// Of those in the list, as it is now.
