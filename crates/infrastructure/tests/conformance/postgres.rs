@@ -65,7 +65,7 @@ async fn a_commit_whose_reply_is_lost_is_unknown_and_its_repetition_tells() {
         let (store, proxy) = by_proxy();
         let (plan, lease) = store.plan(1, 1).await;
         let write = prompt(&plan, "smaller", store.clock.now());
-        let cut = proxy.cut_at("COMMIT", fate);
+        let cut = proxy.cut_at(&["UPDATE \"plans\"", "COMMIT"], fate);
         let first = store.plans.commit(&write, &lease.fence).await;
         assert!(matches!(first, Err(StoreError::Unknown { .. })), "{first:?}");
         cut.recv_timeout(SOON).expect("it was cut");
@@ -80,7 +80,7 @@ async fn what_is_cut_off_before_its_commit_is_begun_anew() {
     let (store, proxy) = by_proxy();
     let (plan, lease) = store.plan(1, 1).await;
     let write = prompt(&plan, "smaller", store.clock.now());
-    let cut = proxy.cut_at("UPDATE \"plans\"", Fate::Done);
+    let cut = proxy.cut_at(&["UPDATE \"plans\""], Fate::Done);
     assert_eq!(store.plans.commit(&write, &lease.fence).await, Ok(CommitOutcome::Applied));
     cut.recv_timeout(SOON).expect("it was cut");
     assert_eq!(store.plans.events(plan.id).await.expect("a log").len(), 2, "once");
@@ -90,7 +90,7 @@ async fn what_is_cut_off_before_its_commit_is_begun_anew() {
 async fn a_grant_whose_reply_is_lost_is_unknown_and_asking_again_is_harmless() {
     let (store, proxy) = by_proxy();
     let [key] = store.projects([1]).await;
-    let cut = proxy.cut_at("WITH asked", Fate::Done);
+    let cut = proxy.cut_at(&["WITH asked"], Fate::Done);
     let first = store.locks.acquire(&request(1, &[&key])).await;
     assert!(matches!(first, Err(LockError::Unavailable { .. })), "{first:?}");
     cut.recv_timeout(SOON).expect("it was cut");
