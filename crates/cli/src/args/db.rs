@@ -17,7 +17,7 @@ pub enum DbCommand {
     /// Move everything to another database, which must be empty, and close this one
     #[command(
         name = "copy-to",
-        after_help = "Examples:\n  agents db copy-to postgres://agents@db.example.org/agents\n  agents --wait 10m db copy-to postgres://agents@db.example.org/agents\n  agents --database-url postgres://agents@db.example.org/agents db copy-to ./agents.db"
+        after_help = "Examples:\n  agents db copy-to postgres://agents@db.example.org/agents\n  agents db copy-to postgres://agents@db.example.org/agents --wait 10m\n  agents db copy-to ./agents.db --database-url postgres://agents@db.example.org/agents"
     )]
     CopyTo {
         /// Where to: `postgres://…`, `sqlite:///abs/path`, `sqlite:path`, or a path

@@ -90,7 +90,11 @@ impl Setup {
     }
 
     /// Opens one.
+    ///
+    /// Unless told, OpenSSL cleans up when the process exits, under the hands of a thread that is just
+    /// connecting (the heartbeat's), which ends the process by a signal instead. Its bindings tell it, once.
     pub(crate) fn connect(&self) -> ConnectionResult<PgConnection> {
+        openssl_sys::init();
         let mut connection = PgConnection::establish(&self.url.for_libpq())?;
         if self.pooled {
             connection.set_prepared_statement_cache_size(CacheSize::Disabled);
