@@ -114,11 +114,12 @@ impl Shift {
     async fn round(&mut self) -> Result<(), StoreError> {
         self.answer_roll_call().await?;
         self.settle().await?;
-        if self.me.draining || !self.is_worth_a_look().await {
+        if !self.is_worth_a_look().await {
             return Ok(());
         }
+        // Also by one who takes up nothing more: what it drives may wait for what a dead one has in hand.
         self.count_out().await?;
-        self.fill().await
+        if self.me.draining { Ok(()) } else { self.fill().await }
     }
 
     /// Writes that it lives, and what it does.

@@ -37,9 +37,11 @@ pub(crate) fn at_once(
            SELECT resource_type, resource_id, owner_id, token, acquired_at, expires_at FROM locks \
            WHERE (resource_type, resource_id) IN (SELECT * FROM asked) \
            ORDER BY resource_type, resource_id FOR UPDATE), \
-         moment AS MATERIALIZED (SELECT n, agents_now() AS now FROM (SELECT count(*) AS n FROM found) AS f), \
+         moment AS MATERIALIZED ( \
+           SELECT n, agents_now() AS now, set_config('synchronous_commit', 'off', true) \
+           FROM (SELECT count(*) AS n FROM found) AS f), \
          may AS MATERIALIZED ( \
-           SELECT now, set_config('synchronous_commit', 'off', true) FROM moment, me \
+           SELECT now FROM moment, me \
            WHERE n = (SELECT count(*) FROM asked) \
            AND NOT EXISTS (SELECT FROM found WHERE found.owner_id <> me.owner_id AND expires_at > now \
              AND (resource_type, resource_id, token) NOT IN (SELECT * FROM dead)) \
@@ -116,7 +118,7 @@ pub(crate) fn in_turn(connection: &mut PgConnection, request: &AcquireRequest) -
 }
 
 /// The rows of those keys, in their order, locked until the transaction ends.
-fn locked(connection: &mut PgConnection, keys: &[LockKey]) -> QueryResult<Vec<LockRow>> {
+pub(crate) fn locked(connection: &mut PgConnection, keys: &[LockKey]) -> QueryResult<Vec<LockRow>> {
     let all = Statement::new(
         "SELECT resource_type, resource_id, token, owner_id, acquired_at, expires_at, boot_id, \
          expires_boottime_ms, operation, host, holder_boot_id, pid_namespace, pid, started, \"user\" \

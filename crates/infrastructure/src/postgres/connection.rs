@@ -112,7 +112,11 @@ impl Setup {
         match purpose {
             Purpose::Read => format!("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {settings}"),
             Purpose::Durable => format!("BEGIN; {settings}"),
-            Purpose::Lease => format!("BEGIN; {settings} SET LOCAL synchronous_commit = off;"),
+            Purpose::Lease => format!(
+                "BEGIN; {settings} SET LOCAL synchronous_commit = off; \
+                 SET LOCAL idle_in_transaction_session_timeout = {};",
+                HEARTBEAT_TIMEOUT.as_millis()
+            ),
         }
     }
 

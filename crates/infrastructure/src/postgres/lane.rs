@@ -286,16 +286,23 @@ impl Drop for Hold<'_> {
     }
 }
 
-/// Whether the server has not ended it, as far as one can tell without asking.
+/// Whether the server has not ended it, as far as one can tell without asking. Its last words are read
+/// first, and only then that nothing follows them.
 fn is_there(connection: &mut PgConnection) -> bool {
-    connection.notifications_iter().next().is_none_or(|heard| heard.is_ok())
+    (0..2).all(|_| connection.notifications_iter().next().is_none_or(|heard| heard.is_ok()))
 }
 
 /// A server that does not answer may in a moment; one that refuses us will again.
 fn not_connected(error: &ConnectionError) -> Fault {
     let message = error.to_string();
-    let lasting =
-        ["authentication failed", "does not exist", "no pg_hba.conf entry", "permission denied", "SSL"];
+    let lasting = [
+        "authentication failed",
+        "does not exist",
+        "no pg_hba.conf entry",
+        "permission denied",
+        "certificate",
+        "does not support SSL",
+    ];
     if lasting.iter().any(|words| message.contains(words)) {
         return Fault::unavailable(first_line(&message));
     }

@@ -59,7 +59,7 @@ pub(crate) fn arrive(options: &PostgresOptions) -> Result<Arrival, OpenError> {
 /// Makes a restored database safe to go on with.
 pub(crate) fn restored(options: &PostgresOptions) -> Result<Restored, OpenError> {
     let mut side = enter_with(options, &[Verdict::Current, Verdict::Moved])?;
-    restore(&mut side).map_err(|fault| unavailable(options, &fault.into_store(WORDS)))
+    restore(&mut side, |_| Ok(())).map_err(|fault| unavailable(options, &fault.into_store(WORDS)))
 }
 
 fn connect(options: &PostgresOptions) -> Result<PgConnection, OpenError> {

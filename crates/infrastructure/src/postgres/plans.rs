@@ -29,6 +29,7 @@ use agents_domain::time::Timestamp;
 use async_trait::async_trait;
 use diesel::dsl::{exists, sql};
 use diesel::prelude::*;
+use diesel::result::{DatabaseErrorKind, Error};
 use diesel::sql_types::{Array, BigInt, Text};
 
 use super::acquire;
@@ -67,7 +68,13 @@ impl PlanStore for PostgresPlans {
         }
         let (new, opening) = (new.clone(), opening.clone());
         let work = move |connection: &mut PgConnection| create(connection, &new, &opening);
-        self.lane.run(Purpose::Durable, work).await.map_err(store_error)
+        match self.lane.run(Purpose::Durable, work.clone()).await {
+            // A first try whose reply was lost was on its way still, and has come in now.
+            Err(Fault::Database(Error::DatabaseError(DatabaseErrorKind::UniqueViolation, _))) => {
+                self.lane.run(Purpose::Durable, work).await.map_err(store_error)
+            }
+            outcome => outcome.map_err(store_error),
+        }
     }
 
     async fn load(&self, plan: PlanId) -> Result<Option<Plan>, StoreError> {
@@ -103,8 +110,10 @@ fn store_error(fault: Fault) -> StoreError {
 
 fn create(connection: &mut PgConnection, new: &NewPlan, opening: &Opening) -> Result<Lease, Fault> {
     let key = LockKey::Plan(new.plan.id);
+    // Locked: what is granted again below is written on this very row.
+    let found = acquire::locked(connection, std::slice::from_ref(&key))?.pop();
     let now: i64 = Statement::<BigInt>::new("SELECT agents_now()").first(connection)?;
-    if let Some(found) = locks::find(connection, &key)? {
+    if let Some(found) = found {
         return created_before(connection, now, new, opening, found);
     }
     let (lock, lease) = match opening {

@@ -117,20 +117,28 @@ pub(crate) fn adopt(path: &Path, machine: &str, bound: Duration) -> Result<Adopt
         diesel::replace_into(meta::table)
             .values((meta::key.eq(MACHINE), meta::value.eq(machine)))
             .execute(connection)?;
-        // What was at home on the machine it comes from is so on this one.
-        let from = facts.machine.as_deref();
-        diesel::update(projects::table.filter(projects::machine_id.eq(from)))
-            .set(projects::machine_id.eq(machine))
-            .execute(connection)?;
-        diesel::update(plan_projects::table.filter(plan_projects::machine_id.eq(from)))
-            .set(plan_projects::machine_id.eq(machine))
-            .execute(connection)?;
+        rehome(connection, facts.machine.as_deref(), machine)?;
         diesel::update(locks::table.filter(locks::owner_id.is_not_null()))
             .set(crate::store::lock_row::TenureColumns::default())
             .execute(connection)
     });
     let cleared = cleared.map_err(|error| failed(path, &error))?;
     Ok(Adoption { from: facts.machine, cleared: cleared.try_into().unwrap_or(u64::MAX) })
+}
+
+/// What was at home on the machine that a file comes from is so on this one.
+pub(crate) fn rehome(
+    connection: &mut SqliteConnection,
+    from: Option<&str>,
+    machine: &str,
+) -> QueryResult<()> {
+    diesel::update(projects::table.filter(projects::machine_id.eq(from)))
+        .set(projects::machine_id.eq(machine))
+        .execute(connection)?;
+    diesel::update(plan_projects::table.filter(plan_projects::machine_id.eq(from)))
+        .set(plan_projects::machine_id.eq(machine))
+        .execute(connection)?;
+    Ok(())
 }
 
 fn bring_up(connection: &mut SqliteConnection, path: &Path, machine: &str) -> Result<(), OpenError> {

@@ -52,12 +52,18 @@ pub(crate) fn arrive(options: &SqliteOptions) -> Result<Arrival, OpenError> {
 pub(crate) fn restored(options: &SqliteOptions) -> Result<Restored, OpenError> {
     let allowed = [Verdict::Current, Verdict::Moved, Verdict::OtherMachine];
     let mut side = enter_with(options, &allowed)?;
-    let found = side.connection.set_fact(MACHINE, Some(&options.machine)).map_err(Fault::from);
-    let found = found.and_then(|()| restore(&mut side));
+    let found = at_home(&mut side, &options.machine);
     found.map_err(|fault| OpenError::Unavailable {
         path: options.path.display().to_string(),
         reason: fault.into_store(WORDS).to_string(),
     })
+}
+
+/// Restores it, and has it belong to this machine with all that was at home where it comes from.
+fn at_home(side: &mut FileSide, machine: &str) -> Result<Restored, Fault> {
+    let from = side.connection.fact(MACHINE)?;
+    side.connection.set_fact(MACHINE, Some(machine))?;
+    restore(side, |side| super::migrate::rehome(&mut side.connection, from.as_deref(), machine))
 }
 
 fn enter_with(options: &SqliteOptions, allowed: &[Verdict]) -> Result<FileSide, OpenError> {

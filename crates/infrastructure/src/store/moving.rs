@@ -304,7 +304,10 @@ pub struct Restored {
 /// token alone: a proof of death or a `lock break` that names a term of the lost history must not meet
 /// a term of today with the same number, and whoever fences with the token elsewhere must never see it
 /// fall.
-pub(crate) fn restore(side: &mut dyn Side) -> Result<Restored, Fault> {
+pub(crate) fn restore<S: Side>(
+    side: &mut S,
+    besides: impl FnOnce(&mut S) -> QueryResult<()>,
+) -> Result<Restored, Fault> {
     let reopened = side.rows().fact(MOVED_TO)?;
     if reopened.is_some() {
         side.open_up()?;
@@ -312,6 +315,7 @@ pub(crate) fn restore(side: &mut dyn Side) -> Result<Restored, Fault> {
         side.rows().set_fact(DEPARTURE, None)?;
     }
     let (cleared, tickets) = side.rows().forget_leases()?;
+    besides(side)?;
     side.commit()?;
     let count = |rows: usize| rows.try_into().unwrap_or(u64::MAX);
     Ok(Restored { cleared: count(cleared), tickets: count(tickets), reopened })

@@ -536,3 +536,21 @@ async fn no_table_is_forgotten(#[case] kind: Kind) {
     names.sort();
     assert_eq!(names, ["__diesel_schema_migrations", "meta"]);
 }
+
+#[tokio::test]
+async fn what_was_at_home_on_a_dead_machine_is_at_home_where_its_backup_is_restored() {
+    use agents_domain::catalogue::ProjectStore as _;
+    use agents_domain::workspace::{Machine, Project};
+
+    let place = Place::new(Kind::File);
+    let store = place.create();
+    let dead = Machine { id: "this machine".to_owned(), host: "dead".to_owned() };
+    let project = Project { machine: Some(dead), ..values::project(1) };
+    store.projects.add(&project, store.clock.now()).await.expect("added");
+    let At::File(directory) = &place.at else { panic!("a file") };
+    let options = SqliteOptions { machine: "another machine".to_owned(), ..place.file(directory) };
+    SqliteStore::restored(&options).expect("restored");
+    let opened = SqliteStore::open(options).expect("it is this machine's");
+    let found = opened.projects().get(&project.name).await.expect("read").expect("there");
+    assert_eq!(found.machine.map(|machine| machine.id).as_deref(), Some("another machine"));
+}

@@ -8,6 +8,7 @@ use agents_domain::oid::Oid;
 use agents_domain::workspace::{Project, WorkspaceError};
 
 use super::{is_ours, moved, reference, settle_here};
+use crate::git::command::At;
 use crate::git::refs;
 use crate::git::remote::{Far, Push};
 
@@ -43,9 +44,8 @@ pub(super) fn settle(
     let mut seen = far.look(&[&branch, &project.target_ref()])?;
     far.bring(&seen)?;
     let theirs = seen.remove(&branch);
-    if let Some(recorded) = recorded
-        && !refs::exists(at, recorded)?
-    {
+    let Some(recorded) = recorded else { return as_there(at, &branch, theirs) };
+    if !refs::exists(at, recorded)? {
         return Err(WorkspaceError::NoCommit { project: project.name.clone(), commit: recorded.clone() });
     }
     let ours = refs::read(at, &branch)?;
@@ -55,34 +55,42 @@ pub(super) fn settle(
     {
         refs::swap(at, &branch, ours.as_ref(), theirs, "agents: as on the remote")?;
     }
-    let settled = settle_here(at, plan, recorded)?;
-    if let (Some(_), Some(tip)) = (recorded, &settled)
+    let settled = settle_here(at, plan, Some(recorded))?;
+    if let Some(tip) = &settled
         && theirs.as_ref() != Some(tip)
     {
         if let Some(aside) = &theirs
             && !refs::contains(at, tip, aside)?
             && !is_ours(at, plan, aside)?
         {
-            return Err(moved(branch, recorded, theirs.as_ref()));
+            return Err(moved(branch, Some(recorded), theirs.as_ref()));
         }
         advance(far, plan, theirs.as_ref(), tip)?;
     }
     Ok(settled)
 }
 
+/// With nothing recorded only the remote's branch counts. One that is here besides is of a life that the
+/// plan was taken back from, or was made and never pushed: nobody else knows of it, and what it had of
+/// results is in snapshots.
+fn as_there(at: &At<'_>, branch: &str, theirs: Option<Oid>) -> Result<Option<Oid>, WorkspaceError> {
+    match (refs::read(at, branch)?, &theirs) {
+        (ours, Some(theirs)) if ours.as_ref() != Some(theirs) => {
+            refs::swap(at, branch, ours.as_ref(), theirs, "agents: as on the remote")?;
+        }
+        (Some(ours), None) => refs::delete(at, branch, &ours)?,
+        _ => {}
+    }
+    Ok(theirs)
+}
+
 /// Whether the remote's branch takes the place of the one here: unless that is ahead of it, or is
 /// aside of it and has what is recorded where the remote's has not.
-fn prevails(
-    far: &Far<'_>,
-    theirs: &Oid,
-    ours: Option<&Oid>,
-    recorded: Option<&Oid>,
-) -> Result<bool, WorkspaceError> {
+fn prevails(far: &Far<'_>, theirs: &Oid, ours: Option<&Oid>, recorded: &Oid) -> Result<bool, WorkspaceError> {
     let Some(ours) = ours else { return Ok(true) };
     let at = &far.at;
     if refs::contains(at, theirs, ours)? {
         return Ok(true);
     }
-    let Some(recorded) = recorded else { return Ok(!refs::contains(at, ours, theirs)?) };
     Ok(refs::contains(at, theirs, recorded)? && !refs::contains(at, ours, theirs)?)
 }
