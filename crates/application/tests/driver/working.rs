@@ -339,18 +339,7 @@ async fn what_a_person_breaks_out_of_its_hands_is_not_taken_up_again() {
     let (process, other) = (world.process(1), world.process(2));
     let hand = work(&world, &process);
     gate.reached().await;
-    let key = agents_domain::lock::LockKey::Plan(plan);
-    let token = process.locks.list(&agents_domain::lock::LockFilter::default()).await.expect("read")[0].token;
-    let asked = agents_domain::request::Request {
-        id: agents_domain::id::RequestId::from(agents_domain::id::Ids::ulid(&*world.ids)),
-        key,
-        wish: agents_domain::request::Wish::LetGo { token },
-        by: agents_domain::request::Asker { host: "box".into(), pid: 2, user: "ada".into() },
-        reason: None,
-        at: Timestamp::default(),
-        closed: None,
-    };
-    world.store.requests().make(&[asked]).await.expect("asked");
+    world.ask_to_let_go(plan).await;
     process.locks.beat().await;
     pass(Duration::from_mins(1)).await;
     is_at(&world, plan, Phase::Execute, State::Errored).await;

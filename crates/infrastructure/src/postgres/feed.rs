@@ -87,7 +87,7 @@ fn after(connection: &mut PgConnection, position: FeedPosition, limit: u32) -> R
 /// Some rows after that one, where nobody writes.
 pub(crate) fn rows(
     connection: &mut PgConnection,
-    last: Option<(i64, i64, &EventRow)>,
+    last: Option<((i64, i64), &EventRow)>,
     limit: i64,
 ) -> QueryResult<Vec<Placed>> {
     let reading = Statement::<(Columns, BigInt, BigInt)>::new(
@@ -96,8 +96,8 @@ pub(crate) fn rows(
          WHERE (e.era, e.tx, e.plan_id, e.seq) > (?::integer, ?::xid8, ?, ?) \
          ORDER BY e.era, e.tx, e.plan_id, e.seq LIMIT ?",
     );
-    let (era, number, plan, seq) =
-        last.map_or((0, 0, "", 0), |(era, number, row)| (era, number, row.plan_id.as_str(), row.seq));
+    let ((era, number), plan, seq) =
+        last.map_or(((0, 0), "", 0), |(place, row)| (place, row.plan_id.as_str(), row.seq));
     reading.number(era).text(number.to_string()).text(plan).number(seq).number(limit).rows(connection)
 }
 

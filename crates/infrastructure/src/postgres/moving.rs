@@ -28,8 +28,8 @@ rows!(PgConnection);
 
 impl Table<EventAt> for PgConnection {
     fn read(&mut self, after: Option<&EventAt>) -> QueryResult<Vec<EventAt>> {
-        let rows = feed::rows(self, after.map(|at| (at.era, at.number, &at.row)), BATCH)?;
-        Ok(rows.into_iter().map(|(row, era, number)| EventAt { era, number, row }).collect())
+        let rows = feed::rows(self, after.map(|at| (at.place, &at.row)), BATCH)?;
+        Ok(rows.into_iter().map(|(row, era, number)| EventAt { place: (era, number), row }).collect())
     }
 
     fn write(&mut self, rows: Vec<EventAt>) -> QueryResult<()> {

@@ -26,8 +26,8 @@ rows!(SqliteConnection);
 /// The feed has them in the order in which they are written.
 impl Table<EventAt> for SqliteConnection {
     fn read(&mut self, after: Option<&EventAt>) -> QueryResult<Vec<EventAt>> {
-        let rows = feed::rows(self, after.map_or(0, |at| at.number), BATCH)?;
-        Ok(rows.into_iter().map(|(number, row)| EventAt { era: 0, number, row }).collect())
+        let rows = feed::rows(self, after.map_or(0, |at| at.place.1), BATCH)?;
+        Ok(rows.into_iter().map(|(number, row)| EventAt { place: (0, number), row }).collect())
     }
 
     fn write(&mut self, rows: Vec<EventAt>) -> QueryResult<()> {

@@ -40,7 +40,9 @@ fn old_requests(world: &mut World, count: u32) {
 fn backup(world: &mut World) {
     let path = world.database();
     let mut connection = SqliteConnection::establish(path.to_str().expect("utf-8")).expect("opens");
-    connection.batch_execute("PRAGMA busy_timeout = 10000; PRAGMA wal_checkpoint(TRUNCATE)").expect("an empty log");
+    connection
+        .batch_execute("PRAGMA busy_timeout = 10000; PRAGMA wal_checkpoint(TRUNCATE)")
+        .expect("an empty log");
     drop(connection);
     std::fs::copy(&path, path.with_file_name("backup.db")).expect("copied");
 }

@@ -46,8 +46,8 @@ pub(crate) struct PlanAt {
 /// An event as it moves: all plans' in the order of their commits, which the new database keeps.
 #[derive(Debug, Clone)]
 pub(crate) struct EventAt {
-    pub(crate) era: i64,
-    pub(crate) number: i64,
+    /// Its era, and its number in it.
+    pub(crate) place: (i64, i64),
     pub(crate) row: EventRow,
 }
 
