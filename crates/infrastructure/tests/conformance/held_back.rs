@@ -18,9 +18,19 @@ use diesel::sql_types::Text;
 
 use crate::values::{self, event_id, new_plan, plan_id, prompt};
 
+/// What else is done for one event in a thousand.
+const COUNT_ALWAYS: &str =
+    "CREATE TRIGGER always AFTER INSERT ON events FOR EACH ROW EXECUTE FUNCTION agents_count_events()";
+
 struct Server {
     database: Database,
     store: PostgresStore,
+}
+
+#[derive(QueryableByName)]
+struct Read {
+    #[diesel(sql_type = diesel::sql_types::BigInt)]
+    rows: i64,
 }
 
 #[derive(QueryableByName)]
@@ -151,13 +161,25 @@ async fn what_another_server_numbered_is_read_and_what_is_written_here_comes_aft
     assert_eq!(server.store.check().expect("checked").problems.len(), 1, "but for the log that was forged");
 }
 
+/// Numbering it and counting those before it: with a million events, reading all of them takes a second.
+#[tokio::test]
+async fn who_writes_an_event_does_not_read_all_others() {
+    let server = Server::with_plans(1..=60).await;
+    let mut connection = server.connection();
+    connection.batch_execute(COUNT_ALWAYS).expect("a trigger");
+    server.prompt(2).await;
+    let writing = format!("BEGIN; SET LOCAL enable_seqscan = off; {}", late_event(1, None));
+    connection.batch_execute(&writing).expect("written");
+    let read =
+        "SELECT seq_tup_read + idx_tup_fetch AS rows FROM pg_stat_xact_user_tables WHERE relname = 'events'";
+    let read: Read = diesel::sql_query(read).get_result(&mut connection).expect("a number");
+    assert!(read.rows < 10, "{} of 62 were read", read.rows);
+}
+
 #[tokio::test]
 async fn events_that_were_counted_together_are_counted_once() {
     let server = Server::with_plans(1..=3).await;
-    let mut always = server.connection();
-    let counting = "CREATE TRIGGER always AFTER INSERT ON events FOR EACH ROW \
-                    EXECUTE FUNCTION agents_count_events()";
-    always.batch_execute(counting).expect("a trigger");
+    server.connection().batch_execute(COUNT_ALWAYS).expect("a trigger");
     for (number, counted) in [(1, 4), (2, 5), (3, 6)] {
         let mut other = server.connection();
         other.batch_execute("BEGIN; SELECT pg_current_xact_id()").expect("an open transaction");
