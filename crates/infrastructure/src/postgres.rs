@@ -42,7 +42,7 @@ use std::time::Duration;
 use agents_domain::plan::StoreError;
 use agents_domain::time::Clock;
 
-use crate::postgres::connection::{Purpose, Setup};
+use crate::postgres::connection::{Purpose, Setup, Whereabouts};
 use crate::postgres::lane::{Lane, Place};
 use crate::store::ParseAction;
 use crate::store::check::CheckReport;
@@ -153,19 +153,20 @@ impl HandTime {
 pub struct PostgresStore {
     options: PostgresOptions,
     tasks: Arc<Lane>,
+    whereabouts: Whereabouts,
 }
 
 impl PostgresStore {
     /// Opens a database that is there and current. Blocks for as long as it takes to connect.
     pub fn open(options: PostgresOptions) -> Result<Self, OpenError> {
-        let connection = open::open(&options)?;
+        let (connection, whereabouts) = open::open(&options)?;
         let lane = Lane::new(
-            Setup::ordinary(&options),
+            Setup::ordinary(&options).to(&whereabouts),
             Place::Aside,
             options.connections.max(1),
             options.hand.clone(),
         );
-        Ok(Self { tasks: Arc::new(lane.with(connection)), options })
+        Ok(Self { tasks: Arc::new(lane.with(connection)), options, whereabouts })
     }
 
     /// Opens a database, first making its tables if there is nothing in it, or bringing them up to
@@ -226,7 +227,7 @@ impl PostgresStore {
 
     /// The line of those who wait for locks.
     pub fn line(&self) -> PostgresLine {
-        let setup = Setup::listening(&self.options);
+        let setup = Setup::listening(&self.options).to(&self.whereabouts);
         let looks = Lane::new(setup, Place::Aside, 1, self.options.hand.clone());
         PostgresLine::new(Arc::clone(&self.tasks), looks)
     }
@@ -286,6 +287,7 @@ impl PostgresStore {
     }
 
     fn heartbeat(&self) -> Lane {
-        Lane::new(Setup::heartbeat(&self.options), Place::Here, 1, self.options.hand.clone())
+        let setup = Setup::heartbeat(&self.options).to(&self.whereabouts);
+        Lane::new(setup, Place::Here, 1, self.options.hand.clone())
     }
 }

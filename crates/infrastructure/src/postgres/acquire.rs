@@ -1,14 +1,21 @@
 //! Granting locks on PostgreSQL.
 //!
-//! Most grants find the locks free and nobody waiting: [`at_once`] is one statement, which locks the
-//! rows in the order of their keys, reads the clock, and writes if all can be granted. What it says of
-//! when a lock can be granted is [`LockRecord::acquire`](agents_domain::lock::LockRecord::acquire) in
-//! SQL, held against it by the conformance suite's random histories. Whatever else it finds it leaves
-//! as it is, and [`in_turn`] decides with the record itself, in a transaction, and says why not.
+//! Whoever is to be granted something mostly finds the locks free, and nobody before it in the line:
+//! [`at_once`] is one statement for that. It looks first, and locks rows only where all can be granted by
+//! what it sees: whoever is refused has kept nobody from a row. Then it locks them in the order of their
+//! keys, reads the clock, looks again, and writes. What it says of when a lock can be granted is
+//! [`LockRecord::acquire`](agents_domain::lock::LockRecord::acquire) in SQL, held against it by the
+//! conformance suite's random histories. Whatever else it finds it leaves as it is; then [`look`] says,
+//! by the record itself and without locking anything, what is in the way, and if nothing is (the dead
+//! are passed, an own hold is entered again past a line), [`in_turn`] grants in a transaction.
 //!
-//! Both see the rows as they are once they are locked, whatever has been committed meanwhile.
+//! Rows are locked `FOR UPDATE`, also where the write needs less: that is what keeps a new term out while
+//! a write under the old one has its fence locked (`plans.rs`). All see the rows as they are once they
+//! are locked, whatever has been committed meanwhile.
 
-use agents_domain::lock::{AcquireRequest, Fence, FencingToken, Lease, LockKey};
+use std::collections::HashMap;
+
+use agents_domain::lock::{AcquireRequest, Fence, FencingToken, Lease, LockKey, TicketNumber};
 use agents_domain::time::Timestamp;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Text};
@@ -33,9 +40,21 @@ pub(crate) fn at_once(
          dead AS MATERIALIZED (SELECT * FROM unnest(?, ?, ?) AS d (resource_type, resource_id, token)), \
          me AS MATERIALIZED (SELECT ? AS owner_id, ?::bigint AS ttl, ? AS operation, ? AS host, \
            ? AS holder_boot_id, ? AS pid_namespace, ?::bigint AS pid, ?::bigint AS started, ? AS who), \
+         own AS MATERIALIZED ( \
+           SELECT number FROM tickets, me WHERE number = ? AND tickets.owner_id = me.owner_id), \
+         open AS MATERIALIZED ( \
+           SELECT FROM me \
+           WHERE NOT EXISTS (SELECT FROM locks WHERE (resource_type, resource_id) IN (SELECT * FROM asked) \
+             AND locks.owner_id <> me.owner_id AND expires_at > agents_now() \
+             AND (resource_type, resource_id, token) NOT IN (SELECT * FROM dead)) \
+           AND NOT EXISTS (SELECT FROM ticket_keys AS k \
+             WHERE (k.resource_type, k.resource_id) IN (SELECT * FROM asked) \
+             AND NOT EXISTS (SELECT FROM ticket_keys AS o JOIN own USING (number) \
+               WHERE o.resource_type = k.resource_type AND o.resource_id = k.resource_id \
+               AND o.number <= k.number))), \
          found AS MATERIALIZED ( \
            SELECT resource_type, resource_id, owner_id, token, acquired_at, expires_at FROM locks \
-           WHERE (resource_type, resource_id) IN (SELECT * FROM asked) \
+           WHERE (resource_type, resource_id) IN (SELECT * FROM asked) AND EXISTS (SELECT FROM open) \
            ORDER BY resource_type, resource_id FOR UPDATE), \
          moment AS MATERIALIZED ( \
            SELECT n, agents_now() AS now, set_config('synchronous_commit', 'off', true) \
@@ -44,11 +63,11 @@ pub(crate) fn at_once(
            SELECT now FROM moment, me \
            WHERE n = (SELECT count(*) FROM asked) \
            AND NOT EXISTS (SELECT FROM found WHERE found.owner_id <> me.owner_id AND expires_at > now \
-             AND (resource_type, resource_id, token) NOT IN (SELECT * FROM dead)) \
-           AND NOT EXISTS (SELECT FROM ticket_keys WHERE (resource_type, resource_id) IN (SELECT * FROM asked))), \
+             AND (resource_type, resource_id, token) NOT IN (SELECT * FROM dead))), \
          term AS ( \
            SELECT found.*, now, now + ttl AS ends, coalesce(found.owner_id = me.owner_id, false) AS again \
-           FROM found, may, me) \
+           FROM found, may, me), \
+         granted AS ( \
          UPDATE locks SET owner_id = me.owner_id, boot_id = '', \
            token = CASE WHEN again THEN term.token ELSE term.token + 1 END, \
            acquired_at = CASE WHEN again THEN term.acquired_at ELSE now END, \
@@ -64,7 +83,10 @@ pub(crate) fn at_once(
          FROM term, me \
          WHERE locks.resource_type = term.resource_type AND locks.resource_id = term.resource_id \
          RETURNING locks.resource_type, locks.resource_id, locks.token, locks.acquired_at, \
-           locks.expires_at, again",
+           locks.expires_at, again), \
+         gone AS ( \
+           DELETE FROM tickets WHERE number IN (SELECT number FROM own) AND EXISTS (SELECT FROM granted)) \
+         SELECT * FROM granted",
     );
     let holder = &request.holder;
     let grant = grant
@@ -78,7 +100,8 @@ pub(crate) fn at_once(
         .text(&holder.pid_namespace)
         .number(i64::from(holder.pid))
         .number(to_i64(holder.started))
-        .text(&holder.user);
+        .text(&holder.user)
+        .number(request.ticket.map_or(0, TicketNumber::value));
     let rows: Vec<(String, String, i64, i64, i64, bool)> = grant.rows(connection)?;
     if rows.len() != request.keys.len() {
         return Ok(None);
@@ -98,18 +121,47 @@ pub(crate) fn at_once(
     Ok(Some(leases))
 }
 
-/// Decides as the record and the line do, and says what stands in the way.
-pub(crate) fn in_turn(connection: &mut PgConnection, request: &AcquireRequest) -> Result<Vec<Lease>, Fault> {
+/// What is granted, row by row, and the tickets that are passed.
+type Decided = (Vec<(LockRow, Lease)>, Vec<TicketNumber>);
+
+/// Decides as the record and the line do, on rows that were read at that time.
+fn decide(
+    connection: &mut PgConnection,
+    request: &AcquireRequest,
+    rows: Vec<LockRow>,
+    now: i64,
+) -> Result<Decided, Fault> {
+    let mut by_key: HashMap<_, _> = HashMap::new();
+    for row in rows {
+        by_key.insert(key(&row.resource_type, &row.resource_id)?, row);
+    }
     let mut granted = Vec::with_capacity(request.keys.len());
-    let rows = locked(connection, &request.keys)?;
-    let now: i64 = Statement::<BigInt>::new("SELECT agents_now()").first(connection)?;
     for key in &request.keys {
-        let mine =
-            |row: &&LockRow| row.resource_type == key.resource_type() && row.resource_id == key.resource_id();
-        let row = rows.iter().find(mine).ok_or_else(|| Fault::NoSuchLock(key.clone()))?;
-        granted.push(row.clone().grant(key, moment(now), request)?);
+        let row = by_key.remove(key).ok_or_else(|| Fault::NoSuchLock(key.clone()))?;
+        granted.push(row.grant(key, moment(now), request)?);
     }
     let passed = line::turn(connection, now, request)?;
+    Ok((granted, passed))
+}
+
+/// Says what stands in the way, if anything does. Locks nothing.
+pub(crate) fn look(connection: &mut PgConnection, request: &AcquireRequest) -> Result<(), Fault> {
+    let all = Statement::new(
+        "SELECT resource_type, resource_id, token, owner_id, acquired_at, expires_at, boot_id, \
+         expires_boottime_ms, operation, host, holder_boot_id, pid_namespace, pid, started, \"user\", agents_now() \
+         FROM locks WHERE (resource_type, resource_id) IN (SELECT * FROM unnest(?, ?))",
+    );
+    let all: Statement<(LockColumns, BigInt)> = all;
+    let rows: Vec<(LockRow, i64)> = all.keys(&request.keys).rows(connection)?;
+    let now = rows.last().map_or(0, |(_, now)| *now);
+    decide(connection, request, rows.into_iter().map(|(row, _)| row).collect(), now).map(drop)
+}
+
+/// Grants what seems to be grantable though there is a line, or says what stands in the way after all.
+pub(crate) fn in_turn(connection: &mut PgConnection, request: &AcquireRequest) -> Result<Vec<Lease>, Fault> {
+    let rows = locked(connection, &request.keys)?;
+    let now: i64 = Statement::<BigInt>::new("SELECT agents_now()").first(connection)?;
+    let (granted, passed) = decide(connection, request, rows, now)?;
     line::granted(connection, request, &passed)?;
     for (row, lease) in &granted {
         write(connection, &lease.key, row)?;
@@ -117,15 +169,17 @@ pub(crate) fn in_turn(connection: &mut PgConnection, request: &AcquireRequest) -
     Ok(granted.into_iter().map(|(_, lease)| lease).collect())
 }
 
+/// The SQL types of a [`LockRow`].
+pub(crate) type LockColumns = diesel::dsl::SqlTypeOf<diesel::dsl::AsSelect<LockRow, diesel::pg::Pg>>;
+
 /// The rows of those keys, in their order, locked until the transaction ends.
 pub(crate) fn locked(connection: &mut PgConnection, keys: &[LockKey]) -> QueryResult<Vec<LockRow>> {
-    let all = Statement::new(
+    let all = Statement::<LockColumns>::new(
         "SELECT resource_type, resource_id, token, owner_id, acquired_at, expires_at, boot_id, \
          expires_boottime_ms, operation, host, holder_boot_id, pid_namespace, pid, started, \"user\" \
          FROM locks WHERE (resource_type, resource_id) IN (SELECT * FROM unnest(?, ?)) \
          ORDER BY resource_type, resource_id FOR UPDATE",
     );
-    let all: Statement<diesel::dsl::SqlTypeOf<diesel::dsl::AsSelect<LockRow, diesel::pg::Pg>>> = all;
     all.keys(keys).rows(connection)
 }
 

@@ -10,6 +10,7 @@ use agents_domain::time::{BootInstant, Timestamp};
 use agents_domain::workspace::Project;
 use async_trait::async_trait;
 use diesel::prelude::*;
+use diesel::result::{DatabaseErrorKind, Error};
 
 use super::connection::Purpose;
 use super::failure::WORDS;
@@ -41,8 +42,19 @@ fn store_error(fault: Fault) -> StoreError {
 impl ProjectStore for PostgresProjects {
     async fn add(&self, project: &Project, at: Timestamp) -> Result<(), StoreError> {
         let project = project.clone();
-        let adding = move |connection: &mut PgConnection| add(connection, &project, at);
-        self.lane.run(Purpose::Durable, adding).await.map_err(store_error)
+        let adding = move |connection: &mut PgConnection, tried: Option<&()>| {
+            if tried.is_some() && is_added(connection, &project, at)? {
+                return Ok(());
+            }
+            add(connection, &project, at)
+        };
+        match self.lane.settled(Purpose::Durable, adding.clone()).await {
+            // Another one has come in between: now it is seen.
+            Err(Fault::Database(Error::DatabaseError(DatabaseErrorKind::UniqueViolation, _))) => {
+                self.lane.settled(Purpose::Durable, adding).await.map_err(store_error)
+            }
+            outcome => outcome.map_err(store_error),
+        }
     }
 
     async fn get(&self, name: &Name) -> Result<Option<Project>, StoreError> {
@@ -65,8 +77,10 @@ impl ProjectStore for PostgresProjects {
 
     async fn remove(&self, name: &Name) -> Result<Removal, StoreError> {
         let name = name.clone();
-        let removing = move |connection: &mut PgConnection| remove(connection, &name);
-        self.lane.run(Purpose::Durable, removing).await.map_err(store_error)
+        let removing = move |connection: &mut PgConnection, tried: Option<&Removal>| {
+            Ok(if_gone(remove(connection, &name)?, tried))
+        };
+        self.lane.settled(Purpose::Durable, removing).await.map_err(store_error)
     }
 }
 
@@ -94,6 +108,21 @@ fn add(connection: &mut PgConnection, project: &Project, at: Timestamp) -> Resul
     let lock = LockRow::free(&LockKey::Project(project.name.clone()));
     diesel::insert_into(lock_table::table).values(lock).execute(connection)?;
     Ok(())
+}
+
+/// Whether that very project was registered then.
+fn is_added(connection: &mut PgConnection, project: &Project, at: Timestamp) -> Result<bool, Fault> {
+    let row = ProjectRow::new(project, at);
+    let found = projects::table.find(&row.name).select(ProjectRow::as_select()).first(connection);
+    Ok(found.optional()?.is_some_and(|found: ProjectRow| found == row))
+}
+
+/// What a removal comes to if an earlier try of it has perhaps been done.
+fn if_gone(found: Removal, tried: Option<&Removal>) -> Removal {
+    match (found, tried) {
+        (Removal::Missing, Some(tried)) => tried.clone(),
+        (found, _) => found,
+    }
 }
 
 fn taken(what: String, by: String) -> Fault {
@@ -137,16 +166,17 @@ fn unfinished_plan(connection: &mut PgConnection, project: &Name) -> QueryResult
 impl ActionStore for PostgresActions {
     async fn put(&self, action: &StoredAction) -> Result<bool, StoreError> {
         let row = ActionRow::new(action);
-        let writing = move |connection: &mut PgConnection| {
+        let writing = move |connection: &mut PgConnection, tried: Option<&bool>| {
             let stored = actions::table.find(&row.name);
             let new = diesel::insert_into(actions::table).values(&row).on_conflict_do_nothing();
             if new.execute(connection)? == 1 {
                 return Ok(false);
             }
             diesel::update(stored).set(&row).execute(connection)?;
-            Ok(true)
+            // Of what an earlier try has perhaps stored one cannot tell whether something was there before.
+            Ok(tried.copied().unwrap_or(true))
         };
-        self.lane.run(Purpose::Durable, writing).await.map_err(store_error)
+        self.lane.settled(Purpose::Durable, writing).await.map_err(store_error)
     }
 
     async fn get(&self, name: &Name) -> Result<Option<StoredAction>, StoreError> {
@@ -169,10 +199,10 @@ impl ActionStore for PostgresActions {
 
     async fn remove(&self, name: &Name) -> Result<Removal, StoreError> {
         let name = name.clone();
-        let writing = move |connection: &mut PgConnection| {
+        let writing = move |connection: &mut PgConnection, tried: Option<&Removal>| {
             let removed = diesel::delete(actions::table.find(name.as_str())).execute(connection)?;
-            Ok(if removed == 0 { Removal::Missing } else { Removal::Removed })
+            Ok(if_gone(if removed == 0 { Removal::Missing } else { Removal::Removed }, tried))
         };
-        self.lane.run(Purpose::Durable, writing).await.map_err(store_error)
+        self.lane.settled(Purpose::Durable, writing).await.map_err(store_error)
     }
 }

@@ -28,15 +28,50 @@ pub(crate) fn is_lost(error: &Error) -> bool {
 }
 
 /// Whether the same transaction, begun anew, may well succeed: it was one of several that could not
-/// all go on. (A deadlock has no kind of its own in Diesel, and its message may be translated.)
+/// all go on.
 pub(crate) fn lost_a_race(error: &Error) -> bool {
+    matches!(error, Error::DatabaseError(DatabaseErrorKind::SerializationFailure, _))
+}
+
+/// Whether the server takes no writes: a standby, which may be made the primary in a moment, or has taken
+/// the place of one that comes back.
+pub(crate) fn is_standby(error: &Error) -> bool {
+    matches!(error, Error::DatabaseError(DatabaseErrorKind::ReadOnlyTransaction, _))
+}
+
+/// Whether it is something that Diesel has no kind for: a deadlock, a statement that took too long, a disk
+/// that is full; but also a grant that is missing. The server's code is not handed on, and its words are in
+/// a language of its own choice. So whatever it is may be begun anew, some times: nothing was written.
+pub(crate) fn is_unnamed(error: &Error) -> bool {
+    matches!(error, Error::DatabaseError(DatabaseErrorKind::Unknown, _))
+        && !is_lost(error)
+        && !holds_nul(error)
+}
+
+/// Whether a statement is known to have taken too long, of a server that speaks English. It has waited for
+/// as long as it was to.
+pub(crate) fn took_too_long(error: &Error) -> bool {
+    matches!(error, Error::DatabaseError(DatabaseErrorKind::Unknown, information)
+        if information.message().contains("statement timeout"))
+}
+
+/// What a transaction that could not begin died of. What begins it cannot fail at a server that takes
+/// writes; a standby refuses to begin one that wants to, and Diesel has no kind for how it says so.
+pub(crate) fn no_writes(error: Error) -> Error {
     match error {
-        Error::DatabaseError(DatabaseErrorKind::SerializationFailure, _) => true,
-        Error::DatabaseError(DatabaseErrorKind::Unknown, information) => {
-            information.message().contains("deadlock detected")
+        Error::DatabaseError(DatabaseErrorKind::Unknown, information)
+            if !information.message().is_empty() =>
+        {
+            Error::DatabaseError(DatabaseErrorKind::ReadOnlyTransaction, information)
         }
-        _ => false,
+        other => other,
     }
+}
+
+/// Whether a text held a NUL, which none can there. The byte is shown in any language.
+fn holds_nul(error: &Error) -> bool {
+    matches!(error, Error::DatabaseError(DatabaseErrorKind::Unknown, information)
+        if information.message().contains("0x00"))
 }
 
 /// A failure before the commit: nothing was written.
@@ -55,6 +90,10 @@ fn translate(error: &Error) -> StoreError {
             information,
         ) => {
             let reason = format!("a rule of the database was broken: {}", information.message());
+            StoreError::Corrupt { row: "a row to be written".to_owned(), reason }
+        }
+        nul if holds_nul(nul) => {
+            let reason = "a text holds NUL, which this database cannot keep".to_owned();
             StoreError::Corrupt { row: "a row to be written".to_owned(), reason }
         }
         Error::DatabaseError(DatabaseErrorKind::ReadOnlyTransaction, _) => {
@@ -104,8 +143,41 @@ mod tests {
     fn a_commit_that_was_refused_is_known() {
         let race = error(DatabaseErrorKind::SerializationFailure, "could not serialize");
         assert!(lost_a_race(&race) && matches!(at_commit(&race), StoreError::Unavailable { .. }));
-        assert!(lost_a_race(&error(DatabaseErrorKind::Unknown, "deadlock detected")));
         assert!(!lost_a_race(&Error::NotFound) && !is_lost(&Error::NotFound));
+    }
+
+    #[test]
+    fn what_has_no_name_is_begun_anew_in_any_language() {
+        for words in
+            ["deadlock detected", "Verklemmung entdeckt", "canceling statement due to statement timeout"]
+        {
+            assert!(is_unnamed(&error(DatabaseErrorKind::Unknown, words)), "{words}");
+        }
+        assert!(took_too_long(&error(
+            DatabaseErrorKind::Unknown,
+            "canceling statement due to statement timeout"
+        )));
+        assert!(!is_unnamed(&error(DatabaseErrorKind::UniqueViolation, "duplicate")));
+        assert!(!is_unnamed(&error(DatabaseErrorKind::Unknown, "terminating connection due to …")));
+    }
+
+    #[test]
+    fn whoever_cannot_begin_to_write_is_at_a_standby() {
+        let refused =
+            error(DatabaseErrorKind::Unknown, "cannot set transaction read-write mode during recovery");
+        assert!(is_standby(&no_writes(refused)));
+        assert!(is_lost(&no_writes(error(DatabaseErrorKind::ClosedConnection, ""))));
+    }
+
+    #[test]
+    fn a_nul_is_seen_in_any_language() {
+        for words in [
+            "invalid byte sequence for encoding \"UTF8\": 0x00",
+            "ungültige Bytefolge für Kodierung »UTF8«: 0x00",
+        ] {
+            let nul = error(DatabaseErrorKind::Unknown, words);
+            assert!(matches!(translate(&nul), StoreError::Corrupt { .. }) && !is_unnamed(&nul));
+        }
     }
 
     #[test]

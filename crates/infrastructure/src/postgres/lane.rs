@@ -8,13 +8,15 @@
 //! connection was lost, the server restarts, another transaction was in the way. That is bounded, and
 //! then the store is unavailable. When the reply to the COMMIT is lost, nobody knows what it did, and
 //! the error says so. A statement that is a transaction of its own ([`Lane::once`]) has no COMMIT: it
-//! is sent once, and if its reply is lost, what it did is unknown.
+//! is sent once, and if its reply is lost, what it did is unknown. What can be repeated without harm is
+//! repeated here until it is known ([`Lane::settled`]); plan writes are by whoever decided them.
 //!
 //! Where it runs: everything here blocks, so a transaction runs whole in one `spawn_blocking`, and
 //! goes on to its end even if its future is dropped. A server that stands still, without its network
 //! being gone, is given up after [`Lane::GIVEN_UP`]: the thread stays behind with its connection. The
 //! heartbeat thread has no runtime; there it runs in the calling thread, and is tried once.
 
+use std::cell::RefCell;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -24,8 +26,8 @@ use diesel::prelude::*;
 use diesel::result::DatabaseErrorKind;
 
 use super::HandTime;
-use super::connection::{Purpose, Setup};
-use super::failure::{first_line, is_lost, lost_a_race};
+use super::connection::{OTHER_DATABASE, Purpose, Setup};
+use super::failure::{first_line, is_lost, is_standby, is_unnamed, lost_a_race, no_writes, took_too_long};
 use crate::store::fault::Fault;
 
 /// Between the tries of a transaction that has lost its connection or a race, in milliseconds. A plan
@@ -37,6 +39,10 @@ const PAUSES: [u64; 19] = [
     5000, 5000, 5000, 5000, 5000, 5000, 5000, 5000, 5000, 5000,
 ];
 const PAUSES_UNLESS_DURABLE: usize = 9;
+/// How often what nobody has a name for is begun anew. A deadlock is over at the first time. A statement
+/// that took too long has taken [`Setup::timeout`] each time: a minute, of plan writes.
+const UNNAMED: usize = 5;
+const UNNAMED_UNLESS_DURABLE: usize = 3;
 
 /// Where the transactions of a lane run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,6 +109,17 @@ impl Lane {
         self.aside(purpose, move || lane.state_once(purpose, statement)).await
     }
 
+    /// Runs one transaction until it is known what it did. Its work is told what an earlier try had come to
+    /// whose COMMIT had no answer: it finds out whether that was done, and if not, does it.
+    pub(crate) async fn settled<T, F>(self: &Arc<Self>, purpose: Purpose, work: F) -> Result<T, Fault>
+    where
+        T: Clone + Send + 'static,
+        F: Fn(&mut PgConnection, Option<&T>) -> Result<T, Fault> + Send + 'static,
+    {
+        let lane = Arc::clone(self);
+        self.aside(purpose, move || lane.settle(purpose, work)).await
+    }
+
     async fn aside<T, F>(&self, purpose: Purpose, work: F) -> Result<T, Fault>
     where
         T: Send + 'static,
@@ -130,21 +147,35 @@ impl Lane {
         work: impl Fn(&mut PgConnection) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
         let begin = self.setup.begin(purpose);
-        self.patiently(purpose, |connection| {
-            connection.batch_execute(&begin)?;
-            match work(connection) {
-                Ok(value) => match connection.batch_execute("COMMIT") {
-                    Ok(()) => Ok(value),
-                    // Of who has only read nothing can be unknown: it reads again.
-                    Err(error) if purpose == Purpose::Read => Err(error.into()),
-                    Err(error) => Err(Fault::AtCommit(error)),
-                },
-                Err(fault) => match (connection.batch_execute("ROLLBACK"), fault) {
-                    (_, fault @ Fault::Database(_)) | (Ok(()), fault) => Err(fault),
-                    (Err(error), _) => Err(error.into()),
-                },
+        self.patiently(purpose, false, |connection| whole(connection, &begin, purpose, &work))
+    }
+
+    fn settle<T: Clone>(
+        &self,
+        purpose: Purpose,
+        work: impl Fn(&mut PgConnection, Option<&T>) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        let begin = self.setup.begin(purpose);
+        let in_doubt: RefCell<Option<T>> = RefCell::new(None);
+        let outcome = self.patiently(purpose, true, |connection| {
+            let reached = RefCell::new(None);
+            let outcome = whole(connection, &begin, purpose, &|connection: &mut PgConnection| {
+                let value = work(connection, in_doubt.borrow().as_ref())?;
+                reached.replace(Some(value.clone()));
+                Ok(value)
+            });
+            if matches!(&outcome, Err(Fault::AtCommit(error)) if is_lost(error)) {
+                in_doubt.replace(reached.take());
             }
-        })
+            outcome
+        });
+        let reason = match &outcome {
+            Err(Fault::Database(error)) => first_line(&error.to_string()),
+            Err(Fault::Store(StoreError::Unavailable { reason })) => reason.clone(),
+            _ => return outcome,
+        };
+        // That the store is not there now does not tell what was done before.
+        if in_doubt.into_inner().is_some() { Err(StoreError::Unknown { reason }.into()) } else { outcome }
     }
 
     /// Runs one statement here and now. Behind a pooler it needs a transaction around it, for its
@@ -158,30 +189,37 @@ impl Lane {
             return self.transact(purpose, statement);
         }
         let reads = purpose == Purpose::Read;
-        self.patiently(purpose, |connection| match statement(connection) {
+        self.patiently(purpose, false, |connection| match statement(connection) {
             Err(Fault::Database(error)) if !reads && is_lost(&error) => Err(Fault::AtCommit(error)),
             outcome => outcome,
         })
     }
 
-    /// Tries until it has an answer: one that another try would not change.
+    /// Tries until it has an answer: one that another try would not change. `settles`: also where nobody
+    /// knows what the last one did.
     fn patiently<T>(
         &self,
         purpose: Purpose,
+        settles: bool,
         work: impl Fn(&mut PgConnection) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
-        let tries = match (self.place, purpose) {
-            (Place::Here, _) => 0,
-            (Place::Aside, Purpose::Durable) => PAUSES.len(),
-            (Place::Aside, Purpose::Read | Purpose::Lease) => PAUSES_UNLESS_DURABLE,
+        let (tries, mut unnamed) = match (self.place, purpose) {
+            (Place::Here, _) => (0, 0),
+            (Place::Aside, Purpose::Durable) => (PAUSES.len(), UNNAMED),
+            (Place::Aside, Purpose::Read | Purpose::Lease) => (PAUSES_UNLESS_DURABLE, UNNAMED_UNLESS_DURABLE),
         };
         let mut pauses = PAUSES.iter().take(tries);
         loop {
             let mut hold = self.take()?;
             let outcome = hold.connection().and_then(&work);
             let again = match &outcome {
-                Err(Fault::Database(error)) => is_lost(error) || lost_a_race(error),
-                Err(Fault::AtCommit(error)) => lost_a_race(error),
+                Err(Fault::Database(error)) if is_unnamed(error) => {
+                    let left = unnamed > 0 && (purpose == Purpose::Durable || !took_too_long(error));
+                    unnamed = unnamed.saturating_sub(1);
+                    left
+                }
+                Err(Fault::Database(error)) => is_lost(error) || lost_a_race(error) || is_standby(error),
+                Err(Fault::AtCommit(error)) => lost_a_race(error) || settles && is_lost(error),
                 _ => false,
             };
             if matches!(outcome, Err(Fault::Database(_) | Fault::AtCommit(_))) {
@@ -231,6 +269,28 @@ impl Lane {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One transaction from its beginning to its end.
+fn whole<T>(
+    connection: &mut PgConnection,
+    begin: &str,
+    purpose: Purpose,
+    work: &impl Fn(&mut PgConnection) -> Result<T, Fault>,
+) -> Result<T, Fault> {
+    connection.batch_execute(begin).map_err(no_writes)?;
+    match work(connection) {
+        Ok(value) => match connection.batch_execute("COMMIT") {
+            Ok(()) => Ok(value),
+            // Of who has only read nothing can be unknown: it reads again.
+            Err(error) if purpose == Purpose::Read => Err(error.into()),
+            Err(error) => Err(Fault::AtCommit(error)),
+        },
+        Err(fault) => match (connection.batch_execute("ROLLBACK"), fault) {
+            (_, fault @ Fault::Database(_)) | (Ok(()), fault) => Err(fault),
+            (Err(error), _) => Err(error.into()),
+        },
     }
 }
 
@@ -302,6 +362,7 @@ fn not_connected(error: &ConnectionError) -> Fault {
         "permission denied",
         "certificate",
         "does not support SSL",
+        OTHER_DATABASE,
     ];
     if lasting.iter().any(|words| message.contains(words)) {
         return Fault::unavailable(first_line(&message));

@@ -1,7 +1,7 @@
 //! The line of those who wait, on PostgreSQL.
 //!
 //! ```text
-//! waiter:  INSERT a ticket ─┐ nothing heard … nothing heard … heard: two queries
+//! waiter:  INSERT a ticket ─┐ nothing heard … nothing heard … heard: one query
 //! holder:                   │        release, NOTIFY ──────────┘
 //! waiter:                   └ first in line, lock free: acquire, and DELETE the ticket with it
 //! ```
@@ -12,7 +12,7 @@
 //! pooler, hears nothing, and the look without a mark, which every waiter takes now and then, asks the
 //! database whatever was heard. Tickets, like grants, do not wait for the disk.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -23,14 +23,16 @@ use agents_domain::lock::{
 };
 use async_trait::async_trait;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Text};
+use diesel::sql_types::{BigInt, Bool, Text};
 
+use super::acquire::LockColumns;
 use super::connection::Purpose;
 use super::lane::Lane;
-use super::locks::{self, SERVER, lock_error, moment};
+use super::locks::{SERVER, key, lock_error, moment};
 use super::statement::Statement;
 use crate::store::column::{millis, to_i64};
 use crate::store::fault::Fault;
+use crate::store::lock_row::LockRow;
 use crate::store::schema::{locks as lock_table, tickets};
 use crate::store::ticket_row::{self, PlaceRow};
 
@@ -118,7 +120,7 @@ impl Line for PostgresLine {
             let mark = Mark::from_storage(heard.lock().unwrap_or_else(PoisonError::into_inner).words);
             look(connection, &keys, before, mark)
         };
-        self.looks.run(Purpose::Read, looking).await.map(Some).map_err(lock_error)
+        self.looks.once(Purpose::Read, looking).await.map(Some).map_err(lock_error)
     }
 }
 
@@ -179,40 +181,64 @@ fn leave(connection: &mut PgConnection, owner: OwnerId, number: TicketNumber) ->
     Ok(left.first::<i64>(connection)? == 1)
 }
 
+/// Whether a row is of one who waits, the time, and the row; a ticket's is read like a lock's.
+type Seen = (Bool, BigInt, LockColumns);
+
+/// Holders and waiters in one statement, and so of one moment.
 fn look(
     connection: &mut PgConnection,
     keys: &[LockKey],
     before: Option<TicketNumber>,
     mark: Mark,
 ) -> Result<LineView, Fault> {
-    let now: i64 = Statement::<BigInt>::new("SELECT agents_now()").first(connection)?;
-    let mut held = Vec::new();
-    for key in keys {
-        let row = locks::find(connection, key)?.ok_or_else(|| Fault::NoSuchLock(key.clone()))?;
-        held.extend(row.held(SERVER, moment(now).now)?);
+    let seen = Statement::<Seen>::new(
+        "WITH asked AS MATERIALIZED (SELECT * FROM unnest(?, ?) AS k (resource_type, resource_id)), \
+         moment AS MATERIALIZED (SELECT agents_now() AS now), \
+         seen AS ( \
+           SELECT false AS waits, resource_type, resource_id, token, owner_id, acquired_at, expires_at, boot_id, \
+             expires_boottime_ms, operation, host, holder_boot_id, pid_namespace, pid, started, \"user\" \
+           FROM locks WHERE (resource_type, resource_id) IN (SELECT * FROM asked) \
+           UNION ALL \
+           SELECT true, k.resource_type, k.resource_id, t.number, t.owner_id, t.since, NULL, t.boot_id, \
+             t.expires_boottime_ms, t.operation, t.host, t.holder_boot_id, t.pid_namespace, t.pid, t.started, t.\"user\" \
+           FROM tickets AS t JOIN ticket_keys AS k ON k.number = t.number \
+           WHERE t.number IN (SELECT number FROM ticket_keys \
+             WHERE (resource_type, resource_id) IN (SELECT * FROM asked) AND number < ?)) \
+         SELECT waits, now, resource_type, resource_id, token, owner_id, acquired_at, expires_at, boot_id, \
+           expires_boottime_ms, operation, host, holder_boot_id, pid_namespace, pid, started, \"user\" \
+         FROM seen, moment ORDER BY waits, CASE WHEN waits THEN token END, resource_type, resource_id",
+    );
+    let before = before.map_or(i64::MAX, TicketNumber::value);
+    let seen: Vec<(bool, i64, LockRow)> = seen.keys(keys).number(before).rows(connection)?;
+    let now = seen.first().map_or(0, |(_, now, _)| *now);
+    let (mut held, mut places, mut missing) = (Vec::new(), Vec::new(), keys.iter().collect::<HashSet<_>>());
+    for (waits, _, row) in seen {
+        if waits {
+            places.push(PlaceRow::try_from(row)?);
+        } else {
+            missing.remove(&key(&row.resource_type, &row.resource_id)?);
+            held.extend(row.held(SERVER, moment(now).now)?);
+        }
     }
-    Ok(LineView { mark, held, line: load(connection, now, keys, before)? })
+    if let Some(key) = keys.iter().find(|key| missing.contains(key)) {
+        return Err(Fault::NoSuchLock(key.clone()));
+    }
+    Ok(LineView { mark, held, line: ticket_row::tickets(places, SERVER, moment(now).now)? })
 }
 
 type Waiting = (BigInt, Text, BigInt, Text, BigInt, Text, Text, Text, Text, BigInt, BigInt, Text, Text, Text);
 
-/// Every ticket, or every earlier one, that names one of those keys, with all of its keys.
-fn load(
-    connection: &mut PgConnection,
-    now: i64,
-    keys: &[LockKey],
-    before: Option<TicketNumber>,
-) -> Result<Vec<Ticket>, Fault> {
+/// Every ticket that names one of those keys, with all of its keys.
+fn load(connection: &mut PgConnection, now: i64, keys: &[LockKey]) -> Result<Vec<Ticket>, Fault> {
     let waiting = Statement::<Waiting>::new(
         "SELECT t.number, t.owner_id, t.since, t.boot_id, t.expires_boottime_ms, t.operation, t.host, \
          t.holder_boot_id, t.pid_namespace, t.pid, t.started, t.\"user\", k.resource_type, k.resource_id \
          FROM tickets t JOIN ticket_keys k ON k.number = t.number \
          WHERE t.number IN (SELECT number FROM ticket_keys \
-           WHERE (resource_type, resource_id) IN (SELECT * FROM unnest(?, ?)) AND number < ?) \
+           WHERE (resource_type, resource_id) IN (SELECT * FROM unnest(?, ?))) \
          ORDER BY t.number, k.resource_type, k.resource_id",
     );
-    let before = before.map_or(i64::MAX, TicketNumber::value);
-    let rows: Vec<PlaceRow> = waiting.keys(keys).number(before).rows(connection)?;
+    let rows: Vec<PlaceRow> = waiting.keys(keys).rows(connection)?;
     Ok(ticket_row::tickets(rows, SERVER, moment(now).now)?)
 }
 
@@ -222,7 +248,7 @@ pub(crate) fn turn(
     now: i64,
     request: &AcquireRequest,
 ) -> Result<Vec<TicketNumber>, Fault> {
-    let line = load(connection, now, &request.keys, None)?;
+    let line = load(connection, now, &request.keys)?;
     if line.is_empty() {
         return Ok(Vec::new());
     }

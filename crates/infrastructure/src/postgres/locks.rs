@@ -1,13 +1,25 @@
 //! Locks on PostgreSQL.
 //!
-//! What is done often is one statement and one round trip: a grant that nothing stands in the way of
-//! ([`super::acquire`]), a renewal, a release. Whoever locks rows locks them in the order of their
+//! What is done often is one statement and one round trip: a grant that nothing stands in the way of, also
+//! after a wait in line ([`super::acquire`]), a renewal, a release. Whoever locks rows locks them in the order of their
 //! keys, so nobody waits crosswise.
 //!
 //! ```text
 //! A: row locked: free, token 6 ─ agents_now() ─ held by A, token 7 ─ done
 //! B:      waits for the row ─────────────────────────────────────────── held by A: nothing is granted
 //! ```
+//!
+//! **How rows are locked** says who waits for whom. A write under a fence locks its row `FOR KEY SHARE`,
+//! a renewal `FOR NO KEY UPDATE`, and whatever begins or ends a term `FOR UPDATE`:
+//!
+//! | waits for → | write | renewal | grant, release, eviction |
+//! |---|---|---|---|
+//! | write | | | ✓ |
+//! | renewal | | ✓ | ✓ |
+//! | grant, release, eviction | ✓ | ✓ | ✓ |
+//!
+//! So no term ends or begins under a write that has begun, and a holder can renew while it writes,
+//! however long that takes. A term must not be ended by an `UPDATE` alone, which locks less.
 //!
 //! A term ends on the clock of the server, read once the rows are locked: a wait for them takes
 //! nothing from it. Grants and releases do not wait for the disk, renewals do; the argument is in
@@ -58,13 +70,14 @@ impl LockPort for PostgresLocks {
         keys.sort();
         keys.dedup();
         let request = AcquireRequest { keys, ..request.clone() };
-        if request.ticket.is_none() {
-            let asked = request.clone();
-            let at_once = move |connection: &mut PgConnection| acquire::at_once(connection, &asked);
-            let granted = self.lane.once(Purpose::Lease, at_once).await.map_err(lock_error)?;
-            if let Some(leases) = granted {
-                return Ok(leases);
-            }
+        let asked = request.clone();
+        let asking = move |connection: &mut PgConnection| match acquire::at_once(connection, &asked)? {
+            None => acquire::look(connection, &asked).map(|()| None),
+            granted => Ok(granted),
+        };
+        let granted = self.lane.once(Purpose::Lease, asking).await.map_err(lock_error)?;
+        if let Some(leases) = granted {
+            return Ok(leases);
         }
         let deciding = move |connection: &mut PgConnection| acquire::in_turn(connection, &request);
         self.lane.run(Purpose::Lease, deciding).await.map_err(lock_error)
@@ -136,7 +149,7 @@ fn renew(
            SELECT resource_type, resource_id, agents_now() + ? AS expires FROM ( \
              SELECT resource_type, resource_id FROM locks WHERE owner_id = ? \
              AND (resource_type, resource_id, token) IN (SELECT * FROM unnest(?, ?, ?)) \
-             ORDER BY resource_type, resource_id FOR UPDATE) AS locked) \
+             ORDER BY resource_type, resource_id FOR NO KEY UPDATE) AS locked) \
          UPDATE locks SET expires_at = greatest(expires_at, expires), \
          expires_boottime_ms = greatest(expires_at, expires) FROM term \
          WHERE locks.resource_type = term.resource_type AND locks.resource_id = term.resource_id \
@@ -176,12 +189,16 @@ fn holders(connection: &mut PgConnection, terms: &[Term]) -> Result<HashMap<Lock
 fn release(connection: &mut PgConnection, owner: Option<OwnerId>, term: &Term) -> Result<Release, Fault> {
     let (key, token) = term;
     let release = Statement::<BigInt>::new(
-        "WITH freed AS ( \
+        "WITH held AS MATERIALIZED ( \
+           SELECT resource_type, resource_id FROM locks \
+           WHERE resource_type = ? AND resource_id = ? AND token = ? AND owner_id IS NOT NULL \
+           AND (? = '' OR owner_id = ?) FOR UPDATE), \
+         freed AS ( \
            UPDATE locks SET owner_id = NULL, acquired_at = NULL, expires_at = NULL, boot_id = NULL, \
            expires_boottime_ms = NULL, operation = NULL, host = NULL, holder_boot_id = NULL, \
-           pid_namespace = NULL, pid = NULL, started = NULL, \"user\" = NULL \
-           WHERE resource_type = ? AND resource_id = ? AND token = ? AND owner_id IS NOT NULL \
-           AND (? = '' OR owner_id = ?) RETURNING resource_type || '/' || resource_id AS key) \
+           pid_namespace = NULL, pid = NULL, started = NULL, \"user\" = NULL FROM held \
+           WHERE locks.resource_type = held.resource_type AND locks.resource_id = held.resource_id \
+           RETURNING locks.resource_type || '/' || locks.resource_id AS key) \
          SELECT count(*) FROM (SELECT pg_notify('agents', key), \
            set_config('synchronous_commit', 'off', true) FROM freed) AS told",
     );

@@ -13,11 +13,11 @@ use diesel::sql_types::Text;
 
 use super::PostgresOptions;
 use super::check;
-use super::connection::Setup;
+use super::connection::{Setup, Whereabouts, identity};
 use super::failure::WORDS;
 use super::feed;
 use super::locks;
-use super::open::{Facts, OpenError, Verdict, unavailable};
+use super::open::{Facts, OpenError, Verdict, examine, unavailable};
 use super::statement::Statement;
 use crate::store::check::CheckReport;
 use crate::store::fault::{Fault, Words};
@@ -75,8 +75,17 @@ pub(crate) fn restored(options: &PostgresOptions) -> Result<Restored, OpenError>
     restore(&mut side, |_| Ok(())).map_err(|fault| unavailable(options, &fault.into_store(WORDS)))
 }
 
+/// Past the pooler, if there is a way, to the same database.
 fn connect(options: &PostgresOptions) -> Result<PgConnection, OpenError> {
-    Setup::lasting(options).connect().map_err(|error| unavailable(options, &error))
+    let failed = |error| unavailable(options, &error);
+    let setup = Setup::lasting(options);
+    if options.direct_url.is_none() {
+        return setup.connect().map_err(failed);
+    }
+    let (mut pooled, facts) = examine(options)?;
+    let whereabouts =
+        Whereabouts { schema: facts.schema.unwrap_or_default(), identity: identity(&mut pooled) };
+    setup.to(&whereabouts).connect().map_err(failed)
 }
 
 fn enter_with(options: &PostgresOptions, allowed: &[Verdict]) -> Result<ServerSide, OpenError> {

@@ -7,7 +7,7 @@ use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 use thiserror::Error;
 
 use super::PostgresOptions;
-use super::connection::Setup;
+use super::connection::{Setup, Whereabouts, identity};
 use super::failure::first_line;
 use super::statement::Statement;
 use crate::store::SCHEMA_VERSION;
@@ -217,10 +217,12 @@ pub(crate) fn examine(options: &PostgresOptions) -> Result<(PgConnection, Facts)
 }
 
 /// Connects to a database that is ours and current.
-pub(crate) fn open(options: &PostgresOptions) -> Result<PgConnection, OpenError> {
-    let (connection, facts) = examine(options)?;
+pub(crate) fn open(options: &PostgresOptions) -> Result<(PgConnection, Whereabouts), OpenError> {
+    let (mut connection, facts) = examine(options)?;
     let place = options.url.to_string();
     facts.check_server(&place)?;
     facts.refuse(&place, facts.verdict())?;
-    Ok(connection)
+    // With one way only nobody can end up elsewhere.
+    let identity = options.direct_url.as_ref().and_then(|_| identity(&mut connection));
+    Ok((connection, Whereabouts { schema: facts.schema.unwrap_or_default(), identity }))
 }

@@ -45,8 +45,9 @@ fn store_error(fault: Fault) -> StoreError {
 impl Orders for PostgresOrders {
     async fn place(&self, order: &NewOrder) -> Result<WorkOrder, StoreError> {
         let order = order.clone();
-        let placing = move |connection: &mut PgConnection| place(connection, &order);
-        self.lane.run(Purpose::Durable, placing).await.map_err(store_error)
+        let placing =
+            move |connection: &mut PgConnection, tried: Option<&WorkOrder>| place(connection, &order, tried);
+        self.lane.settled(Purpose::Durable, placing).await.map_err(store_error)
     }
 
     async fn of(&self, plan: PlanId) -> Result<Option<WorkOrder>, StoreError> {
@@ -62,14 +63,18 @@ impl Orders for PostgresOrders {
 
     async fn put_back(&self, back: &PutBack) -> Result<(), StoreError> {
         let back = back.clone();
-        let giving = move |connection: &mut PgConnection| put_back(connection, &back);
-        self.lane.run(Purpose::Lease, giving).await.map_err(store_error)
+        // Whoever has put it back has it no more: once is enough.
+        let giving = move |connection: &mut PgConnection, _: Option<&()>| put_back(connection, &back);
+        self.lane.settled(Purpose::Lease, giving).await.map_err(store_error)
     }
 
     async fn end(&self, plan: PlanId, revision: u32, closed: &Closed) -> Result<bool, StoreError> {
         let closed = closed.clone();
-        let ending = move |connection: &mut PgConnection| end(connection, plan, revision, &closed);
-        self.lane.run(Purpose::Durable, ending).await.map_err(store_error)
+        let ending = move |connection: &mut PgConnection, tried: Option<&bool>| {
+            let ended = end(connection, plan, revision, &closed)?;
+            Ok(ended || (tried == Some(&true) && has_ended(connection, plan, revision, &closed)?))
+        };
+        self.lane.settled(Purpose::Durable, ending).await.map_err(store_error)
     }
 
     async fn list(&self) -> Result<Vec<WorkOrder>, StoreError> {
@@ -95,7 +100,11 @@ fn change(connection: &mut PgConnection, order: &WorkOrder) -> Result<(), Fault>
 }
 
 /// Of two that place the first order at once, the second finds that of the other.
-fn place(connection: &mut PgConnection, order: &NewOrder) -> Result<WorkOrder, Fault> {
+fn place(
+    connection: &mut PgConnection,
+    order: &NewOrder,
+    tried: Option<&WorkOrder>,
+) -> Result<WorkOrder, Fault> {
     let first = WorkOrder::placed(order.clone(), 1);
     let row = OrderRow::from(&first);
     let inserted =
@@ -104,6 +113,10 @@ fn place(connection: &mut PgConnection, order: &NewOrder) -> Result<WorkOrder, F
         return Ok(first);
     }
     let Some(found) = to_change(connection, order.plan)? else { return Ok(first) };
+    // What an earlier try has stored may have been taken up, and even done, since.
+    if tried.is_some_and(|tried| found.revision >= tried.revision && found.wanted == tried.wanted) {
+        return Ok(found);
+    }
     let stored = found.with(order.clone());
     change(connection, &stored)?;
     Ok(stored)
@@ -117,7 +130,7 @@ fn take(connection: &mut PgConnection, claim: &Claim) -> Result<Option<WorkOrder
         for row in batch {
             let order = row.order()?;
             if is_ours_to_take(connection, &order, claim)? {
-                let taken = take_this(connection, order.wanted.plan, claim)?;
+                let taken = take_this(connection, &order, claim)?;
                 if taken.is_some() {
                     return Ok(taken);
                 }
@@ -130,10 +143,14 @@ fn take(connection: &mut PgConnection, claim: &Claim) -> Result<Option<WorkOrder
     }
 }
 
-/// `None`: somebody was faster, or is about to be.
-fn take_this(connection: &mut PgConnection, plan: PlanId, claim: &Claim) -> Result<Option<WorkOrder>, Fault> {
+/// `None`: somebody was faster, or is about to be, or it is not what it was when it was found to be due.
+fn take_this(
+    connection: &mut PgConnection,
+    due: &WorkOrder,
+    claim: &Claim,
+) -> Result<Option<WorkOrder>, Fault> {
     let free = orders::table
-        .find(plan.to_string())
+        .find(due.wanted.plan.to_string())
         .filter(orders::closed_at.is_null())
         .filter(orders::worker.is_null())
         .for_update()
@@ -141,8 +158,12 @@ fn take_this(connection: &mut PgConnection, plan: PlanId, claim: &Claim) -> Resu
         .select(OrderRow::as_select())
         .first(connection);
     let Some(row) = free.optional()? else { return Ok(None) };
+    let found = row.order()?;
+    if found != *due {
+        return Ok(None);
+    }
     let claimed = Some(Claimed { worker: claim.worker, since: claim.now });
-    let order = WorkOrder { claim: claimed, ..row.order()? };
+    let order = WorkOrder { claim: claimed, ..found };
     change(connection, &order)?;
     Ok(Some(order))
 }
@@ -222,6 +243,17 @@ fn end(connection: &mut PgConnection, plan: PlanId, revision: u32, closed: &Clos
         orders::claimed_at.eq(None::<i64>),
     ));
     Ok(ended.execute(connection)? > 0)
+}
+
+/// Whether it has ended like that, by an earlier try.
+fn has_ended(
+    connection: &mut PgConnection,
+    plan: PlanId,
+    revision: u32,
+    closed: &Closed,
+) -> Result<bool, Fault> {
+    let found = of(connection, plan)?;
+    Ok(found.is_some_and(|found| found.revision == revision && found.closed.as_ref() == Some(closed)))
 }
 
 fn list(connection: &mut PgConnection) -> Result<Vec<WorkOrder>, Fault> {

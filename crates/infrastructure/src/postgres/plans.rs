@@ -1,8 +1,12 @@
 //! Plans on PostgreSQL: the aggregate with its log, written under a fence.
 //!
+//! Most commits are one statement ([`at_once`]). What it does not write, or not have written, is told
+//! by a transaction:
+//!
 //! ```text
 //! commit: BEGIN
-//!   the lock rows of these owners and tokens FOR SHARE, in the order of their keys; the plan
+//!   the lock rows of these owners and tokens FOR KEY SHARE, in the order of their keys; then, in a
+//!     statement that begins only now, whether they are these owners' still; the plan
 //!   no such plan                          → Missing
 //!   a lock row with another owner, token; another version
 //!     this event is there already         → Applied   (a retry after a lost reply)
@@ -16,12 +20,14 @@
 //! fence and the write. The first try of a commit whose reply was lost may still be on its way: then
 //! its repetition waits for it at the plan's row, and only afterwards looks for its event.
 
+mod at_once;
 mod insert;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use agents_domain::id::PlanId;
-use agents_domain::lock::{Fence, Lease, LockKey};
+use agents_domain::lock::{Fence, Lease, LockKey, Term};
 use agents_domain::plan::{
     CommitOutcome, Definition, Event, NewPlan, Opening, Plan, PlanRecord, PlanStore, PlanWrite, StoreError,
 };
@@ -36,7 +42,7 @@ use super::acquire;
 use super::connection::Purpose;
 use super::failure::WORDS;
 use super::lane::Lane;
-use super::locks::{self, moment};
+use super::locks::moment;
 use super::statement::Statement;
 use super::subplans;
 use crate::kin;
@@ -49,9 +55,12 @@ use crate::store::lock_row::LockRow;
 use crate::store::plan_row::{DefinitionRow, FactColumns, GuidanceRow, PlanRow};
 use crate::store::project_row::{PlanProjectRow, ProgressColumns};
 use crate::store::schema::{
-    events, plan_definitions, plan_guidance, plan_projects, plans, subplans as subplan_rows,
+    events, locks as lock_rows, plan_definitions, plan_guidance, plan_projects, plans,
+    subplans as subplan_rows,
 };
 use crate::store::subplan_row::SubplanRow;
+
+pub(crate) use insert::AT_ONCE;
 
 /// The plans of one database.
 pub struct PostgresPlans {
@@ -93,7 +102,14 @@ impl PlanStore for PostgresPlans {
         if !self.allow_unfenced && fences.into_iter().any(|fence| *fence == Fence::Unfenced) {
             return Err(StoreError::UnfencedRefused);
         }
-        let (write, fence) = (write.clone(), *fence);
+        let (write, fence) = (Arc::new(write.clone()), *fence);
+        if at_once::is_plain(&write) {
+            let write = Arc::clone(&write);
+            let work = move |connection: &mut PgConnection| at_once::commit(connection, &write, &fence);
+            if self.lane.once(Purpose::Durable, work).await.map_err(store_error)? {
+                return Ok(CommitOutcome::Applied);
+            }
+        }
         let work = move |connection: &mut PgConnection| commit(connection, &write, &fence);
         self.lane.run(Purpose::Durable, work).await.map_err(store_error)
     }
@@ -120,8 +136,7 @@ fn create(connection: &mut PgConnection, new: &NewPlan, opening: &Opening) -> Re
         Opening::Held(request) => LockRow::free(&key).grant(&key, moment(now), request)?,
         Opening::Unfenced => (LockRow::free(&key), unfenced(&key, now)),
     };
-    insert::plan(connection, new, lock, &lease.fence)?;
-    append(connection, &new.event, &lease.fence)?;
+    insert::plans(connection, vec![(new, lock)], &lease.fence, &lease.fence)?;
     Ok(lease)
 }
 
@@ -176,29 +191,32 @@ fn commit(connection: &mut PgConnection, write: &PlanWrite, fence: &Fence) -> Re
     for event in &write.events {
         subplans::retire(connection, event)?;
     }
-    for child in &write.spawn {
-        spawn(connection, &write.plan, child, fence)?;
-    }
+    spawn(connection, write, fence)?;
     Ok(CommitOutcome::Applied)
 }
 
-/// A child comes to be, nobody's yet: of the fence of its parent only its event knows.
-fn spawn(
-    connection: &mut PgConnection,
-    parent: &PlanRecord,
-    child: &NewPlan,
-    fence: &Fence,
-) -> Result<(), Fault> {
-    if let Some(reason) = kin::misfit(&child.plan, parent) {
-        return Err(RowName::new("plans", child.plan.id.as_str()).corrupt(reason).into());
+/// The children come to be, nobody's yet: of the fence of their parent only their events know.
+fn spawn(connection: &mut PgConnection, write: &PlanWrite, fence: &Fence) -> Result<(), Fault> {
+    if write.spawn.is_empty() {
+        return Ok(());
     }
-    let key = LockKey::Plan(child.plan.id);
-    if locks::find(connection, &key)?.is_some() {
+    for child in &write.spawn {
+        if let Some(reason) = kin::misfit(&child.plan, &write.plan) {
+            return Err(RowName::new("plans", child.plan.id.as_str()).corrupt(reason).into());
+        }
+    }
+    let ids: HashSet<String> = write.spawn.iter().map(|child| child.plan.id.to_string()).collect();
+    let taken = lock_rows::table
+        .filter(lock_rows::resource_type.eq(LockKey::Plan(write.plan.id).resource_type()))
+        .filter(lock_rows::resource_id.eq_any(&ids))
+        .select(lock_rows::resource_id);
+    let mut taken: HashSet<String> = taken.load(connection)?.into_iter().collect();
+    // Also by another of them.
+    if let Some(child) = write.spawn.iter().find(|child| !taken.insert(child.plan.id.to_string())) {
         return Err(id_taken(child).into());
     }
-    insert::plan(connection, child, LockRow::free(&key), &Fence::Unfenced)?;
-    append(connection, &child.event, fence)?;
-    Ok(())
+    let born = write.spawn.iter().map(|child| (child, LockRow::free(&LockKey::Plan(child.plan.id))));
+    insert::plans(connection, born.collect(), &Fence::Unfenced, fence)
 }
 
 fn id_taken(new: &NewPlan) -> StoreError {
@@ -212,27 +230,34 @@ fn is_written(connection: &mut PgConnection, event: &Event) -> QueryResult<bool>
     diesel::select(exists(same)).get_result(connection)
 }
 
-/// Whether all these locks are still these owners' at these tokens, until the transaction ends. An
-/// unfenced write has nothing to check.
+/// The terms that a write must be under, and whose they are. An unfenced write is under none.
+fn terms<'f>(fences: impl Iterator<Item = &'f (LockKey, Fence)>) -> (Vec<Term>, Vec<String>) {
+    let under = fences.filter_map(|(key, fence)| match fence {
+        Fence::Token { owner, token } => Some(((key.clone(), *token), owner.to_string())),
+        Fence::Unfenced => None,
+    });
+    under.unzip()
+}
+
+/// Whether all these locks are still these owners' at these tokens, until the transaction ends. They are
+/// locked first, and judged by a statement that begins after that.
 fn stand<'f>(
     connection: &mut PgConnection,
     fences: impl Iterator<Item = &'f (LockKey, Fence)>,
 ) -> QueryResult<bool> {
-    let mut terms = Vec::new();
-    let mut owners = Vec::new();
-    for (key, fence) in fences {
-        if let Fence::Token { owner, token } = fence {
-            terms.push((key.clone(), *token));
-            owners.push(owner.to_string());
-        }
-    }
+    let (terms, owners) = terms(fences);
     if terms.is_empty() {
         return Ok(true);
     }
-    let standing = Statement::<BigInt>::new(
+    let lock = Statement::<BigInt>::new(
         "SELECT count(*) FROM ( \
-           SELECT FROM locks WHERE (resource_type, resource_id, token, owner_id) IN \
-             (SELECT * FROM unnest(?, ?, ?, ?)) ORDER BY resource_type, resource_id FOR SHARE) AS fence",
+           SELECT FROM locks WHERE (resource_type, resource_id) IN (SELECT * FROM unnest(?, ?)) \
+           ORDER BY resource_type, resource_id FOR KEY SHARE) AS fence",
+    );
+    lock.keys(terms.iter().map(|(key, _)| key)).first::<i64>(connection)?;
+    let standing = Statement::<BigInt>::new(
+        "SELECT count(*) FROM locks WHERE (resource_type, resource_id, token, owner_id) IN \
+         (SELECT * FROM unnest(?, ?, ?, ?))",
     );
     let count: i64 = standing.terms(&terms).texts(owners).first(connection)?;
     Ok(usize::try_from(count) == Ok(terms.len()))
@@ -258,14 +283,9 @@ fn add_guidance(connection: &mut PgConnection, plan: &PlanRecord) -> Result<(), 
     }
     let stored = plan_guidance::table.filter(plan_guidance::plan_id.eq(plan.id.as_str()));
     let stored: i64 = stored.count().get_result(connection)?;
-    for row in GuidanceRow::of(plan, usize::try_from(stored).unwrap_or(0)) {
-        diesel::insert_into(plan_guidance::table).values(row).execute(connection)?;
-    }
+    let rows = GuidanceRow::of(plan, usize::try_from(stored).unwrap_or(0));
+    diesel::insert_into(plan_guidance::table).values(rows).execute(connection)?;
     Ok(())
-}
-
-fn append(connection: &mut PgConnection, event: &Event, fence: &Fence) -> QueryResult<usize> {
-    diesel::insert_into(events::table).values(EventRow::new(event, fence)).execute(connection)
 }
 
 /// The rows of a plan's projects, in order.

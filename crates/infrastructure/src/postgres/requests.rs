@@ -4,6 +4,7 @@
 //! terms are over. It does not listen for that: each word on a channel wakes all who listen at the
 //! database, and holders are many where waiters are few.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use agents_domain::id::{OwnerId, RequestId};
@@ -37,10 +38,11 @@ fn store_error(fault: Fault) -> StoreError {
 impl Requests for PostgresRequests {
     async fn make(&self, requests: &[Request]) -> Result<Vec<Request>, StoreError> {
         let rows: Vec<RequestRow> = requests.iter().map(RequestRow::from).collect();
-        let making = move |connection: &mut PgConnection| {
+        // What was asked before is found: it may be done again.
+        let making = move |connection: &mut PgConnection, _: Option<&Vec<Request>>| {
             rows.iter().map(|row| make(connection, row)).collect::<Result<_, _>>()
         };
-        self.lane.run(Purpose::Durable, making).await.map_err(store_error)
+        self.lane.settled(Purpose::Durable, making).await.map_err(store_error)
     }
 
     async fn open(&self, key: &LockKey) -> Result<Vec<Request>, StoreError> {
@@ -51,8 +53,8 @@ impl Requests for PostgresRequests {
 
     async fn close(&self, id: RequestId, closed: &Closed) -> Result<(), StoreError> {
         let closed = closed.clone();
-        let closing = move |connection: &mut PgConnection| close(connection, id, &closed);
-        self.lane.once(Purpose::Durable, closing).await.map_err(store_error)
+        let closing = move |connection: &mut PgConnection, _: Option<&()>| close(connection, id, &closed);
+        self.lane.settled(Purpose::Durable, closing).await.map_err(store_error)
     }
 
     async fn history(&self, key: &LockKey) -> Result<Vec<Request>, StoreError> {
@@ -134,10 +136,9 @@ fn lost(connection: &mut PgConnection, owner: OwnerId, terms: &[Term]) -> Result
          AND (resource_type, resource_id, token) IN (SELECT * FROM unnest(?, ?, ?))",
     );
     let ours: Vec<(String, String, i64)> = ours.text(owner.as_str()).terms(terms).rows(connection)?;
-    let stands = |(key, token): &Term| {
-        ours.iter().any(|(kind, id, at)| {
-            kind == key.resource_type() && id == key.resource_id() && *at == token.value()
-        })
-    };
+    let ours: HashSet<(&str, &str, i64)> =
+        ours.iter().map(|(kind, id, token)| (kind.as_str(), id.as_str(), *token)).collect();
+    let stands =
+        |(key, token): &&Term| ours.contains(&(key.resource_type(), key.resource_id(), token.value()));
     Ok(terms.iter().filter(|term| !stands(term)).cloned().collect())
 }

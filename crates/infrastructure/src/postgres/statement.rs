@@ -10,22 +10,22 @@ use agents_domain::lock::{LockKey, Term};
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::sql_types::{Array, BigInt, Text};
+use diesel::sql_types::{Array, BigInt, Nullable, Text};
 
 /// A statement whose rows are of the SQL types `R`.
-#[derive(Debug)]
 pub(crate) struct Statement<R> {
     text: &'static str,
     parameters: Vec<Parameter>,
     rows: PhantomData<R>,
 }
 
-#[derive(Debug)]
 enum Parameter {
     Text(String),
     Number(i64),
-    Texts(Vec<String>),
-    Numbers(Vec<i64>),
+    Texts(Vec<Option<String>>),
+    Numbers(Vec<Option<i64>>),
+    /// A piece of a statement that Diesel makes.
+    Part(Box<dyn QueryFragment<Pg> + Send>),
 }
 
 impl<R> Statement<R> {
@@ -51,12 +51,27 @@ impl<R> Statement<R> {
 
     /// Binds any number of texts as one array.
     pub(crate) fn texts<T: Into<String>>(self, values: impl IntoIterator<Item = T>) -> Self {
-        self.with(Parameter::Texts(values.into_iter().map(Into::into).collect()))
+        self.with(Parameter::Texts(values.into_iter().map(|value| Some(value.into())).collect()))
+    }
+
+    /// The same, where some may be missing.
+    pub(crate) fn texts_or_null(self, values: impl IntoIterator<Item = Option<String>>) -> Self {
+        self.with(Parameter::Texts(values.into_iter().collect()))
     }
 
     /// Binds any number of numbers as one array.
     pub(crate) fn numbers(self, values: impl IntoIterator<Item = i64>) -> Self {
+        self.numbers_or_null(values.into_iter().map(Some))
+    }
+
+    /// The same, where some may be missing.
+    pub(crate) fn numbers_or_null(self, values: impl IntoIterator<Item = Option<i64>>) -> Self {
         self.with(Parameter::Numbers(values.into_iter().collect()))
+    }
+
+    /// Puts in what Diesel makes of that, such as the columns to be set, with the values bound in it.
+    pub(crate) fn part(self, part: impl QueryFragment<Pg> + Send + 'static) -> Self {
+        self.with(Parameter::Part(Box::new(part)))
     }
 
     /// Binds keys as two arrays: types and ids.
@@ -107,8 +122,9 @@ impl<R> QueryFragment<Pg> for Statement<R> {
             match parameters.next().expect("a parameter for every `?`") {
                 Parameter::Text(value) => out.push_bind_param::<Text, _>(value)?,
                 Parameter::Number(value) => out.push_bind_param::<BigInt, _>(value)?,
-                Parameter::Texts(values) => out.push_bind_param::<Array<Text>, _>(values)?,
-                Parameter::Numbers(values) => out.push_bind_param::<Array<BigInt>, _>(values)?,
+                Parameter::Texts(values) => out.push_bind_param::<Array<Nullable<Text>>, _>(values)?,
+                Parameter::Numbers(values) => out.push_bind_param::<Array<Nullable<BigInt>>, _>(values)?,
+                Parameter::Part(part) => part.walk_ast(out.reborrow())?,
             }
             out.push_sql(piece);
         }

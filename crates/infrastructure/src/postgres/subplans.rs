@@ -1,6 +1,6 @@
 //! Children of plans on PostgreSQL: who is whose, and which of them belong to the past.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use agents_domain::id::PlanId;
 use agents_domain::plan::{Change, Event, PlanRecord, Spawned, State, StoreError};
@@ -8,24 +8,49 @@ use agents_domain::subplan::Tally;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 
+use super::plans::AT_ONCE;
 use super::statement::Statement;
 use crate::store::column::RowName;
 use crate::store::fault::Fault;
 use crate::store::schema::subplans;
 use crate::store::subplan_row::{StandingColumns, SubplanRow};
 
-/// Writes whose child a new plan is, if it is one.
-pub(crate) fn insert(connection: &mut PgConnection, plan: &PlanRecord) -> Result<(), Fault> {
-    let Some(subplan) = &plan.subplan else { return Ok(()) };
-    let row = SubplanRow::new(plan.id, subplan);
-    let same = subplans::table.filter(subplans::parent.eq(&row.parent)).filter(subplans::name.eq(&row.name));
-    let rival = same.filter(subplans::current).select(subplans::plan_id).first::<String>(connection);
-    if let Some(rival) = rival.optional()? {
-        let what = format!("the name `{}` among the subplans of {}", row.name, row.parent);
-        return Err(StoreError::Taken { what, by: format!("plan {rival}") }.into());
+/// Writes whose children new plans are, as far as they are any.
+pub(crate) fn insert<'p>(
+    connection: &mut PgConnection,
+    plans: impl Iterator<Item = &'p PlanRecord>,
+) -> Result<(), Fault> {
+    let rows = plans.filter_map(|plan| Some(SubplanRow::new(plan.id, plan.subplan.as_ref()?)));
+    let rows: Vec<SubplanRow> = rows.collect();
+    if rows.is_empty() {
+        return Ok(());
     }
-    diesel::insert_into(subplans::table).values(row).execute(connection)?;
+    let mut places = taken(connection, &rows)?;
+    for row in &rows {
+        if let Some(rival) = places.insert((row.parent.clone(), row.name.clone()), row.plan_id.clone()) {
+            let what = format!("the name `{}` among the subplans of {}", row.name, row.parent);
+            return Err(StoreError::Taken { what, by: format!("plan {rival}") }.into());
+        }
+    }
+    for some in rows.chunks(AT_ONCE) {
+        diesel::insert_into(subplans::table).values(some).execute(connection)?;
+    }
     Ok(())
+}
+
+/// Who has those names already, by parent and name.
+fn taken(
+    connection: &mut PgConnection,
+    rows: &[SubplanRow],
+) -> QueryResult<HashMap<(String, String), String>> {
+    let taken = Statement::<(Text, Text, Text)>::new(
+        "SELECT parent, name, plan_id FROM subplans WHERE current \
+         AND (parent, name) IN (SELECT * FROM unnest(?, ?))",
+    );
+    let parents = rows.iter().map(|row| row.parent.as_str());
+    let taken = taken.texts(parents).texts(rows.iter().map(|row| row.name.as_str()));
+    let taken: Vec<(String, String, String)> = taken.rows(connection)?;
+    Ok(taken.into_iter().map(|(parent, name, plan)| ((parent, name), plan)).collect())
 }
 
 /// Writes how a child stands, if the plan is one.
@@ -54,15 +79,22 @@ pub(crate) fn retire(connection: &mut PgConnection, event: &Event) -> Result<(),
 }
 
 fn replaced(connection: &mut PgConnection, parent: PlanId, children: &[Spawned]) -> Result<(), Fault> {
-    for replaced in children.iter().filter_map(|child| child.replaces) {
-        let row = subplans::table.find(replaced.to_string()).filter(subplans::parent.eq(parent.to_string()));
-        let current = row.filter(subplans::current.eq(true));
-        if diesel::update(current).set(subplans::current.eq(false)).execute(connection)? == 0 {
-            let row = RowName::new("subplans", replaced.as_str());
-            return Err(row.corrupt(format_args!("it has no place among the subplans of {parent}")).into());
+    let replaced: Vec<String> =
+        children.iter().filter_map(|child| child.replaces).map(|id| id.to_string()).collect();
+    if replaced.is_empty() {
+        return Ok(());
+    }
+    let places = subplans::table.filter(subplans::plan_id.eq_any(&replaced));
+    let places = places.filter(subplans::parent.eq(parent.to_string())).filter(subplans::current);
+    let retired = diesel::update(places).set(subplans::current.eq(false)).returning(subplans::plan_id);
+    let retired: HashSet<String> = retired.load(connection)?.into_iter().collect();
+    match replaced.iter().find(|id| !retired.contains(*id)) {
+        None => Ok(()),
+        Some(id) => {
+            let row = RowName::new("subplans", id);
+            Err(row.corrupt(format_args!("it has no place among the subplans of {parent}")).into())
         }
     }
-    Ok(())
 }
 
 /// The rows of those of many plans that are children.

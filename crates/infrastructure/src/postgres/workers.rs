@@ -1,4 +1,7 @@
 //! The list of workers on PostgreSQL. It does not wait for the disk: it is written again and again.
+//!
+//! Whoever changes both locks the row of the worker first, then those of its orders; of several workers in
+//! the order of their ids. So nobody waits crosswise.
 
 use std::sync::Arc;
 
@@ -31,27 +34,25 @@ fn store_error(fault: Fault) -> StoreError {
 impl Workers for PostgresWorkers {
     async fn report(&self, worker: &Worker, doing: &[PlanId]) -> Result<(), StoreError> {
         let (worker, doing) = (worker.clone(), doing.to_vec());
-        self.lane
-            .run(Purpose::Lease, move |connection| report(connection, &worker, &doing))
-            .await
-            .map_err(store_error)
+        let reporting =
+            move |connection: &mut PgConnection, _: Option<&()>| report(connection, &worker, &doing);
+        self.lane.settled(Purpose::Lease, reporting).await.map_err(store_error)
     }
 
     async fn leave(&self, worker: OwnerId) -> Result<(), StoreError> {
-        let leaving = move |connection: &mut PgConnection| {
-            give_back(connection, worker.as_str(), &[])?;
+        let leaving = move |connection: &mut PgConnection, _: Option<&()>| {
             diesel::delete(workers::table.find(worker.as_str())).execute(connection)?;
+            give_back(connection, worker.as_str(), &[])?;
             Ok(())
         };
-        self.lane.run(Purpose::Lease, leaving).await.map_err(store_error)
+        self.lane.settled(Purpose::Lease, leaving).await.map_err(store_error)
     }
 
     async fn bury(&self, lost: &[OwnerId], at: Timestamp) -> Result<(), StoreError> {
-        let lost = lost.to_vec();
-        self.lane
-            .run(Purpose::Lease, move |connection| bury(connection, &lost, at))
-            .await
-            .map_err(store_error)
+        let mut lost = lost.to_vec();
+        lost.sort();
+        let burying = move |connection: &mut PgConnection, _: Option<&()>| bury(connection, &lost, at);
+        self.lane.settled(Purpose::Lease, burying).await.map_err(store_error)
     }
 
     async fn list(&self) -> Result<Vec<AtWork>, StoreError> {
@@ -82,10 +83,10 @@ fn give_back(connection: &mut PgConnection, worker: &str, but: &[PlanId]) -> Que
 
 fn bury(connection: &mut PgConnection, lost: &[OwnerId], at: Timestamp) -> Result<(), Fault> {
     for worker in lost {
-        give_back(connection, worker.as_str(), &[])?;
         diesel::update(workers::table.find(worker.as_str()).filter(workers::lost_at.is_null()))
             .set(workers::lost_at.eq(at.as_millis()))
             .execute(connection)?;
+        give_back(connection, worker.as_str(), &[])?;
     }
     let day = i64::try_from(REMEMBRANCE.as_millis()).unwrap_or(i64::MAX);
     let forgotten = workers::lost_at.lt(at.as_millis().saturating_sub(day));

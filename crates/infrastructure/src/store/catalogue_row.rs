@@ -13,7 +13,7 @@ use crate::store::home_columns::HomeColumns;
 use crate::store::schema::{actions, projects};
 
 /// One registered repository.
-#[derive(Debug, Clone, Queryable, Selectable, Insertable)]
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, Insertable)]
 #[diesel(table_name = projects)]
 pub(crate) struct ProjectRow {
     pub(crate) name: String,

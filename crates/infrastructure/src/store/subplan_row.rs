@@ -27,7 +27,7 @@ pub(crate) struct SubplanRow {
 }
 
 /// The columns that change with the plan.
-#[derive(Debug, Clone, Queryable, Selectable, Insertable, AsChangeset)]
+#[derive(Debug, Clone, Default, Queryable, Selectable, Insertable, AsChangeset)]
 #[diesel(table_name = subplans, treat_none_as_null = true)]
 pub(crate) struct StandingColumns {
     pub(crate) failures: i64,

@@ -9,6 +9,7 @@ use agents_domain::time::{BootInstant, Timestamp};
 use diesel::prelude::*;
 
 use crate::store::column::{RowName, to_i64};
+use crate::store::lock_row::LockRow;
 use crate::store::schema::{ticket_keys, tickets};
 
 /// A ticket that is about to be written; the database gives the number.
@@ -86,6 +87,33 @@ pub(crate) struct PlaceRow {
     user: String,
     resource_type: String,
     resource_id: String,
+}
+
+/// A ticket and one of its keys in the columns of a lock, which are the same but for three: its number is in
+/// those of the token, and what it waits since in that of the beginning; no end is told to people.
+impl TryFrom<LockRow> for PlaceRow {
+    type Error = StoreError;
+
+    fn try_from(row: LockRow) -> Result<Self, StoreError> {
+        let number = row.token.to_string();
+        let (name, columns) = (RowName::new("tickets", &number), row.tenure);
+        Ok(Self {
+            number: row.token,
+            owner_id: name.need("owner_id", columns.owner_id)?,
+            since: name.need("since", columns.acquired_at)?,
+            boot_id: name.need("boot_id", columns.boot_id)?,
+            expires_boottime_ms: name.need("expires_boottime_ms", columns.expires_boottime_ms)?,
+            operation: name.need("operation", columns.operation)?,
+            host: name.need("host", columns.host)?,
+            holder_boot_id: name.need("holder_boot_id", columns.holder_boot_id)?,
+            pid_namespace: name.need("pid_namespace", columns.pid_namespace)?,
+            pid: name.need("pid", columns.pid)?,
+            started: name.need("started", columns.started)?,
+            user: name.need("user", columns.user)?,
+            resource_type: row.resource_type,
+            resource_id: row.resource_id,
+        })
+    }
 }
 
 impl PlaceRow {

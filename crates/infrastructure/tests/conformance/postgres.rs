@@ -1,6 +1,10 @@
 //! What can go wrong between a store and its server, and only there: replies that are lost, connections
 //! that are ended, others who are in the middle of something.
 
+mod settings;
+mod troubles;
+mod waits;
+
 use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,8 +17,8 @@ use agents_testing::postgres::Database;
 use agents_testing::proxy::{Fate, Proxy};
 use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
-use diesel::sql_types::BigInt;
 
+use crate::children::{child, spawn};
 use crate::support::{Fixture, Unfenced, postgres_at, request, term};
 use crate::values::{self, owner, prompt};
 
@@ -36,27 +40,35 @@ fn with_database() -> (Fixture, Arc<Database>) {
     (store, database)
 }
 
+/// The same as if a pooler in transaction mode stood in between.
+fn with_database_pooled() -> (Fixture, Arc<Database>) {
+    let database = Arc::new(Database::fresh());
+    let kept = Box::new(Arc::clone(&database));
+    (postgres_at(&database.url(), Unfenced::Refused, PostgresOptions::pooled, kept), database)
+}
+
 fn fence(who: u32, token: i64) -> Fence {
     Fence::Token { owner: owner(who), token: FencingToken::from_storage(token) }
 }
 
-/// Waits until a connection of that database waits for a lock of another.
-async fn until_somebody_waits(database: &Database) {
+/// Waits until so many connections of that database wait for locks of others.
+///
+/// # Panics
+///
+/// If they do not for [`SOON`].
+async fn until_somebody_waits(database: &Database, many: u32) {
     let mut connection = database.connect();
-    tokio::task::spawn_blocking(move || watch(&mut connection)).await.expect("somebody waits");
-}
-
-fn watch(connection: &mut PgConnection) {
-    #[derive(QueryableByName)]
-    struct Waiting {
-        #[diesel(sql_type = BigInt)]
-        n: i64,
-    }
-    let waiting = "SELECT count(*) AS n FROM pg_stat_activity WHERE wait_event_type = 'Lock' \
-                   AND datname = current_database()";
-    while diesel::sql_query(waiting).get_result::<Waiting>(connection).expect("an answer").n == 0 {
-        std::thread::yield_now();
-    }
+    let watch = format!(
+        "DO $$ DECLARE began TIMESTAMPTZ := clock_timestamp(); BEGIN \
+         WHILE (SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' \
+           AND datname = current_database()) < {many} LOOP \
+           ASSERT clock_timestamp() < began + INTERVAL '{} s', 'nobody waits'; \
+           PERFORM pg_sleep(0.001), pg_stat_clear_snapshot(); \
+         END LOOP; END $$",
+        SOON.as_secs()
+    );
+    let watching = move || connection.batch_execute(&watch).expect("somebody waits");
+    tokio::task::spawn_blocking(watching).await.expect("somebody waits");
 }
 
 #[tokio::test]
@@ -65,7 +77,24 @@ async fn a_commit_whose_reply_is_lost_is_unknown_and_its_repetition_tells() {
         let (store, proxy) = by_proxy();
         let (plan, lease) = store.plan(1, 1).await;
         let write = prompt(&plan, "smaller", store.clock.now());
-        let cut = proxy.cut_at(&["UPDATE \"plans\"", "COMMIT"], fate);
+        let cut = proxy.cut_at(&["UPDATE plans SET"], fate);
+        let first = store.plans.commit(&write, &lease.fence).await;
+        assert!(matches!(first, Err(StoreError::Unknown { .. })), "{first:?}");
+        cut.recv_timeout(SOON).expect("it was cut");
+        assert_eq!(store.stored(&plan).await == write.plan, written, "{fate:?}");
+        assert_eq!(store.plans.commit(&write, &lease.fence).await, Ok(CommitOutcome::Applied));
+        assert_eq!(store.plans.events(plan.id).await.expect("a log").len(), 2, "once");
+    }
+}
+
+/// So are those that are a transaction, because children come to be with them.
+#[tokio::test]
+async fn a_transaction_whose_commit_has_no_answer_is_unknown_and_its_repetition_tells() {
+    for (fate, written) in [(Fate::Done, true), (Fate::Lost, false)] {
+        let (store, proxy) = by_proxy();
+        let (plan, lease) = store.plan(1, 1).await;
+        let write = spawn(&plan, &[child(2, "a")], store.clock.now());
+        let cut = proxy.cut_at(&["INSERT INTO \"plans\"", "COMMIT"], fate);
         let first = store.plans.commit(&write, &lease.fence).await;
         assert!(matches!(first, Err(StoreError::Unknown { .. })), "{first:?}");
         cut.recv_timeout(SOON).expect("it was cut");
@@ -79,8 +108,8 @@ async fn a_commit_whose_reply_is_lost_is_unknown_and_its_repetition_tells() {
 async fn what_is_cut_off_before_its_commit_is_begun_anew() {
     let (store, proxy) = by_proxy();
     let (plan, lease) = store.plan(1, 1).await;
-    let write = prompt(&plan, "smaller", store.clock.now());
-    let cut = proxy.cut_at(&["UPDATE \"plans\""], Fate::Done);
+    let write = spawn(&plan, &[child(2, "a")], store.clock.now());
+    let cut = proxy.cut_at(&["INSERT INTO \"plans\""], Fate::Done);
     assert_eq!(store.plans.commit(&write, &lease.fence).await, Ok(CommitOutcome::Applied));
     cut.recv_timeout(SOON).expect("it was cut");
     assert_eq!(store.plans.events(plan.id).await.expect("a log").len(), 2, "once");
@@ -123,12 +152,13 @@ async fn a_takeover_in_the_middle_of_a_commit_is_seen_by_its_fence() {
     let (plan, lease) = store.plan(1, 1).await;
     let write = prompt(&plan, "too late", store.clock.now());
     let mut rival = database.connect();
-    rival.batch_execute("BEGIN; SET LOCAL agents.now = '0'").expect("begun");
+    // As every grant does; a mere UPDATE would not be at odds with a write.
+    rival.batch_execute("BEGIN; SET LOCAL agents.now = '0'; SELECT FROM locks FOR UPDATE").expect("begun");
     let take_over = format!("UPDATE locks SET token = token + 1, owner_id = '{}'", owner(2));
     rival.batch_execute(&take_over).expect("taken over");
     let (plans, fence) = (Arc::clone(&store.plans), lease.fence);
     let late = tokio::spawn(async move { plans.commit(&write, &fence).await });
-    until_somebody_waits(&database).await;
+    until_somebody_waits(&database, 1).await;
     rival.batch_execute("COMMIT").expect("committed");
     assert_eq!(late.await.expect("no panic"), Ok(CommitOutcome::Stale));
     assert_eq!(store.stored(&plan).await, plan, "nothing was written");
@@ -140,12 +170,12 @@ async fn a_takeover_waits_for_a_write_that_has_begun() {
     let (store, database) = with_database();
     let (plan, lease) = store.plan(1, 1).await;
     let mut writer = database.connect();
-    writer.batch_execute("BEGIN; SELECT FROM locks FOR SHARE").expect("the fence is looked at");
+    writer.batch_execute("BEGIN; SELECT FROM locks FOR KEY SHARE").expect("the fence is looked at");
     let mut asked = request(2, &[&LockKey::Plan(plan.id)]);
     asked.proven_dead = vec![term(&lease)];
     let locks = Arc::clone(&store.locks);
     let taking = tokio::spawn(async move { locks.acquire(&asked).await });
-    until_somebody_waits(&database).await;
+    until_somebody_waits(&database, 1).await;
     assert!(!taking.is_finished());
     writer.batch_execute("COMMIT").expect("committed");
     let leases = taking.await.expect("no panic").expect("granted");

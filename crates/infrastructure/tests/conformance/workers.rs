@@ -10,7 +10,7 @@ use crate::orders::{any, claim, now, of, ordered};
 use crate::support::{Fixture, MILLI, Opener, Unfenced};
 use crate::values::{holder, owner};
 
-fn worker(store: &Fixture, number: u32) -> Worker {
+pub(crate) fn worker(store: &Fixture, number: u32) -> Worker {
     store.clock.advance(MILLI);
     let at = now(store);
     let process = holder(number);

@@ -1,4 +1,4 @@
-//! The rows of a new plan.
+//! The rows of new plans: some statements for all of them, however many they are.
 
 use agents_domain::lock::Fence;
 use agents_domain::plan::NewPlan;
@@ -7,28 +7,54 @@ use diesel::prelude::*;
 use crate::postgres::subplans;
 use crate::store::arguments;
 use crate::store::column::RowName;
+use crate::store::event_row::EventRow;
 use crate::store::fault::Fault;
 use crate::store::lock_row::LockRow;
 use crate::store::plan_row::{DefinitionRow, GuidanceRow, PlanRow};
 use crate::store::project_row::PlanProjectRow;
-use crate::store::schema::{locks, plan_definitions, plan_guidance, plan_projects, plans};
+use crate::store::schema::{events, locks, plan_definitions, plan_guidance, plan_projects, plans};
 
-/// Writes a plan with its order and its lock; its event is the caller's.
-pub(super) fn plan(
+/// How many rows a statement has at most: a plan has 32 columns, and a statement 65,535 parameters.
+pub(crate) const AT_ONCE: usize = 1000;
+
+/// Inserts any number of rows, some at once.
+macro_rules! insert {
+    ($connection:expr, $table:expr, $rows:expr) => {
+        let rows: Vec<_> = $rows;
+        for some in rows.chunks(AT_ONCE) {
+            diesel::insert_into($table).values(some).execute($connection)?;
+        }
+    };
+}
+
+/// A plan that comes to be, and its lock as it begins.
+pub(super) type Made<'n> = (&'n NewPlan, LockRow);
+
+/// Writes plans, with their orders, locks and first events. `fence` is that of the plans' rows, `by` that
+/// under which their events are written.
+pub(super) fn plans(
     connection: &mut PgConnection,
-    new: &NewPlan,
-    lock: LockRow,
+    made: Vec<Made<'_>>,
     fence: &Fence,
+    by: &Fence,
 ) -> Result<(), Fault> {
-    diesel::insert_into(plans::table).values(PlanRow::new(&new.plan, fence)).execute(connection)?;
-    subplans::insert(connection, &new.plan)?;
-    diesel::insert_into(plan_definitions::table).values(definition(new)).execute(connection)?;
-    projects(connection, new)?;
-    for row in GuidanceRow::of(&new.plan, 0) {
-        diesel::insert_into(plan_guidance::table).values(row).execute(connection)?;
-    }
-    diesel::insert_into(locks::table).values(lock).execute(connection)?;
+    let (new, free): (Vec<&NewPlan>, Vec<LockRow>) = made.into_iter().unzip();
+    insert!(connection, plans::table, new.iter().map(|new| PlanRow::new(&new.plan, fence)).collect());
+    subplans::insert(connection, new.iter().map(|new| &*new.plan))?;
+    insert!(connection, plan_definitions::table, new.iter().copied().map(definition).collect());
+    insert!(connection, plan_projects::table, all(&new, projects)?);
+    insert!(connection, plan_guidance::table, all(&new, |new| Ok(GuidanceRow::of(&new.plan, 0)))?);
+    insert!(connection, locks::table, free);
+    insert!(connection, events::table, new.iter().map(|new| EventRow::new(&new.event, by)).collect());
     Ok(())
+}
+
+fn all<T>(new: &[&NewPlan], of: impl Fn(&NewPlan) -> Result<Vec<T>, Fault>) -> Result<Vec<T>, Fault> {
+    let mut rows = Vec::new();
+    for new in new {
+        rows.extend(of(new)?);
+    }
+    Ok(rows)
 }
 
 /// A subplan may be done when its parent says so, not its action: only then it is written.
@@ -42,13 +68,12 @@ fn definition(new: &NewPlan) -> DefinitionRow {
     }
 }
 
-fn projects(connection: &mut PgConnection, new: &NewPlan) -> Result<(), Fault> {
+fn projects(new: &NewPlan) -> Result<Vec<PlanProjectRow>, Fault> {
     let id = new.plan.id.as_str();
-    for (index, facts) in new.plan.projects.iter().enumerate() {
+    let row = |(index, facts): (usize, &agents_domain::plan::PlanProject)| {
         let ordered = new.definition.projects.iter().find(|project| project.name == facts.name);
         let missing = || RowName::new("plan_projects", id).corrupt("a project is not in the definition");
-        let row = PlanProjectRow::new(id, index, ordered.ok_or_else(missing)?, facts);
-        diesel::insert_into(plan_projects::table).values(row).execute(connection)?;
-    }
-    Ok(())
+        Ok(PlanProjectRow::new(id, index, ordered.ok_or_else(missing)?, facts))
+    };
+    new.plan.projects.iter().enumerate().map(row).collect()
 }
