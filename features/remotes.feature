@@ -150,6 +150,32 @@ Feature: Projects on several machines
     And in the remote 1 commit landed on "main"
 
   @process
+  Scenario: A landing that was given up on another machine does not come back when a frozen push thaws
+    Given an executed plan of "change" on "local/site"
+    And a git that stops before it lands
+    When Ada starts "--lease-ttl 5s plan apply PLAN"
+    And Ada reaches "git"
+    And Ada gets SIGKILL
+    And Ada is gone
+    And in "site" somebody commits "x" to "other.txt"
+    And in "site" git is told "push -q origin main"
+    And I am on the machine "beta"
+    And I run "--wait 20s plan apply PLAN"
+    Then the exit code is 5
+    And the plan is apply/constrained
+    And its "error.code" is "moved_away"
+    And in the remote a landing is marked as given up
+    When in "site" git is told "push -q -f origin start:main"
+    And I run "plan cancel PLAN"
+    Then it succeeds
+    When "git" goes on
+    And somebody reaches "thawed"
+    And "thawed" goes on
+    Then the plan is apply/cancelled
+    And in "far" the branch "main" has "one" in "notes.txt"
+    And in "far" the branch "main" has no "other.txt"
+
+  @process
   Scenario: Work of a machine that is recovered elsewhere is pending there, and made there
     Given an action "slow" that runs
       """

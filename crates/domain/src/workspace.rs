@@ -152,7 +152,8 @@ pub struct Intent {
 }
 
 impl Intent {
-    /// The ref whose existence says that this landing has happened.
+    /// The ref whose existence says that this landing is settled: at `new`, or a tag that leads to it,
+    /// it has happened; at `old`, it was given up and cannot happen any more.
     pub fn marker(&self) -> String {
         format!("refs/agents/landed/{}", self.id)
     }
@@ -168,7 +169,8 @@ impl Intent {
 pub enum Landing {
     /// The branch moved, now or at an earlier try.
     Landed,
-    /// The branch is neither at `old` nor marked: somebody moved it. Nothing was changed.
+    /// Somebody moved the branch, which stays as it is. The marker says that the intent is given up:
+    /// nobody lands by it any more, also if the branch goes back to `old`.
     MovedAway {
         /// Where it is now; `None`: it is gone.
         found: Option<Oid>,
@@ -329,7 +331,9 @@ pub trait Landings: Send + Sync {
     /// remote it is there already. Called before the intent is recorded.
     async fn share(&self, project: &Project, intent: &Intent) -> Result<(), WorkspaceError>;
     /// Moves the ref and creates the marker in one ref transaction, unless the marker is there; with
-    /// a remote, there. [`WorkspaceError::LandingUnknown`]: repeating it tells.
+    /// a remote, there. [`WorkspaceError::LandingUnknown`]: repeating it tells. If the ref has moved
+    /// away, the marker is created alone, so that nobody who is late can move it; repeating it says so
+    /// again.
     async fn land(&self, project: &Project, intent: &Intent) -> Result<Landing, WorkspaceError>;
     /// Moves checkouts of the landed ref along, keeping unrelated changes. Idempotent.
     async fn follow(&self, project: &Project, intent: &Intent) -> Result<(), WorkspaceError>;

@@ -13,7 +13,7 @@ use agents_domain::workspace::{
 };
 use agents_infrastructure::git::GitWorkspace;
 
-use crate::fixture::{Fixture, commit, git, oid, plan, token, try_git, write};
+use crate::fixture::{Fixture, commit, fifo, git, oid, plan, script, token, try_git, write, written};
 
 /// The checkout of `fixture` is on the machine `one`; `two` has none.
 pub(crate) struct Shared {
@@ -227,15 +227,13 @@ async fn a_branch_reset_after_the_landing_is_not_moved_again() {
 
 /// A script in place of git that does something once, right before the first push of a landing.
 fn meddling(shared: &Shared, what: &str) -> GitWorkspace {
-    let script = shared.fixture.base().join("meddling-git");
     let once = shared.fixture.base().join("once");
     let text = format!(
         "#!/bin/sh\ncase \"$*\" in *push*refs/agents/landed*) if mkdir {once} 2>/dev/null; then {what}; fi;; esac\n\
          exec git \"$@\"\n",
         once = once.display()
     );
-    fs::write(&script, text).expect("written");
-    fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("executable");
+    let script = script(&shared.fixture.base().join("meddling-git"), &text);
     let state = shared.fixture.base().join("state");
     GitWorkspace::new(shared.fixture.git().with_program(script), &state).on(machine("one"), &state)
 }
@@ -276,7 +274,76 @@ async fn a_branch_that_somebody_moved_stays_and_one_that_moved_at_the_last_momen
     let rival = meddling(&shared, &format!("git --git-dir={bare} update-ref refs/heads/main {theirs}"));
     let found = Some(Oid::parse(&theirs).expect("an id"));
     assert_eq!(shared.land(&rival, &intent).await, Ok(Landing::MovedAway { found }));
-    assert_eq!(shared.at(&intent.marker()), None);
+    assert_eq!(shared.at(&intent.marker()), Some(intent.old.clone()), "given up, for good");
+    assert_eq!(shared.at(&intent.shared()), None, "not needed any more");
+}
+
+#[tokio::test]
+async fn what_was_given_up_does_not_land_once_the_remotes_branch_is_back() {
+    let shared = Shared::new();
+    let intent = shared.ready(&shared.one).await;
+    shared.pushed("x");
+    shared.land(&shared.one, &intent).await.expect("looked");
+    git(&shared.bare, &["update-ref", "refs/heads/main", intent.old.as_str()]);
+    let back = Landing::MovedAway { found: Some(intent.old.clone()) };
+    for workspace in [&shared.one, &shared.two] {
+        assert_eq!(shared.land(workspace, &intent).await, Ok(back.clone()));
+    }
+    assert_eq!(shared.main(), intent.old);
+}
+
+/// The history in which a lander freezes, its plan is given up, and somebody resets the branch.
+#[tokio::test]
+async fn a_frozen_process_that_thaws_after_its_landing_was_given_up_moves_nothing() {
+    let shared = Shared::new();
+    let intent = shared.ready(&shared.one).await;
+    let theirs = shared.pushed("x");
+    let bare = shared.bare.display();
+    let base = shared.fixture.base();
+    let (away, given_up) = (fifo(&base.join("away")), fifo(&base.join("given-up")));
+    let what = format!(
+        "unset GIT_DIR; git --git-dir={bare} update-ref refs/heads/main {theirs}; echo > {}; read x < {}; \
+         git --git-dir={bare} update-ref refs/heads/main {}",
+        away.display(),
+        given_up.display(),
+        intent.old
+    );
+    git(&shared.bare, &["update-ref", "refs/heads/main", intent.old.as_str()]);
+    let frozen = meddling(&shared, &what);
+    let (project, decided) = (shared.project.clone(), intent.clone());
+    let late = tokio::spawn(async move { frozen.land(&project, &decided).await });
+    written(away).await;
+    let gone = Landing::MovedAway { found: Some(theirs) };
+    assert_eq!(shared.land(&shared.two, &intent).await, Ok(gone));
+    fs::write(&given_up, "\n").expect("it waits");
+    let back = Landing::MovedAway { found: Some(intent.old.clone()) };
+    assert_eq!(late.await.expect("ran"), Ok(back));
+    assert_eq!(shared.main(), intent.old);
+}
+
+#[tokio::test]
+async fn who_cannot_mark_that_a_landing_is_given_up_does_not_give_it_up() {
+    let shared = Shared::new();
+    let intent = shared.ready(&shared.one).await;
+    let theirs = shared.pushed("x");
+    let hook = shared.bare.join("hooks/update");
+    fs::create_dir_all(hook.parent().expect("a parent")).expect("made");
+    script(&hook, "#!/bin/sh\ncase $1 in refs/agents/landed/*) echo 'no marks'; exit 1;; esac\n");
+    let refused = shared.land(&shared.one, &intent).await;
+    assert!(matches!(&refused, Err(WorkspaceError::Remote { reason, .. }) if reason.contains("no marks")));
+    git(&shared.bare, &["update-ref", "refs/heads/main", intent.new.as_str()]);
+    let refused = shared.land(&shared.one, &intent).await;
+    assert!(matches!(&refused, Err(WorkspaceError::Remote { .. })), "nor does it say landed: {refused:?}");
+    git(&shared.bare, &["update-ref", "refs/heads/main", theirs.as_str()]);
+    fs::remove_file(&hook).expect("gone");
+    // The remote goes away between the look and the mark, which it may have got or not.
+    let aside = shared.fixture.base().join("aside.git");
+    let cut = meddling(&shared, &format!("mv {} {}", shared.bare.display(), aside.display()));
+    let unknown = shared.land(&cut, &intent).await;
+    assert!(matches!(unknown, Err(WorkspaceError::LandingUnknown { .. })), "{unknown:?}");
+    fs::rename(&aside, &shared.bare).expect("back");
+    let away = Landing::MovedAway { found: Some(theirs) };
+    assert_eq!(shared.land(&shared.one, &intent).await, Ok(away));
 }
 
 #[tokio::test]
@@ -294,11 +361,9 @@ async fn a_reply_that_was_lost_is_asked_of_the_remote() {
     let shared = Shared::new();
     let intent = shared.ready(&shared.one).await;
     // The push happens, and whoever asked for it is told that it failed.
-    let script = shared.fixture.base().join("deaf-git");
     let text = "#!/bin/sh\ncase \"$*\" in *push*refs/agents/landed*) git \"$@\" >/dev/null 2>&1; \
                 echo 'fatal: the remote end hung up' >&2; exit 128;; esac\nexec git \"$@\"\n";
-    fs::write(&script, text).expect("written");
-    fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("executable");
+    let script = script(&shared.fixture.base().join("deaf-git"), text);
     let state = shared.fixture.base().join("state");
     let deaf =
         GitWorkspace::new(shared.fixture.git().with_program(script), &state).on(machine("one"), &state);

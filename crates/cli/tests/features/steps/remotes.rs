@@ -87,3 +87,13 @@ fn landed(world: &mut World, number: usize, branch: String) {
     assert_eq!(markers.lines().count(), number, "{markers}");
     assert_eq!(far.git(&["for-each-ref", "refs/agents/intended"]), "");
 }
+
+#[then("in the remote a landing is marked as given up")]
+fn given_up(world: &mut World) {
+    let far = world.repository("far");
+    let format = "--format=%(*objectname) %(contents:subject)";
+    let marked = far.git(&["for-each-ref", format, "refs/agents/landed"]);
+    let start = far.git(&["rev-parse", "start"]);
+    assert!(marked.starts_with(&format!("{start} Given up, nothing landed")), "{marked}");
+    assert_eq!(far.git(&["for-each-ref", "refs/agents/intended"]), "");
+}
