@@ -251,12 +251,17 @@ pub enum WorkspaceError {
         reason: String,
     },
     /// A commit that is only on another machine.
-    #[error("{project}: the commit {commit} is not on this machine, nor on the project's remote")]
+    #[error(
+        "{project}: the commit {commit} is not on this machine, nor on the project's remote; {}",
+        pending_on(host.as_deref())
+    )]
     NoCommit {
         /// The project.
         project: Name,
         /// The commit.
         commit: Oid,
+        /// The machine that made it and has not pushed it, if that is known.
+        host: Option<String>,
     },
     /// A git command failed.
     #[error("`git {command}` failed in {path}: {message}")]
@@ -268,6 +273,13 @@ pub enum WorkspaceError {
         /// What it said on stderr.
         message: String,
     },
+}
+
+fn pending_on(host: Option<&str>) -> String {
+    host.map_or_else(
+        || "the machine that made it has it".to_owned(),
+        |host| format!("it is pending on {host}"),
+    )
 }
 
 /// Directories of attempts. Each method makes one attempt and is safe to repeat after a crash.
@@ -298,12 +310,14 @@ pub trait Worktrees: Send + Sync {
     async fn close(&self, slot: &Slot) -> Result<(), WorkspaceError>;
     /// The tip to work from: the plan branch `agents/plan-<ULID>`, brought up to `recorded` first
     /// if a crash left it behind or it is gone. Ahead of it (a person added commits): the branch
-    /// wins. Neither: [`WorkspaceError::RefMoved`]. With nothing recorded: where the branch is.
+    /// wins. Neither: [`WorkspaceError::RefMoved`], unless it is at one of `earlier`: results of the plan
+    /// that are not what counts any more. With nothing recorded: where the branch is.
     async fn settle(
         &self,
         project: &Project,
         plan: PlanId,
         recorded: Option<Oid>,
+        earlier: &[Oid],
     ) -> Result<Option<Oid>, WorkspaceError>;
     /// Moves the plan branch `agents/plan-<ULID>` from `old` (`None`: absent) to `new` by
     /// compare-and-swap. Already at `new`: done before.
@@ -314,6 +328,10 @@ pub trait Worktrees: Send + Sync {
         old: Option<Oid>,
         new: &Oid,
     ) -> Result<(), WorkspaceError>;
+    /// Whether this machine has that result of a plan and, as far as it knows, the remote has not: its push
+    /// failed, or was never made. Asks nobody.
+    async fn unpushed(&self, project: &Project, plan: PlanId, recorded: &Oid)
+    -> Result<bool, WorkspaceError>;
     /// Whether this machine has that commit, or can have it from the project's remote, among the
     /// snapshots of the plan.
     async fn holds(&self, project: &Project, plan: PlanId, commit: &Oid) -> Result<bool, WorkspaceError>;

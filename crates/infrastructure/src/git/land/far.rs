@@ -162,7 +162,8 @@ impl Lander<'_> {
         if seen.get(&shared) == Some(&intent.new) {
             return Ok(());
         }
-        Err(WorkspaceError::NoCommit { project: self.project.name.clone(), commit: intent.new.clone() })
+        let (project, commit) = (self.project.name.clone(), intent.new.clone());
+        Err(WorkspaceError::NoCommit { project, commit, host: None })
     }
 
     /// A tag of that commit that no other try has made.

@@ -66,7 +66,7 @@ impl Landings for ScriptedWorkspace {
         let (old, new) = (intent.old.clone(), intent.new.clone());
         // Whoever carries an intent out may be on another machine than whoever made its commit.
         if project.remote.is_some() && state.read(project, &intent.shared()).as_ref() != Some(&new) {
-            return Err(WorkspaceError::NoCommit { project: project.name.clone(), commit: new });
+            return Err(WorkspaceError::NoCommit { project: project.name.clone(), commit: new, host: None });
         }
         state.refs.remove(&(project.name.clone(), intent.shared()));
         state.set(project, &intent.reference, new.clone());
