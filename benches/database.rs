@@ -10,6 +10,7 @@ use std::sync::Arc;
 use agents_domain::action::Action;
 use agents_domain::catalogue::ProjectStore;
 use agents_domain::lock::{Line, LockPort, Processes as _};
+use agents_domain::measures::Measures;
 use agents_domain::plan::PlanStore;
 use agents_domain::reads::PlanReads;
 use agents_domain::request::{Pulse, Requests};
@@ -110,6 +111,7 @@ ports! {
     plans -> PlanStore;
     projects -> ProjectStore;
     reads -> PlanReads;
+    measures -> Measures;
 }
 
 impl Store {

@@ -128,7 +128,6 @@ impl Shift {
         if self.called.is_some_and(|last| now.since(last) < ROLL_CALL) {
             return Ok(());
         }
-        self.me.seen = self.parts.driver.clock.now();
         let doing: Vec<PlanId> = self.in_hand().map(|order| order.wanted.plan).collect();
         self.parts.workers.report(&self.me, &doing).await?;
         if !std::mem::replace(&mut self.enlisted, true) {
@@ -190,14 +189,10 @@ impl Shift {
         let now = self.parts.driver.clock.now();
         let (mut lost, mut stale) = (Vec::new(), false);
         for other in self.parts.workers.list().await? {
-            let worker = other.worker;
-            stale |= worker.lost.is_some_and(|lost| lost.plus(REMEMBRANCE) < now);
-            let proved = self.parts.processes.liveness(&worker.process);
-            if worker.lost.is_none()
-                && worker.id != self.me.id
-                && worker.liveness(proved, now) == Liveness::Dead
-            {
-                lost.push(worker);
+            let proved = self.parts.processes.liveness(&other.worker.process);
+            stale |= other.worker.lost.is_some_and(|lost| lost.plus(REMEMBRANCE) < now);
+            if other.worker.id != self.me.id && other.is_gone(proved) {
+                lost.push(other.worker);
             }
         }
         if stale || !lost.is_empty() {
