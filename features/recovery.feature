@@ -226,6 +226,32 @@ Feature: Recovery
     Then the plan is apply/applied
 
   @process
+  Scenario: A landing that was given up does not come back when a frozen process thaws
+    Given a git that stops before it lands
+    And an action "change" that runs
+      """
+      echo two > notes.txt
+      """
+    And an executed plan of "change" on "site"
+    When Ada starts "plan apply PLAN"
+    And Ada reaches "git"
+    And Ada gets SIGKILL
+    And Ada is gone
+    And in "site" somebody commits "x" to "other.txt"
+    And I run "recover"
+    Then the plan is apply/constrained
+    And its "error.code" is "moved_away"
+    When in "site" git is told "reset -q --hard start"
+    And I run "plan cancel PLAN"
+    Then it succeeds
+    When "git" goes on
+    And somebody reaches "thawed"
+    Then in "site" 0 commits landed on "main"
+    When "thawed" goes on
+    Then the plan is apply/cancelled
+    And in "site" the branch "main" has "one" in "notes.txt"
+
+  @process
   Scenario: A branch that others moved after the point of no return is left to them
     Given a git that stops before it lands
     And an action "change" that runs

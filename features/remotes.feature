@@ -93,6 +93,73 @@ Feature: Projects on several machines
     And I run "plan execute PLAN"
     Then it succeeds
 
+  Scenario: A remote that hangs is given up in time, its lock is kept meanwhile, and it lands later, once
+    Given an executed plan of "change" on "local/site"
+    And the variable "AGENTS_REMOTE_TIMEOUT" is "7s"
+    And the remote hangs in pushes to "main"
+    When I run "--lease-ttl 5s plan apply PLAN"
+    Then the exit code is 7
+    And I am told "did not end within 7 s"
+    And I am told "remote_timeout"
+    And the plan is apply/errored
+    And its "error.code" is "landing_unknown"
+    And in "far" the branch "main" has "one" in "notes.txt"
+    When the remote takes pushes again
+    And I run "plan retry PLAN"
+    Then it succeeds
+    And in the remote 1 commit landed on "main"
+
+  Scenario: A result that could not be pushed is pending on its machine, which pushes it by recover
+    Given an action "offline" that runs
+      """
+      echo two > notes.txt; mv ROOT/far.git ROOT/away.git
+      """
+    And a plan of "offline" on "local/site"
+    When I run "plan execute PLAN"
+    Then it succeeds
+    And I am told "its branch will follow when the plan goes on, or by `agents recover` here"
+    When the remote is back
+    Given I am on the machine "beta"
+    When I run "recover"
+    Then I am told "nothing to recover"
+    When I run "plan apply PLAN"
+    Then the exit code is 7
+    And I am told "it is pending on alpha"
+    And I am told "on alpha: agents recover; then: agents plan retry PLAN"
+    And its "error.code" is "no_commit"
+    When I run "plan diff PLAN"
+    Then the exit code is 6
+    And I am told "it is pending on alpha"
+    Given I am on the machine "alpha"
+    When I run "recover"
+    Then it succeeds
+    And stdout says "pushed what was pending here: the result in local/site"
+    And in "far" the branch "agents/plan-PLAN" has "two" in "notes.txt"
+    When I run "recover"
+    Then I am told "nothing to recover"
+    Given I am on the machine "beta"
+    When I run "plan retry PLAN"
+    Then it succeeds
+    And in the remote 1 commit landed on "main"
+
+  Scenario: What a plan made before it was reverted, on another machine, is not in the way of what it makes
+    Given an action "twice" that runs
+      """
+      if [ -e ROOT/once ]; then mv ROOT/far.git ROOT/away.git; fi
+      touch ROOT/once; echo "$AGENTS_ATTEMPT" > notes.txt
+      """
+    And an executed plan of "twice" on "local/site"
+    And I am on the machine "beta"
+    When I run "plan revert PLAN"
+    And I run "plan execute PLAN"
+    Then it succeeds
+    And I am told "its branch will follow"
+    When the remote is back
+    And I run "plan apply PLAN"
+    Then it succeeds
+    And in the remote 1 commit landed on "main"
+    And in "far" the branch "main" has "4" in "notes.txt"
+
   Scenario: A conflict on the remote is told as one
     Given an executed plan of "change" on "local/site"
     And in "site" somebody commits "three" to "notes.txt"
@@ -114,6 +181,9 @@ Feature: Projects on several machines
       | git                                                        | remote                 | code | told                   |
       | status                                                     | upstream               | 2    | it has origin          |
       | status                                                     | https://a:b@host/x.git | 2    | holds a password       |
+      | status                                                     | https://t@host/x.git   | 2    | who may be a token     |
+      | status                                                     | https://host/x.git?t=1 | 2    | holds a query          |
+      | remote add ci https://t@host/x.git                         | ci                     | 2    | credential helper      |
       | status                                                     | ROOT/nowhere.git       | 1    | cannot be used         |
       | -C ROOT/far.git config receive.advertiseAtomic false       | origin                 | 1    | plans cannot land      |
 
@@ -148,6 +218,32 @@ Feature: Projects on several machines
     When I run "--wait 20s plan apply PLAN"
     Then the plan is apply/applied
     And in the remote 1 commit landed on "main"
+
+  @process
+  Scenario: A landing that was given up on another machine does not come back when a frozen push thaws
+    Given an executed plan of "change" on "local/site"
+    And a git that stops before it lands
+    When Ada starts "--lease-ttl 5s plan apply PLAN"
+    And Ada reaches "git"
+    And Ada gets SIGKILL
+    And Ada is gone
+    And in "site" somebody commits "x" to "other.txt"
+    And in "site" git is told "push -q origin main"
+    And I am on the machine "beta"
+    And I run "--wait 20s plan apply PLAN"
+    Then the exit code is 5
+    And the plan is apply/constrained
+    And its "error.code" is "moved_away"
+    And in the remote a landing is marked as given up
+    When in "site" git is told "push -q -f origin start:main"
+    And I run "plan cancel PLAN"
+    Then it succeeds
+    When "git" goes on
+    And somebody reaches "thawed"
+    And "thawed" goes on
+    Then the plan is apply/cancelled
+    And in "far" the branch "main" has "one" in "notes.txt"
+    And in "far" the branch "main" has no "other.txt"
 
   @process
   Scenario: Work of a machine that is recovered elsewhere is pending there, and made there

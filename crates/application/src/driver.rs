@@ -6,6 +6,7 @@
 //! is known to have happened, and goes on from there (see the module `recovery`).
 
 mod attempt;
+mod branch;
 mod context;
 mod error;
 mod failures;

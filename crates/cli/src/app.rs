@@ -154,6 +154,7 @@ impl Base {
         #[cfg(feature = "sabotage")]
         let parts = sabotage.lock_parts(parts);
         let locks = LockService::new(parts);
+        let remote_timeout = self.settings.remote_timeout;
         Ok(App {
             #[cfg(feature = "sabotage")]
             sabotage,
@@ -161,7 +162,7 @@ impl Base {
             files: StateFiles::new(&self.settings.state_dir),
             base: self,
             store,
-            git: Git::default(),
+            git: Git::default().with_remote_limit(remote_timeout),
             stop: StopHub::default(),
             clock,
             ids,

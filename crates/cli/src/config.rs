@@ -30,6 +30,9 @@ const DEFAULT_GRACE: Duration = Duration::from_secs(10);
 /// How many commands run at once on this machine, unless told (`execution.md` of the design).
 const DEFAULT_CONCURRENCY: u32 = 4;
 
+/// What a big repository takes over a slow line, and more than a hook should.
+const DEFAULT_REMOTE_TIMEOUT: Duration = Duration::from_mins(10);
+
 /// Deeper nesting of subplans than this is a mistake, whatever is configured.
 const DEEPEST: u32 = 20;
 
@@ -56,6 +59,8 @@ pub struct Settings {
     pub subplan_depth: u32,
     /// The name of this machine among those that share the database; `None`: the system says.
     pub machine: Option<String>,
+    /// How long one exchange with the remote of a project may take.
+    pub remote_timeout: Duration,
     /// The level of new plans that are given none; `None`: their action says.
     pub automation: Option<Automation>,
     /// When colour is used.
@@ -123,6 +128,14 @@ impl Settings {
                 &config_file,
                 machine_name,
             )?,
+            remote_timeout: setting(
+                "remote_timeout",
+                env.remote_timeout.as_ref(),
+                file.remote_timeout.as_ref(),
+                &config_file,
+                remote_timeout,
+            )?
+            .unwrap_or(DEFAULT_REMOTE_TIMEOUT),
             automation: setting(
                 "automation",
                 env.automation.as_ref(),
@@ -149,6 +162,12 @@ fn number(text: &str, most: u32) -> Result<u32, String> {
 }
 
 /// It stands in rows, messages and lines for people; nothing that could be taken for more.
+fn remote_timeout(text: &str) -> Result<Duration, String> {
+    let bounds = Duration::from_secs(1)..=Duration::from_hours(24);
+    let given = value::duration(text).map_err(|error| error.to_string())?;
+    if bounds.contains(&given) { Ok(given) } else { Err("use a time from 1s to 24h".to_owned()) }
+}
+
 fn machine_name(text: &str) -> Result<String, String> {
     const LONGEST: usize = 64;
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');

@@ -35,6 +35,8 @@ pub struct Env {
     pub subplan_depth: Option<String>,
     /// `AGENTS_MACHINE`.
     pub machine: Option<String>,
+    /// `AGENTS_REMOTE_TIMEOUT`.
+    pub remote_timeout: Option<String>,
     /// `AGENTS_AUTOMATION`.
     pub automation: Option<String>,
     /// `AGENTS_COLOR`.
@@ -109,6 +111,7 @@ impl Env {
             concurrency: text("AGENTS_CONCURRENCY"),
             subplan_depth: text("AGENTS_SUBPLAN_DEPTH"),
             machine: text("AGENTS_MACHINE"),
+            remote_timeout: text("AGENTS_REMOTE_TIMEOUT"),
             automation: text("AGENTS_AUTOMATION"),
             color: text("AGENTS_COLOR"),
             no_color: set("NO_COLOR").is_some(),

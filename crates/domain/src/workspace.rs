@@ -152,7 +152,8 @@ pub struct Intent {
 }
 
 impl Intent {
-    /// The ref whose existence says that this landing has happened.
+    /// The ref whose existence says that this landing is settled: at `new`, or a tag that leads to it,
+    /// it has happened; at `old`, it was given up and cannot happen any more.
     pub fn marker(&self) -> String {
         format!("refs/agents/landed/{}", self.id)
     }
@@ -168,7 +169,8 @@ impl Intent {
 pub enum Landing {
     /// The branch moved, now or at an earlier try.
     Landed,
-    /// The branch is neither at `old` nor marked: somebody moved it. Nothing was changed.
+    /// Somebody moved the branch, which stays as it is. The marker says that the intent is given up:
+    /// nobody lands by it any more, also if the branch goes back to `old`.
     MovedAway {
         /// Where it is now; `None`: it is gone.
         found: Option<Oid>,
@@ -249,12 +251,17 @@ pub enum WorkspaceError {
         reason: String,
     },
     /// A commit that is only on another machine.
-    #[error("{project}: the commit {commit} is not on this machine, nor on the project's remote")]
+    #[error(
+        "{project}: the commit {commit} is not on this machine, nor on the project's remote; {}",
+        pending_on(host.as_deref())
+    )]
     NoCommit {
         /// The project.
         project: Name,
         /// The commit.
         commit: Oid,
+        /// The machine that made it and has not pushed it, if that is known.
+        host: Option<String>,
     },
     /// A git command failed.
     #[error("`git {command}` failed in {path}: {message}")]
@@ -266,6 +273,13 @@ pub enum WorkspaceError {
         /// What it said on stderr.
         message: String,
     },
+}
+
+fn pending_on(host: Option<&str>) -> String {
+    host.map_or_else(
+        || "the machine that made it has it".to_owned(),
+        |host| format!("it is pending on {host}"),
+    )
 }
 
 /// Directories of attempts. Each method makes one attempt and is safe to repeat after a crash.
@@ -296,12 +310,14 @@ pub trait Worktrees: Send + Sync {
     async fn close(&self, slot: &Slot) -> Result<(), WorkspaceError>;
     /// The tip to work from: the plan branch `agents/plan-<ULID>`, brought up to `recorded` first
     /// if a crash left it behind or it is gone. Ahead of it (a person added commits): the branch
-    /// wins. Neither: [`WorkspaceError::RefMoved`]. With nothing recorded: where the branch is.
+    /// wins. Neither: [`WorkspaceError::RefMoved`], unless it is at one of `earlier`: results of the plan
+    /// that are not what counts any more. With nothing recorded: where the branch is.
     async fn settle(
         &self,
         project: &Project,
         plan: PlanId,
         recorded: Option<Oid>,
+        earlier: &[Oid],
     ) -> Result<Option<Oid>, WorkspaceError>;
     /// Moves the plan branch `agents/plan-<ULID>` from `old` (`None`: absent) to `new` by
     /// compare-and-swap. Already at `new`: done before.
@@ -312,6 +328,10 @@ pub trait Worktrees: Send + Sync {
         old: Option<Oid>,
         new: &Oid,
     ) -> Result<(), WorkspaceError>;
+    /// Whether this machine has that result of a plan and, as far as it knows, the remote has not: its push
+    /// failed, or was never made. Asks nobody.
+    async fn unpushed(&self, project: &Project, plan: PlanId, recorded: &Oid)
+    -> Result<bool, WorkspaceError>;
     /// Whether this machine has that commit, or can have it from the project's remote, among the
     /// snapshots of the plan.
     async fn holds(&self, project: &Project, plan: PlanId, commit: &Oid) -> Result<bool, WorkspaceError>;
@@ -329,7 +349,9 @@ pub trait Landings: Send + Sync {
     /// remote it is there already. Called before the intent is recorded.
     async fn share(&self, project: &Project, intent: &Intent) -> Result<(), WorkspaceError>;
     /// Moves the ref and creates the marker in one ref transaction, unless the marker is there; with
-    /// a remote, there. [`WorkspaceError::LandingUnknown`]: repeating it tells.
+    /// a remote, there. [`WorkspaceError::LandingUnknown`]: repeating it tells. If the ref has moved
+    /// away, the marker is created alone, so that nobody who is late can move it; repeating it says so
+    /// again.
     async fn land(&self, project: &Project, intent: &Intent) -> Result<Landing, WorkspaceError>;
     /// Moves checkouts of the landed ref along, keeping unrelated changes. Idempotent.
     async fn follow(&self, project: &Project, intent: &Intent) -> Result<(), WorkspaceError>;

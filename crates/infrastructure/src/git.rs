@@ -18,6 +18,7 @@ mod checkout;
 mod command;
 mod commits;
 mod copy;
+mod deadline;
 mod export;
 mod failure;
 mod identity;
@@ -177,10 +178,28 @@ impl Worktrees for GitWorkspace {
         project: &Project,
         plan: PlanId,
         recorded: Option<Oid>,
+        earlier: &[Oid],
     ) -> Result<Option<Oid>, WorkspaceError> {
-        let project = project.clone();
-        self.blocking(move |at| plan_branch::settle(&at.git, &at.here(&project)?, plan, recorded.as_ref()))
-            .await
+        let (project, earlier) = (project.clone(), earlier.to_vec());
+        self.blocking(move |at| {
+            plan_branch::settle(&at.git, &at.here(&project)?, plan, recorded.as_ref(), &earlier)
+        })
+        .await
+    }
+
+    async fn unpushed(
+        &self,
+        project: &Project,
+        plan: PlanId,
+        recorded: &Oid,
+    ) -> Result<bool, WorkspaceError> {
+        let (project, recorded) = (project.clone(), recorded.clone());
+        self.blocking(move |at| {
+            // Where there is no repository of it, nothing was made.
+            let Some(project) = at.grounds.found(&at.git, &project)? else { return Ok(false) };
+            plan_branch::unpushed(&at.git, &project, plan, &recorded)
+        })
+        .await
     }
 
     async fn advance(

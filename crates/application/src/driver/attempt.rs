@@ -142,7 +142,7 @@ impl PhaseDriver {
     async fn open(&self, plan: &Plan, definition: &Definition, slot: Slot) -> Result<Tree, Failure> {
         let opened = async {
             let facts = facts(plan, &slot.project);
-            let branch = self.parts.worktrees.settle(&slot.project, plan.id, facts.tip.clone()).await?;
+            let branch = self.tip(&slot.project, plan.id, facts.tip.clone()).await?;
             // A branch of which nothing is recorded is what was before a revert.
             let tip = facts.tip.as_ref().and(branch.clone());
             let foundation =

@@ -81,6 +81,9 @@ pub(super) fn of_workspace(plan: PlanId, error: &WorkspaceError) -> Failure {
         WorkspaceError::LandingUnknown { .. } => {
             format!("once the remote answers, this looks and goes on: {retry}")
         }
+        WorkspaceError::NoCommit { host: Some(host), .. } => {
+            format!("on {host}: agents recover; then: {retry}")
+        }
         WorkspaceError::NoCommit { .. } => format!("on the machine that made it: {retry}"),
         _ => retry,
     };

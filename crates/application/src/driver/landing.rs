@@ -9,7 +9,8 @@
 //!
 //! The project locks are held from the merge to the record, and the intent's commit checks them
 //! together with the plan's: whoever lost one moves nothing. Each move carries a marker ref, so
-//! that a process which was frozen and thaws later cannot move it again.
+//! that a process which was frozen and thaws later cannot move it again. A branch that somebody moved
+//! away ends the intent, and its marker then says so: such a process cannot move it at all.
 
 mod prepare;
 mod validate;
@@ -201,12 +202,12 @@ impl PhaseDriver {
 }
 
 fn moved_away(plan: &Plan, intent: &Intent, found: Option<&Oid>) -> Failure {
-    let now = found.map_or_else(|| "gone".to_owned(), |oid| format!("at {}", oid.short()));
-    let message = format!(
-        "{}: {} was to move from {} but is now {now}",
-        intent.project,
-        intent.reference,
-        intent.old.short()
-    );
+    let now = match found {
+        None => "is now gone".to_owned(),
+        Some(oid) if *oid == intent.old => "was elsewhere meanwhile".to_owned(),
+        Some(oid) => format!("is now at {}", oid.short()),
+    };
+    let (project, reference, old) = (&intent.project, &intent.reference, intent.old.short());
+    let message = format!("{project}: {reference} was to move from {old} but {now}");
     failures::failure("moved_away", message, failures::retry_hint(failures::landed_by(plan)), true)
 }

@@ -136,7 +136,7 @@ impl PhaseDriver {
 
     /// A child begins at its parent's branch, of which no checkout says anything.
     async fn ground(&self, parent: PlanId, project: &Project) -> Result<Oid, DriveError> {
-        let found = self.parts.worktrees.settle(project, parent, None).await?;
+        let found = self.tip(project, parent, None).await?;
         let (name, branch) = (project.name.clone(), project.branch.clone());
         Ok(found.ok_or(WorkspaceError::NoBranch { project: name, branch })?)
     }
@@ -166,7 +166,8 @@ impl PhaseDriver {
                         // from the branch brings it up first.
                         Err(error @ (WorkspaceError::Git { .. } | WorkspaceError::Remote { .. })) => self
                             .warn(&format!(
-                                "{}: its branch will follow when the plan goes on: {error}",
+                                "{}: its branch will follow when the plan goes on, or by `agents recover` \
+                                 here: {error}",
                                 project.name
                             )),
                         outcome => outcome?,

@@ -86,7 +86,7 @@ impl PhaseDriver {
         for project in &definition.projects {
             let facts = super::attempt::facts(&plan, project);
             let Some(base) = facts.base.as_ref().or_else(|| bases.get(&project.name)) else { continue };
-            let found = self.parts.worktrees.settle(project, plan.id, facts.tip.clone()).await?;
+            let found = self.tip(project, plan.id, facts.tip.clone()).await?;
             if facts.tip.is_none() && found.as_ref() != Some(base) {
                 self.parts.worktrees.advance(project, plan.id, found, base).await?;
             }
@@ -103,7 +103,7 @@ impl PhaseDriver {
         let mut tips = BTreeMap::new();
         for project in &definition.projects {
             let recorded = super::attempt::facts(plan, project).tip.clone();
-            let tip = self.parts.worktrees.settle(project, plan.id, recorded).await?;
+            let tip = self.tip(project, plan.id, recorded).await?;
             tips.extend(tip.map(|tip| (project.name.clone(), tip)));
         }
         Ok(tips)

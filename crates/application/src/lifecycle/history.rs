@@ -92,6 +92,39 @@ pub fn bases(events: &[Event], attempt: u32) -> BTreeMap<Name, Oid> {
     found
 }
 
+/// Every commit in that project that the log says the plan has made: results, and what attempts left.
+pub fn made(events: &[Event], project: &Name) -> Vec<Oid> {
+    let mut found = Vec::new();
+    for event in events {
+        if let Change::PhaseCompleted { tips, .. } | Change::SubplanMerged { tips, .. } = &event.change {
+            found.extend(tips.get(project).cloned());
+        }
+        let works = of_change(&event.change).iter().filter(|work| work.project == *project);
+        found.extend(works.filter_map(|work| match &work.saved {
+            Saved::Snapshot { commit, .. } => Some(commit.clone()),
+            Saved::Directory { .. } | Saved::Pending { .. } => None,
+        }));
+    }
+    found
+}
+
+/// The machine on which a result was recorded, by the name of its host.
+pub fn made_on(events: &[Event], commit: &Oid) -> Option<String> {
+    let (mut host, mut found) = (None, None);
+    for event in events {
+        match &event.change {
+            Change::PhaseStarted { driver, .. } | Change::Adopted { driver } => host = Some(&driver.host),
+            Change::PhaseCompleted { tips, .. } | Change::SubplanMerged { tips, .. }
+                if tips.values().any(|tip| tip == commit) =>
+            {
+                found = host;
+            }
+            _ => {}
+        }
+    }
+    found.cloned()
+}
+
 /// What is only on another machine: by attempt, in which projects, and where.
 pub fn pending(works: &Works) -> BTreeMap<u32, Vec<(Name, String)>> {
     let mut found: BTreeMap<u32, Vec<(Name, String)>> = BTreeMap::new();

@@ -4,8 +4,11 @@ use agents_application::LifecycleError;
 use agents_application::driver::DriveError;
 use agents_domain::lock::LockKey;
 use agents_domain::plan::{Phase, State};
+use agents_domain::workspace::{Landing, Landings};
+use rstest::rstest;
 
-use crate::world::{PLAINLY, World, at, code, git_error};
+use crate::fuse::Fuse;
+use crate::world::{PLAINLY, World, at, code, git_error, now};
 
 #[tokio::test]
 async fn a_project_lock_lost_between_merge_and_intent_moves_nothing() {
@@ -58,6 +61,74 @@ async fn a_target_that_moves_after_the_intent_constrains_and_retry_merges_anew()
     world.check(plan).await;
 }
 
+/// A driver freezes before it lands, and thaws once its landing was given up, its plan has ended, and a
+/// person has put the branch back.
+#[rstest]
+#[case::cancelled(true)]
+#[case::retried(false)]
+#[tokio::test]
+async fn what_was_given_up_does_not_land_when_a_frozen_driver_thaws(#[case] cancel: bool) {
+    let world = World::new();
+    let plan = world.executed(|_| ()).await;
+    let project = &world.projects[0];
+    let fuse = Fuse::of(u32::MAX);
+    let burning = fuse.clone();
+    world.workspace.before("land", 1, move |_| {
+        burning.blow();
+        Err(git_error())
+    });
+    let frozen = world.process_on(1, world.ports().fused(&fuse));
+    tokio::select! {
+        biased;
+        ended = frozen.driver.apply(plan, PLAINLY) => panic!("it freezes: {ended:?}"),
+        () = fuse.blown() => {}
+    }
+    world.dies(1);
+    let decided = world.load(plan).await.landings().next().expect("decided").intent.clone();
+    world.workspace.commit(project, "refs/heads/main");
+    let driver = world.process(2).driver;
+    let constrained = driver.recover(plan).await.expect("found out");
+    assert_eq!((constrained.state(), code(&constrained)), (State::Constrained, "moved_away"));
+    world.workspace.set(project, "refs/heads/main", &decided.old);
+    let ended = if cancel {
+        driver.cancel(plan, None, false).await.expect("nothing has landed")
+    } else {
+        driver.retry(plan, PLAINLY).await.expect("driven")
+    };
+    let moves = world.workspace.moves();
+    assert_eq!(moves.len(), usize::from(!cancel), "only what was decided anew");
+    world.workspace.set(project, "refs/heads/main", &decided.old);
+    let late: &dyn Landings = &world.workspace;
+    let thawed = late.land(project, &decided).await;
+    assert_eq!(thawed, Ok(Landing::MovedAway { found: Some(decided.old) }));
+    assert_eq!((world.workspace.moves(), world.load(plan).await), (moves, ended));
+    world.check(plan).await;
+}
+
+#[tokio::test]
+async fn who_dies_between_giving_up_and_the_record_leaves_it_given_up() {
+    let world = World::new();
+    let plan = world.executed(|_| ()).await;
+    let (project, reader) = (world.projects[0].clone(), world.clone());
+    world.workspace.before("land", 1, move |workspace| {
+        let intent = now(reader.load(plan)).landings().next().expect("decided").intent.clone();
+        workspace.commit(&project, "refs/heads/main");
+        let landings: &dyn Landings = workspace;
+        now(landings.land(&project, &intent)).expect("given up");
+        workspace.set(&project, "refs/heads/main", &intent.old);
+        Err(git_error())
+    });
+    let driver = world.process(1).driver;
+    assert_eq!(driver.apply(plan, PLAINLY).await.expect("driven").state(), State::Errored);
+    let constrained = driver.retry(plan, PLAINLY).await.expect("driven");
+    assert_eq!((constrained.state(), code(&constrained)), (State::Constrained, "moved_away"));
+    let said = constrained.failure.clone().expect("said").message;
+    assert!(said.ends_with("but was elsewhere meanwhile"), "{said}");
+    assert_eq!(driver.retry(plan, PLAINLY).await.expect("driven").state(), State::Applied);
+    assert_eq!(world.workspace.moves().len(), 1);
+    world.check(plan).await;
+}
+
 #[tokio::test]
 async fn a_target_that_is_gone_is_said_to_be_gone() {
     let world = World::new();
@@ -97,10 +168,10 @@ async fn a_landing_that_was_made_but_reported_as_failed_is_not_made_again() {
     let project = world.projects[0].clone();
     let reader = world.clone();
     world.workspace.before("land", 1, move |workspace| {
-        let plan = crate::world::now(reader.load(plan));
+        let plan = now(reader.load(plan));
         let intent = plan.landings().next().expect("decided").intent.clone();
-        let landings: &dyn agents_domain::workspace::Landings = workspace;
-        crate::world::now(landings.land(&project, &intent)).expect("landed");
+        let landings: &dyn Landings = workspace;
+        now(landings.land(&project, &intent)).expect("landed");
         // A person goes back to where it was; the marker says that it has landed.
         workspace.set(&project, "refs/heads/main", &intent.old);
         Err(git_error())

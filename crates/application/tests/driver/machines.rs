@@ -1,8 +1,8 @@
 //! Several machines: whose project it is, work that is pending elsewhere, and landings on a remote.
 
-use agents_application::LifecycleError;
 use agents_application::driver::DriveError;
 use agents_application::lifecycle::history::{attempts, pending};
+use agents_application::{LifecycleError, Wait};
 use agents_domain::id::PlanId;
 use agents_domain::plan::{Change, Phase, Plan, Saved, State};
 use agents_domain::workspace::{Remote, WorkspaceError};
@@ -153,16 +153,79 @@ async fn a_snapshot_on_another_machine_is_not_gone_on_with() {
     assert_eq!(world.load(plan).await.state(), State::Errored);
 }
 
+fn away(world: &World) -> WorkspaceError {
+    let (project, url) = (world.projects[0].name.clone(), "ssh://far/api.git".into());
+    WorkspaceError::Remote { project, url, reason: "away".into() }
+}
+
+#[tokio::test]
+async fn a_result_that_could_not_be_pushed_is_pushed_by_the_machine_that_made_it() {
+    let world = shared();
+    world.workspace.fail("advance", 1, away(&world));
+    let plan = world.executed(|_| ()).await;
+    let made = world.load(plan).await;
+    let branch =
+        |world: &World| world.workspace.read(&world.projects[0], &format!("refs/heads/{}", made.branch()));
+    assert_eq!(branch(&world), None);
+    let driver = world.process(2).driver;
+    let held = world.process(1).driver.lifecycle().hold(plan, "test", Wait::No).await.expect("free");
+    assert!(driver.push_missed(plan).await.is_err(), "another has it, and may be about to");
+    held.release().await.expect("released");
+    assert_eq!(driver.push_missed(plan).await, Ok(vec![world.projects[0].name.clone()]));
+    assert_eq!((branch(&world), world.load(plan).await), (made.projects[0].tip.clone(), made.clone()));
+    let settled = world.workspace.calls("settle");
+    assert_eq!(driver.push_missed(plan).await, Ok(Vec::new()));
+    assert_eq!(world.workspace.calls("settle"), settled, "the remote is not asked");
+    world.workspace.delete(&world.projects[0], &format!("refs/heads/{}", made.branch()));
+    driver.cancel(plan, None, false).await.expect("cancelled");
+    assert_eq!(driver.push_missed(plan).await, Ok(Vec::new()), "nobody goes on from it");
+    world.check(plan).await;
+}
+
+#[tokio::test]
+async fn a_result_that_is_only_on_another_machine_is_said_to_be_there() {
+    let world = shared();
+    let plan = world.executed(|_| ()).await;
+    let (project, tip) = (world.projects[0].name.clone(), world.load(plan).await.projects[0].tip.clone());
+    let lacking = WorkspaceError::NoCommit { project, commit: tip.expect("made"), host: None };
+    world.workspace.fail("settle", world.workspace.calls("settle") + 1, lacking);
+    let failed = world.process_at("far", 2).driver.apply(plan, PLAINLY).await.expect("driven");
+    let failure = failed.failure.clone().expect("told");
+    assert_eq!((at(&failed), code(&failed)), ((Phase::Apply, State::Errored), "no_commit"));
+    assert!(failure.message.ends_with("it is pending on box"), "{failure:?}");
+    assert_eq!(failure.hint, Some(format!("on box: agents recover; then: agents plan retry {plan}")));
+}
+
+#[tokio::test]
+async fn what_was_made_before_a_revert_is_not_in_the_way_when_the_branch_did_not_follow() {
+    let world = World::new();
+    let plan = world.executed(|_| ()).await;
+    let first = world.load(plan).await.projects[0].tip.clone().expect("made");
+    let driver = world.process(2).driver;
+    driver.revert(plan, None).await.expect("reverted");
+    world.workspace.fail("advance", world.workspace.calls("advance") + 1, away(&world));
+    let again = driver.execute(plan).await.expect("driven");
+    let second = again.projects[0].tip.clone().expect("made");
+    assert!(!world.workspace.contains(&second, &first));
+    let applied = driver.apply(plan, PLAINLY).await.expect("driven");
+    assert_eq!((applied.state(), world.workspace.moves().len()), (State::Applied, 1), "{applied:?}");
+    assert!(world.workspace.contains(&world.target(0), &second));
+    world.check(plan).await;
+    // What neither the repository nor the log knows is somebody's.
+    let world = World::new();
+    let plan = world.executed(|_| ()).await;
+    let branch = format!("refs/heads/{}", world.load(plan).await.branch());
+    world.workspace.delete(&world.projects[0], &branch);
+    world.workspace.commit(&world.projects[0], &branch);
+    let refused = world.process(2).driver.apply(plan, PLAINLY).await.expect("driven");
+    assert_eq!((at(&refused), code(&refused)), ((Phase::Apply, State::Errored), "ref_moved"));
+}
+
 #[tokio::test]
 async fn a_commit_that_cannot_be_shared_is_not_decided_on() {
     let world = shared();
     let plan = world.executed(|_| ()).await;
-    let away = WorkspaceError::Remote {
-        project: world.projects[0].name.clone(),
-        url: "ssh://far/api.git".into(),
-        reason: "away".into(),
-    };
-    world.workspace.fail("share", 1, away);
+    world.workspace.fail("share", 1, away(&world));
     let failed = world.process(1).driver.apply(plan, PLAINLY).await.expect("driven");
     assert_eq!((at(&failed), code(&failed)), ((Phase::Apply, State::Errored), "remote"));
     assert!(!failed.landing_is_open() && world.workspace.calls("land") == 0);

@@ -5,9 +5,9 @@
 //! the next time, unless `--wait` says otherwise: the other plans come first.
 
 use agents_application::recovery::{Action, Facts, decide};
-use agents_application::{DriveError, LifecycleError};
+use agents_application::{DriveError, LifecycleError, PhaseDriver};
+use agents_domain::id::PlanId;
 use agents_domain::lock::LockError;
-use agents_domain::name::Name;
 use agents_domain::plan::State;
 use agents_domain::reads::{PlanFilter, PlanView};
 use serde_json::json;
@@ -18,8 +18,8 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::render::{Body, Grid, Report};
 
-/// Recovers every plan in `processing` that nobody validly holds, and makes the snapshots that are
-/// pending on this machine. One that fails does not stop the rest.
+/// Recovers every plan in `processing` that nobody validly holds, makes the snapshots that are pending on
+/// this machine, and pushes what it could not push. One that fails does not stop the rest.
 pub fn recover(app: &App) -> Result<Report, Failure> {
     let stuck = stuck(app)?;
     // Of plans that another machine may have recovered, the directories are here.
@@ -37,7 +37,7 @@ pub fn recover(app: &App) -> Result<Report, Failure> {
         let mut saved = Vec::new();
         for plan in &left {
             if app.stop.requested().is_none() {
-                saved.push((*plan, driver.save_pending(*plan).await));
+                saved.push((*plan, put_right(&driver, *plan).await));
             }
         }
         (outcomes, saved)
@@ -63,8 +63,8 @@ pub fn recover(app: &App) -> Result<Report, Failure> {
     }
     for (id, saved) in saved {
         let (ok, code, outcome) = match saved {
-            Ok(made) if made.is_empty() => continue,
-            Ok(made) => (true, Exit::Done, made_line(&made)),
+            Ok(done) if done.is_empty() => continue,
+            Ok(done) => (true, Exit::Done, done.join("; ")),
             // Another has it, or it is not in this store: nothing was promised.
             Err(DriveError::Lifecycle(LifecycleError::NoSuchPlan { .. })) => continue,
             Err(error) if is_held(&error) => continue,
@@ -95,22 +95,31 @@ pub fn recover(app: &App) -> Result<Report, Failure> {
     })
 }
 
-/// Makes the snapshots that are pending on this machine; what could not be made is made another time.
-pub(super) async fn save_pending(app: &App) {
+/// Makes the snapshots that are pending on this machine, and pushes what it could not push; what cannot be
+/// done now is done another time.
+pub(super) async fn put_all_right(app: &App) {
     let Ok(left) = app.leftovers().plans(&[]).await else { return };
     let driver = app.recoverer();
     for plan in left {
-        match driver.save_pending(plan).await {
-            Ok(made) if made.is_empty() => {}
-            Ok(made) => tracing::info!(%plan, "{}", made_line(&made)),
-            Err(error) => tracing::debug!(%plan, %error, "its pending snapshots stay pending"),
+        match put_right(&driver, plan).await {
+            Ok(done) if done.is_empty() => {}
+            Ok(done) => tracing::info!(%plan, "{}", done.join("; ")),
+            Err(error) => tracing::debug!(%plan, %error, "what is pending here stays pending"),
         }
     }
 }
 
-fn made_line(made: &[(u32, Name)]) -> String {
-    let each = made.iter().map(|(attempt, project)| format!("attempt {attempt} in {project}"));
-    format!("put into snapshots what was pending here: {}", each.collect::<Vec<_>>().join(", "))
+/// What other machines lack of a plan, and only this one can do about it; what was done, in words.
+async fn put_right(driver: &PhaseDriver, plan: PlanId) -> Result<Vec<String>, DriveError> {
+    let made = driver.save_pending(plan).await?;
+    let pushed = driver.push_missed(plan).await?;
+    let made = made.iter().map(|(attempt, project)| format!("attempt {attempt} in {project}"));
+    let lines = [
+        ("put into snapshots", made.collect::<Vec<_>>()),
+        ("pushed", pushed.iter().map(|project| format!("the result in {project}")).collect()),
+    ];
+    let done = lines.into_iter().filter(|(_, each)| !each.is_empty());
+    Ok(done.map(|(what, each)| format!("{what} what was pending here: {}", each.join(", "))).collect())
 }
 
 /// The plans in `processing` whose driver is gone, or whose lock has run out.

@@ -7,7 +7,7 @@ use agents_application::lifecycle::history;
 use agents_domain::id::PlanId;
 use agents_domain::oid::Oid;
 use agents_domain::plan::{Definition, Event, PlanRecord, Saved};
-use agents_domain::workspace::Project;
+use agents_domain::workspace::{Project, WorkspaceError};
 use agents_infrastructure::git::{self, FileChange, Kept};
 use serde_json::{Value, json};
 
@@ -117,6 +117,17 @@ impl Results {
     }
 }
 
+/// Says which machine has a commit that is not to be had here, if the log knows.
+fn whose(error: WorkspaceError, events: &[Event]) -> WorkspaceError {
+    match error {
+        WorkspaceError::NoCommit { project, commit, .. } => {
+            let host = history::made_on(events, &commit);
+            WorkspaceError::NoCommit { project, commit, host }
+        }
+        other => other,
+    }
+}
+
 /// From where the plan started to its result, or to what an attempt left.
 pub(super) fn diff(app: &App, plan: &PlanRef, attempt: Option<u32>, stat: bool) -> Result<Report, Failure> {
     let results = Results::of(app, plan)?;
@@ -128,8 +139,10 @@ pub(super) fn diff(app: &App, plan: &PlanRef, attempt: Option<u32>, stat: bool) 
         (Some(attempt), results.to_attempt(attempt))
     };
     for one in &compared {
-        git::bring(&app.git, one.project, results.id(), &one.base)?;
-        git::bring(&app.git, one.project, results.id(), &one.tip)?;
+        for commit in [&one.base, &one.tip] {
+            let brought = git::bring(&app.git, one.project, results.id(), commit);
+            brought.map_err(|error| whose(error, &results.events))?;
+        }
     }
     let data = |projects: Vec<Value>| json!({ "plan_id": results.id().as_str(), "attempt": attempt, "projects": projects });
     if app.base.flags.format() == Format::Json {

@@ -19,7 +19,7 @@ use crate::app::App;
 use crate::args::worker::WorkArgs;
 use crate::commands::drive::release_all_if_stopped;
 use crate::commands::metrics;
-use crate::commands::recover::save_pending;
+use crate::commands::recover::put_all_right;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::render::{Body, Change, Changing, Grid, Report, Screen, Seen, workers_report};
@@ -62,7 +62,7 @@ impl Working {
         if let Some(endpoint) = &self.endpoint {
             told.say(&format!("metrics are at http://{}/metrics", endpoint.address()));
         }
-        save_pending(app).await;
+        put_all_right(app).await;
         let worked = shown(WorkerService::new(parts).run(), receiver, show).await;
         release_all_if_stopped(app).await;
         worked?;

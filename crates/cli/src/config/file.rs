@@ -39,6 +39,9 @@ pub const TEMPLATE: &str = r#"# Configuration of agents. A flag and an AGENTS_* 
 # Without it: the system's machine id, shown as the host's name.
 #machine = "builder-1"
 
+# How long one exchange with the remote of a project may take, a fetch or a push: 1s to 24h.
+#remote_timeout = "10m"
+
 # The level of new plans that are given none: manual, review or auto.
 # Without it: what their action says.
 #automation = "review"
@@ -67,6 +70,8 @@ pub struct ConfigFile {
     pub subplan_depth: Option<String>,
     /// The name of this machine.
     pub machine: Option<String>,
+    /// How long one exchange with a remote may take.
+    pub remote_timeout: Option<String>,
     /// The level of new plans.
     pub automation: Option<String>,
     /// When colour is used.
@@ -132,7 +137,14 @@ mod tests {
         let file = ConfigFile::parse(&keys, path).expect("keys");
         let (times, rest) = (
             [file.lease_ttl, file.grace],
-            [file.concurrency, file.subplan_depth, file.machine, file.automation, file.color],
+            [
+                file.concurrency,
+                file.subplan_depth,
+                file.machine,
+                file.remote_timeout,
+                file.automation,
+                file.color,
+            ],
         );
         let database = [file.database_url, file.database_pooled, file.database_direct_url];
         let all = [&database[..], &times, &rest].concat();

@@ -55,9 +55,18 @@ impl From<WorkspaceError> for Failure {
                     .detail(json!({ "project": project.as_str(), "ref": reference }))
                     .retry()
             }
-            WorkspaceError::NoCommit { project, commit } => Self::new(Exit::Stale, "no_commit", message)
-                .hint("repeat the command on the machine that made it")
-                .detail(json!({ "project": project.as_str(), "commit": commit.as_str() })),
+            WorkspaceError::NoCommit { project, commit, host } => {
+                Self::new(Exit::Stale, "no_commit", message)
+                    .hint(match &host {
+                        Some(host) => {
+                            format!("on {host}: `agents recover` pushes it; then repeat the command")
+                        }
+                        None => "repeat the command on the machine that made it".to_owned(),
+                    })
+                    .detail(json!({
+                        "project": project.as_str(), "commit": commit.as_str(), "pending_on": host,
+                    }))
+            }
             WorkspaceError::Git { command, path, .. } => Self::new(Exit::Internal, "git_failed", message)
                 .hint("see to what git says, then repeat the command")
                 .detail(json!({ "command": command, "path": path }))
@@ -124,6 +133,7 @@ mod tests {
                 WorkspaceError::NoCommit {
                     project: project(),
                     commit: Oid::parse(&"a".repeat(40)).expect("valid"),
+                    host: Some(text()),
                 },
                 Exit::Stale,
                 "no_commit",

@@ -85,7 +85,9 @@ counted!(Worktrees as "worktrees" {
     snapshot(slot: &Slot, start: &Oid, token: Option<FencingToken>, copied: &[String])
         -> Result<Snapshot, WorkspaceError>;
     close(slot: &Slot) -> Result<(), WorkspaceError>;
-    settle(project: &Project, plan: PlanId, recorded: Option<Oid>) -> Result<Option<Oid>, WorkspaceError>;
+    settle(project: &Project, plan: PlanId, recorded: Option<Oid>, earlier: &[Oid])
+        -> Result<Option<Oid>, WorkspaceError>;
+    unpushed(project: &Project, plan: PlanId, recorded: &Oid) -> Result<bool, WorkspaceError>;
     advance(project: &Project, plan: PlanId, old: Option<Oid>, new: &Oid) -> Result<(), WorkspaceError>;
     holds(project: &Project, plan: PlanId, commit: &Oid) -> Result<bool, WorkspaceError>;
 });

@@ -5,6 +5,9 @@
 //! runs to its end. Settings that would let the user's configuration change what plumbing does
 //! are overridden on the command line.
 //!
+//! What speaks with a remote gets a deadline ([`At::within`]): a server may be silent, and a hook there may
+//! wait for ever. What is late is ended with all that it started, and fails like any command.
+//!
 //! Must not: decide what a failure means. Callers that expect one use [`Call::output`].
 
 use std::ffi::{OsStr, OsString};
@@ -18,7 +21,7 @@ use std::time::Duration;
 use agents_domain::oid::Oid;
 use agents_domain::workspace::WorkspaceError;
 
-use super::{failure, output, version};
+use super::{deadline, failure, output, version};
 
 /// Settings that hold for every command.
 const SETTINGS: [&str; 9] = [
@@ -44,18 +47,28 @@ const SETTINGS: [&str; 9] = [
 /// two landings at once an error.
 const LOCK_WAIT: Duration = Duration::from_secs(5);
 
+/// How long one exchange with a remote may take.
+const REMOTE_LIMIT: Duration = Duration::from_mins(10);
+
 /// The git program: which one, and what is added to its environment.
 #[derive(Debug, Clone)]
 pub struct Git {
     program: OsString,
     lock_wait: Duration,
+    remote_limit: Duration,
     env: Vec<(OsString, OsString)>,
     usable: Arc<OnceLock<()>>,
 }
 
 impl Default for Git {
     fn default() -> Self {
-        Self { program: "git".into(), lock_wait: LOCK_WAIT, env: Vec::new(), usable: Arc::default() }
+        Self {
+            program: "git".into(),
+            lock_wait: LOCK_WAIT,
+            remote_limit: REMOTE_LIMIT,
+            env: Vec::new(),
+            usable: Arc::default(),
+        }
     }
 }
 
@@ -73,6 +86,19 @@ impl Git {
     pub fn with_lock_wait(mut self, wait: Duration) -> Self {
         self.lock_wait = wait;
         self
+    }
+
+    /// How long one exchange with a remote may take, a fetch or a push; 10 min unless told. What takes
+    /// longer is ended, and has failed.
+    #[must_use]
+    pub fn with_remote_limit(mut self, limit: Duration) -> Self {
+        self.remote_limit = limit;
+        self
+    }
+
+    /// See [`Git::with_remote_limit`].
+    pub(super) fn remote_limit(&self) -> Duration {
+        self.remote_limit
     }
 
     /// Adds a variable to the environment of every command, after it was scrubbed of `GIT_*`.
@@ -96,12 +122,12 @@ impl Git {
     pub(super) fn repository<'a>(&'a self, common_dir: &'a Path) -> At<'a> {
         let mut option = OsString::from("--git-dir=");
         option.push(common_dir);
-        At { git: self, dir: common_dir, options: vec![option], env: Vec::new() }
+        At { git: self, dir: common_dir, options: vec![option], env: Vec::new(), limit: None }
     }
 
     /// Commands in a directory: git finds out which checkout it belongs to.
     pub(super) fn directory<'a>(&'a self, dir: &'a Path) -> At<'a> {
-        At { git: self, dir, options: vec!["-C".into(), dir.into()], env: Vec::new() }
+        At { git: self, dir, options: vec!["-C".into(), dir.into()], env: Vec::new(), limit: None }
     }
 
     /// Commands in a worktree of ours. If its `.git` is gone, git does not go looking for another
@@ -135,7 +161,7 @@ impl Git {
             command.arg("-c").arg(format!("{lock}={}", self.lock_wait.as_millis()));
         }
         let shown = args.iter().take(2).copied().collect::<Vec<_>>().join(" ");
-        Call { command, shown, dir: dir.to_owned(), input: Vec::new() }.args(args)
+        Call { command, shown, dir: dir.to_owned(), input: Vec::new(), limit: None }.args(args)
     }
 }
 
@@ -147,6 +173,7 @@ pub(super) struct At<'a> {
     pub(super) dir: &'a Path,
     options: Vec<OsString>,
     env: Vec<(&'static str, OsString)>,
+    limit: Option<Duration>,
 }
 
 impl At<'_> {
@@ -164,11 +191,17 @@ impl At<'_> {
         at
     }
 
+    /// The same place; commands there must end within that time.
+    pub(super) fn within(&self, limit: Duration) -> Self {
+        Self { limit: Some(limit), ..self.clone() }
+    }
+
     /// A command here; nothing runs yet.
     pub(super) fn call(&self, args: &[&str]) -> Call {
         let mut call = self.git.call(self.dir, &[]);
         call.command.args(&self.options).args(args).envs(self.env.iter().map(|(key, value)| (key, value)));
         call.shown = args.iter().take(2).copied().collect::<Vec<_>>().join(" ");
+        call.limit = self.limit;
         call
     }
 }
@@ -179,6 +212,7 @@ pub(super) struct Call {
     shown: String,
     dir: PathBuf,
     input: Vec<u8>,
+    limit: Option<Duration>,
 }
 
 impl Call {
@@ -200,12 +234,14 @@ impl Call {
         self.command.stdin(if self.input.is_empty() { Stdio::null() } else { Stdio::piped() });
         let spawned = self.command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let mut child = spawned.map_err(|error| version::unusable(self.command.get_program(), &error))?;
+        // Nothing that speaks with a remote reads from stdin.
         let input = &self.input;
-        let answer = match child.stdin.take() {
-            None => child.wait_with_output(),
+        let answer = match (child.stdin.take(), self.limit) {
+            (None, Some(limit)) => deadline::wait(child, limit),
+            (None, None) => child.wait_with_output(),
             // A thread of its own: git may answer before it has read everything. One that stops
             // reading early says why on stderr; the broken pipe says nothing more.
-            Some(mut pipe) => std::thread::scope(|scope| {
+            (Some(mut pipe), _) => std::thread::scope(|scope| {
                 scope.spawn(move || pipe.write_all(input));
                 child.wait_with_output()
             }),

@@ -16,9 +16,10 @@ pub(super) fn held(git: &Git, project: &Project, plan: PlanId, commit: &Oid) -> 
     }
     let Some(far) = Far::of(git, project)? else { return Ok(false) };
     // The branch, those of its children, and what the target has; snapshots, if there are any.
-    let heads = "+refs/heads/*:refs/agents/fetched/heads/*".to_owned();
-    let snapshots = format!("refs/agents/{plan}/*:refs/agents/{plan}/*");
-    far.fetch(&if far.remote.push_snapshots { vec![heads, snapshots] } else { vec![heads] })?;
+    far.fetch_all("refs/heads/*", "refs/agents/fetched/heads/*")?;
+    if far.remote.push_snapshots {
+        far.fetch(&[format!("refs/agents/{plan}/*:refs/agents/{plan}/*")])?;
+    }
     refs::exists(&at, commit)
 }
 
@@ -27,7 +28,7 @@ pub(super) fn need(git: &Git, project: &Project, plan: PlanId, commit: &Oid) -> 
     if project.remote.is_none() || held(git, project, plan, commit)? {
         return Ok(());
     }
-    Err(WorkspaceError::NoCommit { project: project.name.clone(), commit: commit.clone() })
+    Err(WorkspaceError::NoCommit { project: project.name.clone(), commit: commit.clone(), host: None })
 }
 
 /// Puts a snapshot on the remote too, if that is wanted. It is safe here, so a failure is only told.

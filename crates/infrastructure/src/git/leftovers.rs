@@ -94,6 +94,8 @@ impl Ground<'_> {
                 let reference = plan_branch::reference(leftover.plan);
                 if let Some(far) = Far::of(self.git, project)? {
                     far.remove(&reference, tip)?;
+                    far.note(&reference, None)?;
+                    far.forget_shared(leftover.plan)?;
                 }
                 refs::delete(&at, &reference, tip)
             }

@@ -11,7 +11,7 @@ use agents_domain::workspace::{Machine, Project, Remote, Site, WorkspaceError};
 
 use super::command::Git;
 use super::failure::{io, unsuitable};
-use super::{output, remote, worktree};
+use super::{deadline, output, remote};
 
 /// The setting that says which URL a mirror is of.
 const URL: &str = "agents.url";
@@ -65,7 +65,13 @@ impl Grounds {
         let (name, dir) = self.place(project, remote);
         if !is_of(git, &dir, remote)? {
             fs::create_dir_all(&self.mirrors).map_err(io(&self.mirrors))?;
-            let _held = worktree::hold(&self.mirrors.join(format!("{name}.lock")))?;
+            let lock = self.mirrors.join(format!("{name}.lock"));
+            let Some(_held) = deadline::hold(&lock, git.remote_limit())? else {
+                return Err(unsuitable(
+                    &dir,
+                    "another process is making this mirror, and does not come to an end",
+                ));
+            };
             make(git, &dir, project, remote)?;
         }
         fs::canonicalize(&dir).map_err(io(&dir))

@@ -47,28 +47,54 @@ fn advance_here(at: &At<'_>, plan: PlanId, old: Option<&Oid>, new: &Oid) -> Resu
 
 /// The tip to work from: what is recorded, or what a person put on top of it. A branch that is
 /// behind what is recorded (a crash between the record and the move) or gone is brought up to it;
-/// so is one that stands at an earlier snapshot of the plan, which stays in a ref of its own.
+/// so is one that stands at an earlier snapshot of the plan, which stays in a ref of its own, wherever it was
+/// made.
 pub(super) fn settle(
     git: &Git,
     project: &Project,
     plan: PlanId,
     recorded: Option<&Oid>,
+    earlier: &[Oid],
 ) -> Result<Option<Oid>, WorkspaceError> {
+    let at = git.repository(&project.common_dir);
+    let ours = Ours { at: &at, plan, earlier };
     match Far::of(git, project)? {
-        Some(far) => far::settle(&far, project, plan, recorded),
-        None => settle_here(&git.repository(&project.common_dir), plan, recorded),
+        Some(far) => far::settle(&far, project, &ours, recorded),
+        None => settle_here(&ours, recorded),
     }
 }
 
-fn settle_here(at: &At<'_>, plan: PlanId, recorded: Option<&Oid>) -> Result<Option<Oid>, WorkspaceError> {
+pub(super) use far::unpushed;
+
+/// The results of a plan: what counts, and what once did.
+struct Ours<'a> {
+    at: &'a At<'a>,
+    plan: PlanId,
+    /// What its log says that it made, on whichever machine.
+    earlier: &'a [Oid],
+}
+
+impl Ours<'_> {
+    /// Whether that commit is a snapshot of one of the plan's attempts: one that was made here, or one
+    /// that its log names.
+    fn has(&self, commit: &Oid) -> Result<bool, WorkspaceError> {
+        if self.earlier.contains(commit) {
+            return Ok(true);
+        }
+        let snapshots = format!("refs/agents/{}/", self.plan);
+        let found = self.at.call(&["for-each-ref", "--format=%(refname)", "--points-at"]);
+        Ok(!found.args([commit.as_str(), &snapshots]).run()?.is_empty())
+    }
+}
+
+fn settle_here(ours: &Ours<'_>, recorded: Option<&Oid>) -> Result<Option<Oid>, WorkspaceError> {
+    let (at, plan) = (ours.at, ours.plan);
     let reference = reference(plan);
     let found = refs::read(at, &reference)?;
     match (recorded, &found) {
         (None, _) => return Ok(found),
         (Some(recorded), Some(found)) if refs::contains(at, found, recorded)? => {}
-        (Some(recorded), Some(aside))
-            if !refs::contains(at, recorded, aside)? && !is_ours(at, plan, aside)? =>
-        {
+        (Some(recorded), Some(aside)) if !refs::contains(at, recorded, aside)? && !ours.has(aside)? => {
             return Err(moved(reference, Some(recorded), Some(aside)));
         }
         (Some(recorded), behind) => {
@@ -77,14 +103,6 @@ fn settle_here(at: &At<'_>, plan: PlanId, recorded: Option<&Oid>) -> Result<Opti
         }
     }
     Ok(found)
-}
-
-/// Whether that commit is a snapshot of one of the plan's attempts.
-fn is_ours(at: &At<'_>, plan: PlanId, commit: &Oid) -> Result<bool, WorkspaceError> {
-    let snapshots = format!("refs/agents/{plan}/");
-    let found =
-        at.call(&["for-each-ref", "--format=%(refname)", "--points-at"]).args([commit.as_str(), &snapshots]);
-    Ok(!found.run()?.is_empty())
 }
 
 /// The full name of the branch.

@@ -10,7 +10,7 @@ use super::output;
 use super::remote::Far;
 
 /// The URL that is meant: that of the checkout's remote of this name, or the text itself. A path
-/// becomes absolute. One that holds a password is refused: it would be stored, and shown.
+/// becomes absolute. One that holds a password or what may be a token is refused: it would be stored, and shown.
 pub fn chosen_remote(git: &Git, root: &Path, asked: &str) -> Result<String, WorkspaceError> {
     git.check()?;
     let at = git.directory(root);
@@ -20,9 +20,11 @@ pub fn chosen_remote(git: &Git, root: &Path, asked: &str) -> Result<String, Work
         None if asked.contains(['/', ':']) && !asked.starts_with('-') => asked.to_owned(),
         None => return Err(unsuitable(root, unknown(&at, asked)?)),
     };
-    if has_password(&url) {
-        let reason = "the URL of its remote holds a password, which would be stored; \
-                      leave it out and give it to a credential helper of git";
+    if let Some(secret) = secret(&url) {
+        let reason = format!(
+            "the URL of its remote holds {secret}, which would be stored; \
+             leave it out and give it to a credential helper of git"
+        );
         return Err(unsuitable(root, reason));
     }
     Ok(if is_path(&url) { root.join(url).display().to_string() } else { url })
@@ -55,10 +57,19 @@ fn is_path(url: &str) -> bool {
     !before_slash.contains(':')
 }
 
-fn has_password(url: &str) -> bool {
-    let Some((_, rest)) = url.split_once("://") else { return false };
-    let authority = rest.split('/').next().unwrap_or_default();
-    authority.rsplit_once('@').is_some_and(|(user, _)| user.contains(':'))
+/// What of a URL is secret, or may be. For the web a user's name is as good as a token, which many servers
+/// take in its place; and no repository needs a query.
+fn secret(url: &str) -> Option<&'static str> {
+    let (scheme, rest) = url.split_once("://")?;
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let user = authority.rsplit_once('@').map(|(user, _)| user);
+    let web = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
+    match user {
+        Some(user) if user.contains(':') => Some("a password"),
+        Some(_) if web => Some("a user, who may be a token (a name is set by git's `credential.username`)"),
+        _ if web && rest.contains(['?', '#']) => Some("a query, which may be a token"),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -66,10 +77,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn passwords_and_paths_are_told_apart() {
-        assert!(has_password("https://ann:secret@host/x.git"));
-        for url in ["https://ann@host:8443/x.git", "ssh://git@host/x", "git@host:x.git", "/srv/x:y@z"] {
-            assert!(!has_password(url), "{url}");
+    fn secrets_and_paths_are_told_apart() {
+        for url in ["https://ann:secret@host/x.git", "ssh://git:secret@host/x", "HTTP://a:b@host"] {
+            assert_eq!(secret(url), Some("a password"), "{url}");
+        }
+        for url in ["https://ghp_secret@host:8443/x.git", "http://ann@host?x"] {
+            assert!(secret(url).is_some_and(|what| what.starts_with("a user")), "{url}");
+        }
+        for url in ["https://host/x.git?private_token=secret", "https://host/x#secret", "http://host?a@b"] {
+            assert!(secret(url).is_some_and(|what| what.starts_with("a query")), "{url}");
+        }
+        for url in ["https://host:8443/x@y.git", "ssh://git@host/x", "git@host:x.git", "/srv/x:y@z?"] {
+            assert_eq!(secret(url), None, "{url}");
         }
         assert!(is_path("../x.git") && is_path("/srv/x.git") && is_path("x/y:z"));
         assert!(!is_path("git@host:x.git") && !is_path("file:///srv/x.git"));

@@ -1,25 +1,30 @@
 //! Speaking with the remote of a project: looking, fetching, pushing.
 //!
 //! - Nobody is asked anything: no terminal, no window, and ssh in batch mode. Silence ends: a server
-//!   that accepts a connection and says nothing is given up after a minute.
+//!   that accepts a connection and says nothing is given up after a minute, and whatever it is that takes
+//!   so long, a hook there included, after the time that is set for it (`deadline`).
 //! - What is fetched is kept in refs of our own, `refs/agents/remote/<project>/…`; the user's branches
 //!   and remote-tracking branches stay as they are.
 //! - Every push is a compare-and-swap, all refs or none. What came of one that failed is asked of the
 //!   remote, never guessed ([`Push`]).
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::time::Duration;
 
+use agents_domain::id::PlanId;
 use agents_domain::oid::Oid;
 use agents_domain::workspace::{Project, Remote, WorkspaceError};
 
 use super::command::{At, Git};
-use super::{output, refs, worktree};
+use super::{deadline, output, refs};
 
 /// The remote of a project, seen from a repository of this machine.
 pub(super) struct Far<'a> {
     /// The repository here.
     pub(super) at: At<'a>,
     speaking: At<'a>,
+    limit: Duration,
     project: &'a Project,
     pub(super) remote: &'a Remote,
 }
@@ -43,11 +48,11 @@ impl<'a> Far<'a> {
         let Some(remote) = &project.remote else { return Ok(None) };
         let at = git.repository(&project.common_dir);
         let speaking = quietly(git, &at)?;
-        Ok(Some(Self { at, speaking, project, remote }))
+        Ok(Some(Self { at, speaking, limit: git.remote_limit(), project, remote }))
     }
 
-    /// Where these refs are there now; one that is not there is left out. Names end at the ref, `^{}`
-    /// behind one asks what a tag of that name leads to.
+    /// Where these refs are there now; one that is not there is left out. `^{}` behind a name asks what a tag
+    /// of that name leads to; one that ends with `*` asks for all that begin so.
     pub(super) fn look(&self, names: &[&str]) -> Result<Refs, WorkspaceError> {
         let call = self.speaking.call(&["ls-remote", "--quiet"]);
         let answer = call.args(["--", &self.remote.url]).args(names).output()?;
@@ -58,7 +63,10 @@ impl<'a> Far<'a> {
         // The program matches the ends of names; only whole names count.
         for line in output::text(&answer.stdout).lines() {
             if let Some((id, name)) = line.split_once('\t')
-                && names.contains(&name)
+                && names.iter().any(|asked| match asked.strip_suffix('*') {
+                    Some(beginning) => name.starts_with(beginning),
+                    None => name == *asked,
+                })
             {
                 found.insert(name.to_owned(), output::oid(id.as_bytes(), "ls-remote", self.at.dir)?);
             }
@@ -79,11 +87,71 @@ impl<'a> Far<'a> {
 
     /// Fetches by these refspecs, one process at a time.
     pub(super) fn fetch(&self, refspecs: &[String]) -> Result<(), WorkspaceError> {
-        let _held = worktree::hold(&self.project.common_dir.join("agents-remote.lock"))?;
-        let options = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules"];
-        let call = self.speaking.call(&options).args(["--no-prune", "--no-auto-maintenance", "--"]);
+        self.fetching(&["--no-prune"], refspecs)
+    }
+
+    /// Fetches all refs of a kind into refs of our own, and removes those there that the remote has not any
+    /// more: one called `a` would be in the way of one called `a/b`. Nothing else is removed.
+    pub(super) fn fetch_all(&self, theirs: &str, ours: &str) -> Result<(), WorkspaceError> {
+        self.fetching(&["--prune"], &[format!("+{theirs}:{ours}")])
+    }
+
+    fn fetching(&self, options: &[&str], refspecs: &[String]) -> Result<(), WorkspaceError> {
+        let _held = self.alone()?;
+        // Whatever the user has configured: tags are the user's.
+        let speaking = self.speaking.set("fetch.pruneTags=false");
+        let always = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules"];
+        let call = speaking.call(&always).args(options).args(["--no-auto-maintenance", "--"]);
         let answer = call.args([&self.remote.url]).args(refspecs).output()?;
         if answer.status.success() { Ok(()) } else { Err(self.unusable(&output::text(&answer.stderr))) }
+    }
+
+    /// Removes, of the commits that were shared for landings, those of that plan. It has come to its end,
+    /// and who died between sharing and deciding has left them.
+    pub(super) fn forget_shared(&self, plan: PlanId) -> Result<(), WorkspaceError> {
+        let shared = self.look(&["refs/agents/intended/*"])?;
+        let lacking = shared.iter().map(|(name, at)| Ok((name, refs::exists(&self.at, at)?)));
+        let lacking = lacking.collect::<Result<Vec<_>, WorkspaceError>>()?;
+        // Into no ref: they are wanted for their messages only.
+        let lacking: Vec<_> =
+            lacking.into_iter().filter(|(_, here)| !here).map(|(name, _)| name.clone()).collect();
+        if !lacking.is_empty() {
+            self.fetch(&lacking)?;
+        }
+        for (name, commit) in &shared {
+            let format = "--format=%(trailers:key=Agents-Plan,valueonly)";
+            let of = self.at.call(&["log", "-1", format, commit.as_str()]).run()?;
+            if output::text(&of).trim() == plan.as_str() {
+                self.remove(name, commit)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Where that ref was there when this machine last looked, or moved it.
+    pub(super) fn known(&self, name: &str) -> Result<Option<Oid>, WorkspaceError> {
+        refs::read(&self.at, &self.kept(name))
+    }
+
+    /// Notes where that ref is there now.
+    pub(super) fn note(&self, name: &str, at: Option<&Oid>) -> Result<(), WorkspaceError> {
+        let (kept, known) = (self.kept(name), self.known(name)?);
+        match (at, known) {
+            (Some(at), known) if known.as_ref() != Some(at) => {
+                refs::swap(&self.at, &kept, known.as_ref(), at, "agents: seen on the remote")
+            }
+            (None, Some(known)) => refs::delete(&self.at, &kept, &known),
+            _ => Ok(()),
+        }
+    }
+
+    /// Waits for whoever else fetches into this repository.
+    fn alone(&self) -> Result<File, WorkspaceError> {
+        let (path, limit) = (self.project.common_dir.join("agents-remote.lock"), self.limit);
+        deadline::hold(&path, limit)?.ok_or_else(|| {
+            let lock = path.display();
+            self.cannot(format!("another process fetches from it, since {} ({lock})", deadline::shown(limit)))
+        })
     }
 
     /// One push, of all these refspecs or of none. `expected`: where each ref must be now, `None`:
@@ -149,7 +217,8 @@ impl<'a> Far<'a> {
 
     /// Where a ref of the remote is kept here.
     fn kept(&self, name: &str) -> String {
-        let below = name.strip_prefix("refs/").unwrap_or(name);
+        // In one component: a name that was `a` must not be in the way of one that is `a/b`.
+        let below = name.strip_prefix("refs/").unwrap_or(name).replace('/', "%");
         format!("refs/agents/remote/{}/{below}", refs::component(&self.project.name))
     }
 
@@ -197,7 +266,7 @@ fn quietly<'a>(git: &Git, at: &At<'a>) -> Result<At<'a>, WorkspaceError> {
         .with("GIT_ASKPASS", "")
         .with("SSH_ASKPASS_REQUIRE", "never");
     let settings = ["credential.interactive=false", "http.lowSpeedLimit=1", "http.lowSpeedTime=60"];
-    Ok(settings.into_iter().fold(quiet, |at, setting| at.set(setting)))
+    Ok(settings.into_iter().fold(quiet, |at, setting| at.set(setting)).within(git.remote_limit()))
 }
 
 /// The caller's program with options of ours, if it is one that knows them.
@@ -214,9 +283,31 @@ fn refusal(line: &str) -> Option<&str> {
     line.strip_prefix("!\t")?.split_once('\t').map(|(_, why)| why)
 }
 
+/// Git leaves passwords out of most of what it says; what comes before an `@` in a web address may be one.
+fn without_users(said: &str) -> String {
+    let mut words = Vec::new();
+    for word in said.split_inclusive(char::is_whitespace) {
+        let end =
+            word.find("://").filter(|at| word[..*at].ends_with("http") || word[..*at].ends_with("https"));
+        let user = end.and_then(|at| {
+            let authority = word[at + 3..].split('/').next().unwrap_or_default();
+            authority.rfind('@').map(|user| (at + 3, at + 3 + user + 1))
+        });
+        match user {
+            Some((from, to)) => words.push(format!("{}{}", &word[..from], &word[to..])),
+            None => words.push(word.to_owned()),
+        }
+    }
+    words.concat()
+}
+
 /// What git said, shortened, and what helps.
 fn in_words(said: &str) -> String {
-    const HELP: [(&str, &str); 9] = [
+    const HELP: [(&str, &str); 10] = [
+        (
+            "it did not end within",
+            "see what it waits for; what takes so long for good reason: `remote_timeout`",
+        ),
         (
             "does not support --atomic",
             "it cannot move a branch and its marker together; plans cannot land there",
@@ -233,6 +324,7 @@ fn in_words(said: &str) -> String {
         ("hook declined", "a hook of the remote said no; it says why"),
         ("fetch first", "somebody has pushed meanwhile"),
     ];
+    let said = &without_users(said);
     let lines: Vec<_> = said
         .lines()
         .map(str::trim)
@@ -264,6 +356,9 @@ mod tests {
         assert!(told.contains("remote: no") && told.contains("credential helper"), "{told}");
         assert!(!told.contains("hint"), "{told}");
         assert_eq!(in_words(" \n"), "git says nothing");
+        let told =
+            in_words("fatal: unable to access 'https://secret:x@far/x@y.git/': no\nssh://git@far/x no");
+        assert_eq!(told, "fatal: unable to access 'https://far/x@y.git/': no; ssh://git@far/x no");
         assert_eq!(refusal("!\tx:y\t[rejected] (stale info)"), Some("[rejected] (stale info)"));
         assert_eq!(refusal("*\tx:y\t[new branch]"), None);
     }

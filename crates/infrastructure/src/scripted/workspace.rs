@@ -2,7 +2,8 @@
 //!
 //! It keeps the promises of the ports [`Worktrees`] and [`Landings`] that a driver builds on:
 //! directories are never reused, snapshots never overwritten, refs move by compare-and-swap, and a
-//! marker makes each landing happen once; of a project with a remote only once its commit was shared.
+//! marker makes each landing happen once, or, given up, not at all; of a project with a remote only once its
+//! commit was shared.
 //! Merges conflict where a test says so, and, if they are exclusive, in the files that both sides wrote. Every call can be made to fail, or be interfered with
 //! right before it does its work ([`ScriptedWorkspace::before`]).
 

@@ -33,6 +33,25 @@ pub(crate) fn hermetic(home: &Path) -> Git {
         .with_env("GIT_CONFIG_GLOBAL", home.join(".gitconfig"))
 }
 
+/// A script that is run in place of git.
+pub(crate) fn script(path: &Path, text: &str) -> PathBuf {
+    fs::write(path, text).expect("written");
+    fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("executable");
+    path.to_owned()
+}
+
+/// A file that whoever reads waits at until somebody has written.
+pub(crate) fn fifo(path: &Path) -> PathBuf {
+    assert!(Command::new("mkfifo").arg(path).status().expect("mkfifo runs").success());
+    path.to_owned()
+}
+
+/// Somebody has written into that [`fifo`].
+pub(crate) async fn written(path: PathBuf) {
+    let read = tokio::task::spawn_blocking(|| fs::read(path)).await;
+    read.expect("it ran").expect("it is there");
+}
+
 /// Runs git as the user or the child would.
 pub(crate) fn try_git(dir: &Path, args: &[&str]) -> Output {
     let mut command = Command::new("git");

@@ -7,7 +7,9 @@ use agents_domain::action::MergeStrategy;
 use agents_domain::oid::Oid;
 use agents_domain::workspace::{Intent, Landing, Landings as _, Merged, WorkspaceError, Worktrees as _};
 
-use crate::fixture::{Fixture, commit, git, oid, plan, read, write};
+use agents_infrastructure::git::GitWorkspace;
+
+use crate::fixture::{Fixture, commit, fifo, git, oid, plan, read, script, write, written};
 
 fn prepared() -> (Fixture, Intent) {
     let fixture = Fixture::new();
@@ -51,7 +53,80 @@ async fn a_branch_that_somebody_moved_stays() {
     let away = Landing::MovedAway { found: Some(found.clone()) };
     assert_eq!(land(&fixture, &intent).await, Ok(away));
     assert_eq!(fixture.head(), found);
-    assert_eq!(git(&fixture.repo, &["for-each-ref", "refs/agents"]), "");
+    assert_eq!(marker(&fixture, &intent), intent.old, "given up, for good");
+}
+
+#[tokio::test]
+async fn what_was_given_up_does_not_land_once_the_branch_is_back() {
+    let (fixture, intent) = prepared();
+    commit(&fixture.repo, "elsewhere");
+    land(&fixture, &intent).await.expect("looked");
+    git(&fixture.repo, &["reset", "-q", "--hard", intent.old.as_str()]);
+    // Also whoever dies before it has recorded that finds it given up.
+    let back = Landing::MovedAway { found: Some(intent.old.clone()) };
+    assert_eq!(land(&fixture, &intent).await, Ok(back));
+    assert_eq!(fixture.head(), intent.old);
+}
+
+/// Something that happens once, right before the ref transaction of a landing.
+fn meddling(fixture: &Fixture, what: &str) -> GitWorkspace {
+    let once = fixture.base().join("once");
+    let text = format!(
+        "#!/bin/sh\ncase \"$*\" in *'agents: landing'*) if mkdir {once} 2>/dev/null; then {what}; fi;; esac\n\
+         exec git \"$@\"\n",
+        once = once.display()
+    );
+    let script = script(&fixture.base().join("meddling-git"), &text);
+    fixture.workspace_with(fixture.git().with_program(script))
+}
+
+/// The history in which a lander freezes, its plan is given up, and somebody resets the branch.
+#[tokio::test]
+async fn a_frozen_process_that_thaws_after_its_landing_was_given_up_moves_nothing() {
+    let (fixture, intent) = prepared();
+    let theirs = commit(&fixture.repo, "elsewhere");
+    git(&fixture.repo, &["reset", "-q", "--hard", intent.old.as_str()]);
+    let (git_dir, state) = (fixture.repo.join(".git"), fixture.base());
+    let at = format!("unset GIT_DIR; git --git-dir={}", git_dir.display());
+    let (away, gone) = (fifo(&state.join("away")), fifo(&state.join("given-up")));
+    // It stops where it would move the branch, until the other has looked.
+    let what = format!(
+        "{at} update-ref refs/heads/main {theirs}; echo > {}; read x < {}; {at} update-ref refs/heads/main {}",
+        away.display(),
+        gone.display(),
+        intent.old
+    );
+    let frozen = meddling(&fixture, &what);
+    let (project, decided) = (fixture.project.clone(), intent.clone());
+    let late = tokio::spawn(async move { frozen.land(&project, &decided).await });
+    written(away).await;
+    assert_eq!(land(&fixture, &intent).await, Ok(Landing::MovedAway { found: Some(theirs) }));
+    fs::write(&gone, "\n").expect("it waits");
+    let back = Landing::MovedAway { found: Some(intent.old.clone()) };
+    assert_eq!(late.await.expect("ran"), Ok(back));
+    assert_eq!((fixture.head(), marker(&fixture, &intent)), (intent.old.clone(), intent.old));
+}
+
+#[tokio::test]
+async fn one_that_lands_while_another_gives_up_has_landed() {
+    let (fixture, intent) = prepared();
+    let theirs = commit(&fixture.repo, "elsewhere");
+    // Between the look of who gives up and the mark of it the branch is put back, and it lands.
+    let once = fixture.base().join("once");
+    let text = format!(
+        "#!/bin/sh\ncase \"$*\" in *'agents: giving up'*) if mkdir {once} 2>/dev/null; then unset GIT_DIR; \
+         git --git-dir={git} update-ref refs/heads/main {new}; \
+         git --git-dir={git} update-ref {marker} {new}; fi;; esac\nexec git \"$@\"\n",
+        once = once.display(),
+        git = fixture.repo.join(".git").display(),
+        marker = intent.marker(),
+        new = intent.new
+    );
+    let script = script(&fixture.base().join("meddling-git"), &text);
+    let slow = fixture.workspace_with(fixture.git().with_program(script));
+    assert_eq!(fixture.head(), theirs);
+    assert_eq!(slow.land(&fixture.project, &intent).await, Ok(Landing::Landed));
+    assert_eq!(fixture.head(), intent.new);
 }
 
 #[tokio::test]
@@ -87,7 +162,8 @@ async fn a_marker_that_cannot_be_made_up_for_is_an_error() {
 #[tokio::test]
 async fn a_marker_at_another_commit_is_an_error() {
     let (fixture, intent) = prepared();
-    git(&fixture.repo, &["update-ref", &intent.marker(), intent.old.as_str()]);
+    let another = fixture.side_commit(&[("b", "b2\n")]);
+    git(&fixture.repo, &["update-ref", &intent.marker(), another.as_str()]);
     let error = land(&fixture, &intent).await.expect_err("another commit");
     assert!(matches!(&error, WorkspaceError::RefMoved { reference, .. } if *reference == intent.marker()));
 }

@@ -11,6 +11,8 @@ mod over_http;
 mod program;
 mod registering;
 mod remote;
+mod remote_landing;
+mod remote_trouble;
 mod results;
 mod snapshot;
 mod worktree;

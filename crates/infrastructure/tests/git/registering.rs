@@ -14,11 +14,17 @@ fn a_remote_is_named_or_given_by_its_url() {
     let chosen = |asked: &str| chosen_remote(&program, repo, asked);
     assert_eq!(chosen("origin"), Ok(repo.join("../far.git").display().to_string()));
     assert_eq!(chosen("git@host:x.git").as_deref(), Ok("git@host:x.git"));
-    for (asked, told) in
-        [("upstream", "it has origin"), ("-u/x", "no URL"), ("https://a:b@host/x", "password")]
-    {
-        let error = chosen(asked).expect_err("refused");
-        assert!(error.to_string().contains(told), "{error}");
+    git(repo, &["remote", "add", "ci", "https://glpat-secret@host/x.git"]);
+    for (asked, told) in [
+        ("upstream", "it has ci, origin"),
+        ("-u/x", "no URL"),
+        ("https://a:secret@host/x", "a password"),
+        ("https://secret@host/x", "a user, who may be a token"),
+        ("https://host/x?token=secret", "a query, which may be a token"),
+        ("ci", "a user, who may be a token"),
+    ] {
+        let error = chosen(asked).expect_err("refused").to_string();
+        assert!(error.contains(told) && !error.contains("secret"), "{error}");
     }
 }
 

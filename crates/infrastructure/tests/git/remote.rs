@@ -48,12 +48,12 @@ impl Shared {
         Self { fixture, bare, project, one, two }
     }
 
-    fn with_snapshots(mut self) -> Self {
+    pub(crate) fn with_snapshots(mut self) -> Self {
         self.project.remote.as_mut().expect("it has one").push_snapshots = true;
         self
     }
 
-    fn slot(&self, attempt: u32) -> Slot {
+    pub(crate) fn slot(&self, attempt: u32) -> Slot {
         Slot { plan: plan(), attempt, project: self.project.clone() }
     }
 
@@ -66,7 +66,7 @@ impl Shared {
         self.at("refs/heads/main").expect("there")
     }
 
-    fn branch(&self) -> Option<Oid> {
+    pub(crate) fn branch(&self) -> Option<Oid> {
         self.at(&format!("refs/heads/agents/plan-{}", plan()))
     }
 
@@ -82,9 +82,9 @@ impl Shared {
     }
 
     /// An attempt of that machine that writes a file, and moves the plan branch.
-    async fn executed(&self, on: &GitWorkspace, attempt: u32, file: &str) -> Oid {
+    pub(crate) async fn executed(&self, on: &GitWorkspace, attempt: u32, file: &str) -> Oid {
         let start = on.head(&self.project).await.expect("within reach").commit;
-        let old = on.settle(&self.project, plan(), None).await.expect("settled");
+        let old = on.settle(&self.project, plan(), None, &[]).await.expect("settled");
         let dir = on.open(&self.slot(attempt), old.as_ref().unwrap_or(&start), &[]).await.expect("opened");
         write(&dir, file, "new\n");
         let made = on.snapshot(&self.slot(attempt), &start, token(7), &[]).await.expect("a snapshot").commit;
@@ -93,7 +93,7 @@ impl Shared {
         made
     }
 
-    async fn prepared(&self, on: &GitWorkspace, tip: &Oid) -> Intent {
+    pub(crate) async fn prepared(&self, on: &GitWorkspace, tip: &Oid) -> Intent {
         let (project, tip, strategy) = (self.project.clone(), tip.clone(), MergeStrategy::Merge);
         let message = "fix: it".to_owned();
         let request = MergeRequest { plan: plan(), project, tip, strategy, message, exclusive: false };
@@ -139,11 +139,11 @@ async fn a_machine_without_a_checkout_works_in_a_mirror_and_another_goes_on() {
     let shared = Shared::new();
     let made = shared.executed(&shared.two, 1, "by-two").await;
     assert_eq!(shared.branch(), Some(made.clone()));
-    let settled = shared.one.settle(&shared.project, plan(), Some(made.clone())).await;
+    let settled = shared.one.settle(&shared.project, plan(), Some(made.clone()), &[]).await;
     assert_eq!(settled, Ok(Some(made)));
     let more = shared.executed(&shared.one, 2, "by-one").await;
     assert_eq!(shared.branch(), Some(more.clone()));
-    let settled = shared.two.settle(&shared.project, plan(), Some(more.clone())).await;
+    let settled = shared.two.settle(&shared.project, plan(), Some(more.clone()), &[]).await;
     assert_eq!(settled, Ok(Some(more.clone())));
     let listed = git(&shared.bare, &["ls-tree", "--name-only", more.as_str()]);
     assert!(listed.contains("by-one") && listed.contains("by-two"), "{listed}");
@@ -202,152 +202,6 @@ async fn files_to_copy_are_only_where_the_checkout_is() {
 }
 
 #[tokio::test]
-async fn a_landing_is_one_push_of_branch_and_marker_and_the_checkout_stays() {
-    let shared = Shared::new();
-    let before = shared.fixture.head();
-    let intent = shared.ready(&shared.one).await;
-    assert_eq!(shared.at(&intent.shared()), Some(intent.new.clone()));
-    assert_eq!(shared.land(&shared.one, &intent).await, Ok(Landing::Landed));
-    assert_eq!((shared.main(), shared.at(&intent.marker())), (intent.new.clone(), Some(intent.new.clone())));
-    assert_eq!(shared.at(&intent.shared()), None, "not needed any more");
-    shared.one.follow(&shared.project, &intent).await.expect("nothing to do");
-    assert_eq!(shared.fixture.head(), before);
-    assert_eq!(shared.land(&shared.two, &intent).await, Ok(Landing::Landed), "it has happened");
-}
-
-#[tokio::test]
-async fn a_branch_reset_after_the_landing_is_not_moved_again() {
-    let shared = Shared::new();
-    let intent = shared.ready(&shared.one).await;
-    shared.land(&shared.one, &intent).await.expect("landed");
-    git(&shared.bare, &["update-ref", "refs/heads/main", intent.old.as_str()]);
-    assert_eq!(shared.land(&shared.two, &intent).await, Ok(Landing::Landed));
-    assert_eq!(shared.main(), intent.old);
-}
-
-/// A script in place of git that does something once, right before the first push of a landing.
-fn meddling(shared: &Shared, what: &str) -> GitWorkspace {
-    let script = shared.fixture.base().join("meddling-git");
-    let once = shared.fixture.base().join("once");
-    let text = format!(
-        "#!/bin/sh\ncase \"$*\" in *push*refs/agents/landed*) if mkdir {once} 2>/dev/null; then {what}; fi;; esac\n\
-         exec git \"$@\"\n",
-        once = once.display()
-    );
-    fs::write(&script, text).expect("written");
-    fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("executable");
-    let state = shared.fixture.base().join("state");
-    GitWorkspace::new(shared.fixture.git().with_program(script), &state).on(machine("one"), &state)
-}
-
-/// The history in which a push that finds the marker in place would skip it, and move the branch.
-#[tokio::test]
-async fn a_frozen_process_that_thaws_after_landing_and_reset_moves_nothing() {
-    let shared = Shared::new();
-    let intent = shared.ready(&shared.one).await;
-    let bare = shared.bare.display();
-    // Another lands, and a person resets the branch, between the look of this one and its push.
-    let marker = intent.marker();
-    let what = format!(
-        "unset GIT_DIR; git --git-dir={bare} update-ref {marker} {new}; \
-         git --git-dir={bare} update-ref refs/heads/main {old}",
-        new = intent.new,
-        old = intent.old
-    );
-    let frozen = meddling(&shared, &what);
-    let outcome = shared.land(&frozen, &intent).await;
-    assert!(shared.fixture.base().join("once").exists(), "it was interfered with");
-    assert_eq!(shared.main(), intent.old, "{outcome:?}");
-}
-
-#[tokio::test]
-async fn a_branch_that_somebody_moved_stays_and_one_that_moved_at_the_last_moment_too() {
-    let shared = Shared::new();
-    let intent = shared.ready(&shared.one).await;
-    let theirs = shared.pushed("x");
-    let away = Ok(Landing::MovedAway { found: Some(theirs.clone()) });
-    assert_eq!(shared.land(&shared.one, &intent).await, away);
-    let shared = Shared::new();
-    let intent = shared.ready(&shared.one).await;
-    let (bare, theirs) = (shared.bare.display(), {
-        let tree = git(&shared.bare, &["rev-parse", "main^{tree}"]);
-        git(&shared.bare, &["commit-tree", &tree, "-p", "main", "-m", "theirs"])
-    });
-    let rival = meddling(&shared, &format!("git --git-dir={bare} update-ref refs/heads/main {theirs}"));
-    let found = Some(Oid::parse(&theirs).expect("an id"));
-    assert_eq!(shared.land(&rival, &intent).await, Ok(Landing::MovedAway { found }));
-    assert_eq!(shared.at(&intent.marker()), None);
-}
-
-#[tokio::test]
-async fn another_machine_finishes_a_landing_that_was_decided() {
-    let shared = Shared::new();
-    let intent = shared.ready(&shared.one).await;
-    assert_eq!(shared.land(&shared.two, &intent).await, Ok(Landing::Landed));
-    assert_eq!(shared.main(), intent.new);
-    let preview = shared.two.preview(&shared.slot(1), &intent.new).await.expect("made");
-    assert!(preview.join("made").exists());
-}
-
-#[tokio::test]
-async fn a_reply_that_was_lost_is_asked_of_the_remote() {
-    let shared = Shared::new();
-    let intent = shared.ready(&shared.one).await;
-    // The push happens, and whoever asked for it is told that it failed.
-    let script = shared.fixture.base().join("deaf-git");
-    let text = "#!/bin/sh\ncase \"$*\" in *push*refs/agents/landed*) git \"$@\" >/dev/null 2>&1; \
-                echo 'fatal: the remote end hung up' >&2; exit 128;; esac\nexec git \"$@\"\n";
-    fs::write(&script, text).expect("written");
-    fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("executable");
-    let state = shared.fixture.base().join("state");
-    let deaf =
-        GitWorkspace::new(shared.fixture.git().with_program(script), &state).on(machine("one"), &state);
-    assert_eq!(shared.land(&deaf, &intent).await, Ok(Landing::Landed));
-    assert_eq!(shared.main(), intent.new);
-}
-
-#[tokio::test]
-async fn a_remote_out_of_reach_makes_a_landing_unknown_and_everything_else_an_error() {
-    let shared = Shared::new();
-    let intent = shared.ready(&shared.one).await;
-    let aside = shared.fixture.base().join("aside.git");
-    fs::rename(&shared.bare, &aside).expect("moved");
-    let landed = shared.land(&shared.one, &intent).await;
-    assert!(matches!(&landed, Err(WorkspaceError::LandingUnknown { .. })), "{landed:?}");
-    let head = shared.one.head(&shared.project).await;
-    assert!(matches!(&head, Err(WorkspaceError::Remote { url, .. }) if url.contains("far.git")), "{head:?}");
-    fs::rename(&aside, &shared.bare).expect("back");
-    assert_eq!(shared.land(&shared.one, &intent).await, Ok(Landing::Landed));
-}
-
-#[tokio::test]
-async fn a_push_that_a_hook_refuses_says_so_and_moves_nothing() {
-    let shared = Shared::new();
-    let intent = shared.ready(&shared.one).await;
-    let hook = shared.bare.join("hooks/update");
-    fs::create_dir_all(hook.parent().expect("a parent")).expect("made");
-    let text = "#!/bin/sh\n[ \"$1\" = refs/heads/main ] && { echo 'main is protected'; exit 1; }\nexit 0\n";
-    fs::write(&hook, text).expect("written");
-    fs::set_permissions(&hook, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("executable");
-    let landed = shared.land(&shared.one, &intent).await;
-    let Err(WorkspaceError::Remote { reason, .. }) = &landed else { panic!("{landed:?}") };
-    assert!(reason.contains("main is protected"), "{reason}");
-    assert_eq!((shared.main(), shared.at(&intent.marker())), (intent.old.clone(), None), "none of the two");
-    fs::remove_file(&hook).expect("gone");
-    assert_eq!(shared.land(&shared.one, &intent).await, Ok(Landing::Landed));
-}
-
-#[tokio::test]
-async fn a_marker_that_the_remote_lost_in_a_crash_is_made_up_for() {
-    let shared = Shared::new();
-    let intent = shared.ready(&shared.one).await;
-    git(&shared.bare, &["update-ref", "refs/heads/main", intent.new.as_str()]);
-    shared.pushed("x");
-    assert_eq!(shared.land(&shared.two, &intent).await, Ok(Landing::Landed));
-    assert_eq!(shared.at(&intent.marker()), Some(intent.new));
-}
-
-#[tokio::test]
 async fn results_that_could_not_be_pushed_are_pushed_when_the_plan_goes_on_here() {
     let shared = Shared::new();
     let start = shared.one.head(&shared.project).await.expect("within reach").commit;
@@ -359,11 +213,21 @@ async fn results_that_could_not_be_pushed_are_pushed_when_the_plan_goes_on_here(
     let advanced = shared.one.advance(&shared.project, plan(), None, &made).await;
     assert!(matches!(advanced, Err(WorkspaceError::Remote { .. })), "{advanced:?}");
     fs::rename(&aside, &shared.bare).expect("back");
-    let elsewhere = shared.two.settle(&shared.project, plan(), Some(made.clone())).await;
+    let unpushed = async |on: &GitWorkspace| on.unpushed(&shared.project, plan(), &made).await;
+    assert_eq!((unpushed(&shared.one).await, unpushed(&shared.two).await), (Ok(true), Ok(false)));
+    let elsewhere = shared.two.settle(&shared.project, plan(), Some(made.clone()), &[]).await;
     assert!(matches!(&elsewhere, Err(WorkspaceError::NoCommit { commit, .. }) if *commit == made));
-    assert_eq!(shared.one.settle(&shared.project, plan(), Some(made.clone())).await, Ok(Some(made.clone())));
+    assert_eq!(
+        shared.one.settle(&shared.project, plan(), Some(made.clone()), &[]).await,
+        Ok(Some(made.clone()))
+    );
     assert_eq!(shared.branch(), Some(made.clone()));
-    assert_eq!(shared.two.settle(&shared.project, plan(), Some(made.clone())).await, Ok(Some(made)));
+    assert_eq!(unpushed(&shared.one).await, Ok(false));
+    assert_eq!(
+        shared.two.settle(&shared.project, plan(), Some(made.clone()), &[]).await,
+        Ok(Some(made.clone()))
+    );
+    assert_eq!(unpushed(&shared.two).await, Ok(false), "it has it from there");
 }
 
 #[tokio::test]
@@ -378,7 +242,7 @@ async fn what_a_person_pushed_on_top_of_the_plan_branch_is_gone_on_from() {
     let theirs = commit(&clone, "resolved");
     git(&clone, &["push", "-q", "origin", &branch]);
     for workspace in [&shared.one, &shared.two] {
-        let settled = workspace.settle(&shared.project, plan(), Some(made.clone())).await;
+        let settled = workspace.settle(&shared.project, plan(), Some(made.clone()), &[]).await;
         assert_eq!(settled, Ok(Some(theirs.clone())));
     }
 }
@@ -388,9 +252,6 @@ async fn a_plan_branch_that_is_pruned_goes_on_the_remote_too_unless_somebody_mov
     let shared = Shared::new();
     let made = shared.executed(&shared.two, 1, "made").await;
     let projects = [shared.project.clone()];
-    let branch = |left: Vec<Leftover>| {
-        left.into_iter().find(|left| matches!(left.kind, LeftoverKind::Branch { .. })).expect("it is here")
-    };
     let left = branch(shared.two.of(plan(), &projects).await.expect("looked"));
     let name = format!("refs/heads/agents/plan-{}", plan());
     git(&shared.bare, &["update-ref", &name, "main"]);
@@ -400,4 +261,9 @@ async fn a_plan_branch_that_is_pruned_goes_on_the_remote_too_unless_somebody_mov
     shared.two.remove(&left, &projects).await.expect("removed");
     assert_eq!(shared.branch(), None);
     assert_eq!(shared.one.of(plan(), &projects).await.expect("looked"), [], "nothing of it is elsewhere");
+}
+
+/// The plan branch among what was left.
+pub(crate) fn branch(left: Vec<Leftover>) -> Leftover {
+    left.into_iter().find(|left| matches!(left.kind, LeftoverKind::Branch { .. })).expect("it is here")
 }

@@ -302,7 +302,7 @@ async fn a_plan_branch_left_behind_by_a_crash_catches_up_with_the_record() {
     let fixture = Fixture::new();
     let (old, new) = (fixture.head(), fixture.side_commit(&[("a", "a2\n")]));
     let settle = async |recorded: Option<&Oid>| {
-        fixture.workspace.settle(&fixture.project, plan(), recorded.cloned()).await
+        fixture.workspace.settle(&fixture.project, plan(), recorded.cloned(), &[]).await
     };
     let branch = format!("refs/heads/agents/plan-{PLAN}");
     assert_eq!(settle(None).await, Ok(None), "nothing recorded, nothing there");

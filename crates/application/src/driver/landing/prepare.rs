@@ -96,7 +96,7 @@ impl PhaseDriver {
         if recorded.is_none() {
             return Ok(None);
         }
-        let tip = self.parts.worktrees.settle(project, plan.id, recorded).await;
+        let tip = self.tip(project, plan.id, recorded).await;
         let Some(tip) = tip.map_err(|error| failed(plan, &error))? else { return Ok(None) };
         let request = MergeRequest {
             plan: plan.id,

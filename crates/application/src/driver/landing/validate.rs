@@ -91,7 +91,7 @@ impl PhaseDriver {
         let commit = match &facts.landing {
             Some(landing) => Some(landing.intent.new.clone()),
             // The plan branch is the result, with what a person has put on top.
-            None => match self.parts.worktrees.settle(project, plan.id, facts.tip.clone()).await {
+            None => match self.tip(project, plan.id, facts.tip.clone()).await {
                 Ok(tip) => facts.tip.as_ref().and(tip),
                 Err(_) => facts.tip.clone(),
             },

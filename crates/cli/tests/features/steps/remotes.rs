@@ -51,6 +51,17 @@ fn protect(world: &mut World, branch: String) {
     std::fs::set_permissions(&hook, std::fs::Permissions::from_mode(0o755)).expect("executable");
 }
 
+/// Its hook reads from where nobody writes.
+#[given(expr = "the remote hangs in pushes to {string}")]
+fn hang(world: &mut World, branch: String) {
+    let (hook, never) = (hook(world), world.root().join("never"));
+    assert!(std::process::Command::new("mkfifo").arg(&never).status().expect("mkfifo runs").success());
+    std::fs::create_dir_all(hook.parent().expect("a folder")).expect("made");
+    let text = format!("#!/bin/sh\n[ \"$1\" != refs/heads/{branch} ] || read x < '{}'\n", never.display());
+    std::fs::write(&hook, text).expect("written");
+    std::fs::set_permissions(&hook, std::fs::Permissions::from_mode(0o755)).expect("executable");
+}
+
 #[when("the remote takes pushes again")]
 fn unprotect(world: &mut World) {
     std::fs::remove_file(hook(world)).expect("it was there");
@@ -85,5 +96,15 @@ fn landed(world: &mut World, number: usize, branch: String) {
     assert_eq!(made.lines().count(), number, "{made}");
     let markers = far.git(&["for-each-ref", "--format=%(refname)", "refs/agents/landed"]);
     assert_eq!(markers.lines().count(), number, "{markers}");
+    assert_eq!(far.git(&["for-each-ref", "refs/agents/intended"]), "");
+}
+
+#[then("in the remote a landing is marked as given up")]
+fn given_up(world: &mut World) {
+    let far = world.repository("far");
+    let format = "--format=%(*objectname) %(contents:subject)";
+    let marked = far.git(&["for-each-ref", format, "refs/agents/landed"]);
+    let start = far.git(&["rev-parse", "start"]);
+    assert!(marked.starts_with(&format!("{start} Given up, nothing landed")), "{marked}");
     assert_eq!(far.git(&["for-each-ref", "refs/agents/intended"]), "");
 }

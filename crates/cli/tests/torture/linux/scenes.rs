@@ -22,7 +22,7 @@ fn scene(name: &str) -> Scene {
     match name {
         "fence" => overtaken_before_its_write,
         "kill" => cut_off_from_the_store,
-        _ => frozen_before_its_landing,
+        _ => late_for_its_landing,
     }
 }
 
@@ -31,7 +31,12 @@ fn seen_without(name: &str) -> &'static [&'static str] {
     match name {
         "fence" => &["a stale write was accepted"],
         "kill" => &["lived without a lease", "began while commands of another lived", "beside attempt"],
-        _ => &["moved the branch 2 times", "has the marker None"],
+        _ => &[
+            "moved the branch 2 times",
+            "has the marker None",
+            "moved the branch and is not recorded",
+            "is given up, not marked so",
+        ],
     }
 }
 
@@ -118,7 +123,28 @@ fn at_work<'a>(world: &'a World, words: &[&str], plan: &str) -> Started<'a> {
     started
 }
 
-/// T3. Ada has decided to land, and freezes before she does; Bob lands for her; somebody takes that
+/// T3, twice.
+fn late_for_its_landing(world: &World) {
+    frozen_before_its_landing(world);
+    frozen_until_it_was_given_up(world);
+}
+
+/// Somebody moves the branch while Ada is frozen, so that Bob gives her landing up and ends the plan;
+/// then the branch is put back; Ada thaws.
+fn frozen_until_it_was_given_up(world: &World) {
+    let plan = order(world, &["run", "quick", "api"]);
+    let ada = frozen(world, &["plan", "apply", &plan, "--yes"], "stop:1:landings.land");
+    break_locks(world);
+    let repository = world.repository("api");
+    let old = git::must(&repository, &["rev-parse", "main"]);
+    git::must(&repository, &["commit", "-q", "--allow-empty", "-m", "by hand"]);
+    world.run(&["plan", "apply", &plan, "--yes"]);
+    world.run(&["plan", "cancel", &plan]);
+    git::must(&repository, &["reset", "-q", "--hard", &old]);
+    thaw(ada);
+}
+
+/// Ada has decided to land, and freezes before she does; Bob lands for her; somebody takes that
 /// back; Ada thaws.
 fn frozen_before_its_landing(world: &World) {
     let plan = order(world, &["run", "quick", "api"]);

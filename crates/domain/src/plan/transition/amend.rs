@@ -142,7 +142,8 @@ fn go_on(record: &mut PlanRecord, work: &[Work]) {
     }
 }
 
-/// A branch that moved away ends its intent; the next attempt decides anew. What landed stays.
+/// A branch that moved away ends its intent, which is marked as given up by then; the next attempt decides
+/// anew. What landed stays. Those behind it need no mark: nobody comes to them but by landing that one.
 fn forget_open_landings(record: &mut PlanRecord) {
     for project in &mut record.projects {
         project.landing.take_if(|landing| !landing.landed);

@@ -18,11 +18,14 @@
 //! A push that fails says little; what has happened is asked of the remote. Marker there: landed. No
 //! answer, or no refusal in so many words: unknown, and said so; the intent stays open, and whoever
 //! goes on asks again.
+//!
+//! An intent that is given up gets its marker too, a tag that leads to `old`, before anybody is told.
 
 use agents_domain::id::Ids as _;
 use agents_domain::oid::Oid;
 use agents_domain::workspace::{Intent, Landing, Project, WorkspaceError};
 
+use super::said;
 use crate::git::command::Git;
 use crate::git::identity;
 use crate::git::refs;
@@ -41,117 +44,150 @@ pub(in crate::git) fn share(git: &Git, project: &Project, intent: &Intent) -> Re
 
 /// Carries out an intent on the remote.
 pub(super) fn land(far: &Far<'_>, project: &Project, intent: &Intent) -> Result<Landing, WorkspaceError> {
-    let unknown = |reason: String| {
-        let (project, reference) = (project.name.clone(), intent.reference.clone());
-        WorkspaceError::LandingUnknown { project, reference, reason }
-    };
-    let seen = look(far, intent).map_err(|error| unknown(error.to_string()))?;
-    if let Some(landed) = marked(far, intent, &seen)? {
-        return Ok(landed);
-    }
-    if seen.get(&intent.reference) != Some(&intent.old) {
-        return away(far, intent, &seen);
-    }
-    need(far, project, intent)?;
-    let step = (intent.reference.as_str(), Some(&intent.old));
-    let (why, refused) = match push(far, intent, Some(format!("{}:{}", intent.new, intent.reference)), step)?
-    {
-        Push::Done => return Ok(landed(far, intent)),
-        Push::Refused(why) => (why, true),
-        Push::Broken(why) => (why, false),
-    };
-    let seen = look(far, intent).map_err(|error| unknown(format!("{why}; then: {error}")))?;
-    if let Some(landed) = marked(far, intent, &seen)? {
-        return Ok(landed);
-    }
-    match seen.get(&intent.reference) {
-        Some(found) if *found == intent.old && refused => Err(far.cannot(why)),
-        // It may be at it still: a connection that broke says nothing about what was sent before.
-        Some(found) if *found == intent.old => Err(unknown(why)),
-        _ => away(far, intent, &seen),
-    }
+    Lander { far, project, intent }.land()
 }
 
-fn look(far: &Far<'_>, intent: &Intent) -> Result<Refs, WorkspaceError> {
-    let marker = intent.marker();
-    far.look(&[&intent.reference, &marker, &format!("{marker}^{{}}")])
+/// One intent, and where it is carried out.
+struct Lander<'a> {
+    far: &'a Far<'a>,
+    project: &'a Project,
+    intent: &'a Intent,
 }
 
-/// What the marker says. One that leads to another commit is nobody's doing of ours.
-fn marked(far: &Far<'_>, intent: &Intent, seen: &Refs) -> Result<Option<Landing>, WorkspaceError> {
-    let marker = intent.marker();
-    if !seen.contains_key(&marker) {
-        return Ok(None);
-    }
-    match seen.get(&format!("{marker}^{{}}")) {
-        Some(commit) if *commit == intent.new => Ok(Some(landed(far, intent))),
-        found => Err(WorkspaceError::RefMoved {
-            reference: marker,
-            expected: intent.new.to_string(),
-            found: found.map_or_else(|| "something else".to_owned(), Oid::to_string),
-        }),
-    }
-}
-
-/// It has landed: the copy of the commit is not needed any more. One that stays harms nobody.
-fn landed(far: &Far<'_>, intent: &Intent) -> Landing {
-    let shared = intent.shared();
-    if let Err(error) = far.push(&[format!(":{shared}")], &[(&shared, Some(&intent.new))]) {
-        tracing::debug!(%error, %shared, "stays on the remote");
-    }
-    Landing::Landed
-}
-
-/// The branch is not where it was, and there is no marker: it has landed after all if the branch has
-/// the commit, which exists for this intent alone; the marker is then made up for.
-fn away(far: &Far<'_>, intent: &Intent, seen: &Refs) -> Result<Landing, WorkspaceError> {
-    let found = seen.get(&intent.reference);
-    let branch: Refs = found.map(|at| (intent.reference.clone(), at.clone())).into_iter().collect();
-    far.bring(&branch)?;
-    match found {
-        Some(tip) if refs::exists(&far.at, &intent.new)? && refs::contains(&far.at, tip, &intent.new)? => {
-            push(far, intent, None, (&intent.reference, Some(tip)))?;
-            Ok(landed(far, intent))
+impl Lander<'_> {
+    fn land(&self) -> Result<Landing, WorkspaceError> {
+        let (far, intent) = (self.far, self.intent);
+        let seen = self.look().map_err(|error| self.unknown(&error))?;
+        if let Some(settled) = self.settled(&seen)? {
+            return Ok(settled);
         }
-        found => Ok(Landing::MovedAway { found: found.cloned() }),
+        if seen.get(&intent.reference) != Some(&intent.old) {
+            return self.away(&seen);
+        }
+        self.need().map_err(|error| self.unreached(error))?;
+        let step = (intent.reference.as_str(), Some(&intent.old));
+        let branch = format!("{}:{}", intent.new, intent.reference);
+        let marker = (format!("{}:{}", self.tag(&intent.new)?, intent.marker()), intent.marker());
+        let pushed = far.push(&[branch, marker.0], &[step, (&marker.1, None)])?;
+        let (why, refused) = match pushed {
+            Push::Done => return Ok(self.ended(Landing::Landed)),
+            Push::Refused(why) => (why, true),
+            Push::Broken(why) => (why, false),
+        };
+        let seen = self.look().map_err(|error| self.unknown(&format!("{why}; then: {error}")))?;
+        if let Some(settled) = self.settled(&seen)? {
+            return Ok(settled);
+        }
+        match seen.get(&intent.reference) {
+            Some(found) if *found == intent.old && refused => Err(far.cannot(why)),
+            // It may be at it still: a connection that broke says nothing about what was sent before.
+            Some(found) if *found == intent.old => Err(self.unknown(&why)),
+            _ => self.away(&seen),
+        }
     }
-}
 
-/// The commit is here, or is brought here from where it was shared.
-fn need(far: &Far<'_>, project: &Project, intent: &Intent) -> Result<(), WorkspaceError> {
-    if refs::exists(&far.at, &intent.new)? {
-        return Ok(());
+    fn look(&self) -> Result<Refs, WorkspaceError> {
+        let marker = self.intent.marker();
+        self.far.look(&[&self.intent.reference, &marker, &format!("{marker}^{{}}")])
     }
-    let shared = intent.shared();
-    let seen = far.look(&[&shared])?;
-    far.bring(&seen)?;
-    if seen.get(&shared) == Some(&intent.new) {
-        return Ok(());
+
+    /// What the marker says, if it is there.
+    fn settled(&self, seen: &Refs) -> Result<Option<Landing>, WorkspaceError> {
+        let marker = self.intent.marker();
+        if !seen.contains_key(&marker) {
+            return Ok(None);
+        }
+        let leads_to = seen.get(&format!("{marker}^{{}}"));
+        let landing = said(self.intent, leads_to, || Ok(seen.get(&self.intent.reference).cloned()))?;
+        Ok(Some(self.ended(landing)))
     }
-    Err(WorkspaceError::NoCommit { project: project.name.clone(), commit: intent.new.clone() })
-}
 
-/// One push of the marker, and of the branch with it.
-fn push(
-    far: &Far<'_>,
-    intent: &Intent,
-    branch: Option<String>,
-    from: (&str, Option<&Oid>),
-) -> Result<Push, WorkspaceError> {
-    let (marker, tag) = (intent.marker(), tag(far, intent)?);
-    let expected = [from, (marker.as_str(), None)];
-    // A lease is for a ref that is pushed.
-    let expected = if branch.is_some() { &expected[..] } else { &expected[1..] };
-    let refspecs: Vec<_> = branch.into_iter().chain([format!("{tag}:{marker}")]).collect();
-    far.push(&refspecs, expected)
-}
+    /// It is settled, one way or the other: the copy of the commit is not needed any more. One that stays
+    /// harms nobody.
+    fn ended(&self, landing: Landing) -> Landing {
+        let shared = self.intent.shared();
+        if let Err(error) = self.far.push(&[format!(":{shared}")], &[(&shared, Some(&self.intent.new))]) {
+            tracing::debug!(%error, %shared, "stays on the remote");
+        }
+        landing
+    }
 
-/// A tag of the landed commit that no other try has made.
-fn tag(far: &Far<'_>, intent: &Intent) -> Result<Oid, WorkspaceError> {
-    let at = identity::with_identity(&far.at)?;
-    let tagger = at.call(&["var", "GIT_COMMITTER_IDENT"]).run()?;
-    let mut text = format!("object {}\ntype commit\ntag {}\ntagger ", intent.new, intent.id).into_bytes();
-    text.extend(tagger);
-    text.extend(format!("\nLanded once, by try {}.\n", SystemIds::new().ulid()).into_bytes());
-    at.call(&["hash-object", "-t", "tag", "-w", "--stdin"]).input(text).run_oid()
+    /// The branch is not where it was, and there is no marker: it has landed after all if the branch has
+    /// the commit, which exists for this intent alone. Else it is given up, for good. Both only once the
+    /// marker says so.
+    fn away(&self, seen: &Refs) -> Result<Landing, WorkspaceError> {
+        let (far, intent) = (self.far, self.intent);
+        let found = seen.get(&intent.reference).cloned();
+        let branch: Refs = found.iter().map(|tip| (intent.reference.clone(), tip.clone())).collect();
+        far.bring(&branch).map_err(|error| self.unreached(error))?;
+        if let Some(tip) = &found
+            && refs::exists(&far.at, &intent.new)?
+            && refs::contains(&far.at, tip, &intent.new)?
+        {
+            return self.mark(&intent.new, Landing::Landed);
+        }
+        if !refs::exists(&far.at, &intent.old)? {
+            // It comes along with what was made from it.
+            self.need().map_err(|error| self.unreached(error))?;
+        }
+        self.mark(&intent.old, Landing::MovedAway { found })
+    }
+
+    /// Makes the marker, alone. If that fails it counts what is there: that of somebody faster, if any.
+    fn mark(&self, to: &Oid, landing: Landing) -> Result<Landing, WorkspaceError> {
+        let marker = self.intent.marker();
+        let (why, refused) =
+            match self.far.push(&[format!("{}:{marker}", self.tag(to)?)], &[(&marker, None)])? {
+                Push::Done => return Ok(self.ended(landing)),
+                Push::Refused(why) => (why, true),
+                Push::Broken(why) => (why, false),
+            };
+        let seen = self.look().map_err(|error| self.unknown(&format!("{why}; then: {error}")))?;
+        match self.settled(&seen)? {
+            Some(settled) => Ok(settled),
+            None if refused => Err(self.far.cannot(why)),
+            None => Err(self.unknown(&why)),
+        }
+    }
+
+    /// The commit is here, or is brought here from where it was shared.
+    fn need(&self) -> Result<(), WorkspaceError> {
+        let (far, intent) = (self.far, self.intent);
+        if refs::exists(&far.at, &intent.new)? {
+            return Ok(());
+        }
+        let shared = intent.shared();
+        let seen = far.look(&[&shared])?;
+        far.bring(&seen)?;
+        if seen.get(&shared) == Some(&intent.new) {
+            return Ok(());
+        }
+        let (project, commit) = (self.project.name.clone(), intent.new.clone());
+        Err(WorkspaceError::NoCommit { project, commit, host: None })
+    }
+
+    /// A tag of that commit that no other try has made.
+    fn tag(&self, to: &Oid) -> Result<Oid, WorkspaceError> {
+        let (far, intent) = (self.far, self.intent);
+        let at = identity::with_identity(&far.at)?;
+        let tagger = at.call(&["var", "GIT_COMMITTER_IDENT"]).run()?;
+        let mut text = format!("object {to}\ntype commit\ntag {}\ntagger ", intent.id).into_bytes();
+        text.extend(tagger);
+        let what = if *to == intent.new { "Landed once" } else { "Given up, nothing landed" };
+        text.extend(format!("\n{what}, by try {}.\n", SystemIds::new().ulid()).into_bytes());
+        at.call(&["hash-object", "-t", "tag", "-w", "--stdin"]).input(text).run_oid()
+    }
+
+    fn unknown(&self, reason: &impl ToString) -> WorkspaceError {
+        let (project, reference) = (self.project.name.clone(), self.intent.reference.clone());
+        WorkspaceError::LandingUnknown { project, reference, reason: reason.to_string() }
+    }
+
+    /// The remote went out of reach before it could tell what became of the intent.
+    fn unreached(&self, error: WorkspaceError) -> WorkspaceError {
+        match error {
+            WorkspaceError::Remote { .. } => self.unknown(&error),
+            other => other,
+        }
+    }
 }

@@ -7,8 +7,8 @@ use agents_domain::id::PlanId;
 use agents_domain::oid::Oid;
 use agents_domain::workspace::{Project, WorkspaceError};
 
-use super::{is_ours, moved, reference, settle_here};
-use crate::git::command::At;
+use super::{Ours, moved, reference, settle_here};
+use crate::git::command::{At, Git};
 use crate::git::refs;
 use crate::git::remote::{Far, Push};
 
@@ -23,10 +23,10 @@ pub(super) fn advance(
     let (Push::Refused(why) | Push::Broken(why)) =
         far.push(&[format!("{new}:{reference}")], &[(&reference, old)])?
     else {
-        return Ok(());
+        return far.note(&reference, Some(new));
     };
     match far.look(&[&reference])?.remove(&reference) {
-        Some(found) if found == *new => Ok(()),
+        Some(found) if found == *new => far.note(&reference, Some(new)),
         found if found.as_ref() == old => Err(far.cannot(why)),
         found => Err(moved(reference, old, found.as_ref())),
     }
@@ -37,16 +37,18 @@ pub(super) fn advance(
 pub(super) fn settle(
     far: &Far<'_>,
     project: &Project,
-    plan: PlanId,
+    of_plan: &Ours<'_>,
     recorded: Option<&Oid>,
 ) -> Result<Option<Oid>, WorkspaceError> {
-    let (at, branch) = (&far.at, reference(plan));
+    let (at, plan, branch) = (&far.at, of_plan.plan, reference(of_plan.plan));
     let mut seen = far.look(&[&branch, &project.target_ref()])?;
     far.bring(&seen)?;
     let theirs = seen.remove(&branch);
+    far.note(&branch, theirs.as_ref())?;
     let Some(recorded) = recorded else { return as_there(at, &branch, theirs) };
     if !refs::exists(at, recorded)? {
-        return Err(WorkspaceError::NoCommit { project: project.name.clone(), commit: recorded.clone() });
+        let (project, commit) = (project.name.clone(), recorded.clone());
+        return Err(WorkspaceError::NoCommit { project, commit, host: None });
     }
     let ours = refs::read(at, &branch)?;
     if let Some(theirs) = &theirs
@@ -55,19 +57,36 @@ pub(super) fn settle(
     {
         refs::swap(at, &branch, ours.as_ref(), theirs, "agents: as on the remote")?;
     }
-    let settled = settle_here(at, plan, Some(recorded))?;
+    let settled = settle_here(of_plan, Some(recorded))?;
     if let Some(tip) = &settled
         && theirs.as_ref() != Some(tip)
     {
         if let Some(aside) = &theirs
             && !refs::contains(at, tip, aside)?
-            && !is_ours(at, plan, aside)?
+            && !of_plan.has(aside)?
         {
             return Err(moved(branch, Some(recorded), theirs.as_ref()));
         }
         advance(far, plan, theirs.as_ref(), tip)?;
     }
     Ok(settled)
+}
+
+/// Whether this machine has that result, and the remote's branch was without it when it last looked.
+pub(in crate::git) fn unpushed(
+    git: &Git,
+    project: &Project,
+    plan: PlanId,
+    recorded: &Oid,
+) -> Result<bool, WorkspaceError> {
+    let Some(far) = Far::of(git, project)? else { return Ok(false) };
+    if !refs::exists(&far.at, recorded)? {
+        return Ok(false);
+    }
+    match far.known(&reference(plan))? {
+        Some(known) => Ok(!refs::contains(&far.at, &known, recorded)?),
+        None => Ok(true),
+    }
 }
 
 /// With nothing recorded only the remote's branch counts. One that is here besides is of a life that the

@@ -52,17 +52,21 @@ impl Landings for ScriptedWorkspace {
     async fn land(&self, project: &Project, intent: &Intent) -> Result<Landing, WorkspaceError> {
         self.enter("land")?;
         let mut state = locked(&self.0);
-        if state.read(project, &intent.marker()).is_some() {
-            return Ok(Landing::Landed);
-        }
         let found = state.read(project, &intent.reference);
+        match state.read(project, &intent.marker()) {
+            Some(marker) if marker == intent.new => return Ok(Landing::Landed),
+            Some(_) => return Ok(Landing::MovedAway { found }),
+            None => {}
+        }
         if found.as_ref() != Some(&intent.old) {
+            state.refs.remove(&(project.name.clone(), intent.shared()));
+            state.set(project, &intent.marker(), intent.old.clone());
             return Ok(Landing::MovedAway { found });
         }
         let (old, new) = (intent.old.clone(), intent.new.clone());
         // Whoever carries an intent out may be on another machine than whoever made its commit.
         if project.remote.is_some() && state.read(project, &intent.shared()).as_ref() != Some(&new) {
-            return Err(WorkspaceError::NoCommit { project: project.name.clone(), commit: new });
+            return Err(WorkspaceError::NoCommit { project: project.name.clone(), commit: new, host: None });
         }
         state.refs.remove(&(project.name.clone(), intent.shared()));
         state.set(project, &intent.reference, new.clone());

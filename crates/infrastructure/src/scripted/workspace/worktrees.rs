@@ -74,6 +74,7 @@ impl Worktrees for ScriptedWorkspace {
         project: &Project,
         plan: PlanId,
         recorded: Option<Oid>,
+        earlier: &[Oid],
     ) -> Result<Option<Oid>, WorkspaceError> {
         self.enter("settle")?;
         let mut state = locked(&self.0);
@@ -81,7 +82,7 @@ impl Worktrees for ScriptedWorkspace {
         let Some(recorded) = recorded else { return Ok(found) };
         match found {
             Some(found) if state.contains(&found, &recorded) => Ok(Some(found)),
-            Some(found) if !state.contains(&recorded, &found) => {
+            Some(found) if !state.contains(&recorded, &found) && !earlier.contains(&found) => {
                 Err(ref_moved(branch(plan), Some(&recorded), Some(&found)))
             }
             _ => {
@@ -109,6 +110,19 @@ impl Worktrees for ScriptedWorkspace {
         }
         state.set(project, &branch(plan), new.clone());
         Ok(())
+    }
+
+    async fn unpushed(
+        &self,
+        project: &Project,
+        plan: PlanId,
+        recorded: &Oid,
+    ) -> Result<bool, WorkspaceError> {
+        self.enter("unpushed")?;
+        let state = locked(&self.0);
+        let found = state.read(project, &branch(plan));
+        let here = !state.lacking.contains(&(project.name.clone(), recorded.clone()));
+        Ok(here && project.remote.is_some() && !found.is_some_and(|found| state.contains(&found, recorded)))
     }
 
     async fn holds(&self, project: &Project, _plan: PlanId, commit: &Oid) -> Result<bool, WorkspaceError> {

@@ -1,6 +1,6 @@
 //! T3: every landing happened once, also that of a child on its parent's branch. One marker, one move
 //! in the branch's log; and of a plan without a parent one commit with its trailer: what it says is
-//! applied is there.
+//! applied is there. What was given up moved nothing, and is marked so that it never can.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -64,6 +64,15 @@ pub(super) fn check(evidence: &Evidence<'_>, verdict: &mut Verdict) {
             let repository = &repositories[intent.project.as_str()];
             one(id, intent, landed.contains(&intent.id.to_string()), repository, verdict);
         }
+        for intent in given_up(events) {
+            let marker = repositories[intent.project.as_str()].markers.get(&intent.id.to_string());
+            if marker.map(String::as_str) != Some(intent.old.as_str()) {
+                let (project, intent) = (&intent.project, intent.id);
+                verdict
+                    .violations
+                    .push(format!("T3 plan {id}, {project}: {intent} is given up, not marked so"));
+            }
+        }
         // What a child comes to is its parent's.
         if plan.subplan.is_none() {
             content(id, plan, &landed, &repositories, verdict);
@@ -91,6 +100,21 @@ fn decisions(events: &[Event]) -> (Vec<Intent>, BTreeSet<String>) {
     (intents, landed)
 }
 
+/// What a plan decided to land, and could not, since somebody had moved the branch. Of several projects
+/// it is the first that was open: nobody comes to those behind it.
+fn given_up(events: &[Event]) -> Vec<&Intent> {
+    let (mut open, mut found) = (Vec::new(), Vec::new());
+    for event in events {
+        match &event.change {
+            Change::LandingIntended { intents, .. } => open = intents.iter().collect(),
+            Change::Landed { intent } => open.retain(|one| one.id != *intent),
+            Change::Constrained { .. } => found.extend(std::mem::take(&mut open).first().copied()),
+            _ => {}
+        }
+    }
+    found
+}
+
 /// One decision: carried out once if it is recorded as landed, else not at all.
 fn one(plan: &str, intent: &Intent, landed: bool, repository: &Repository, verdict: &mut Verdict) {
     let id = intent.id.to_string();
@@ -114,7 +138,10 @@ fn one(plan: &str, intent: &Intent, landed: bool, repository: &Repository, verdi
         }
         (true, _) if !in_place => wrong(&format!("has the marker {marker:?}, not one at {}", intent.new)),
         (false, 1..) => wrong("moved the branch and is not recorded"),
-        (false, 0) if marker.is_some() => wrong("is marked and not recorded"),
+        // At `old` it says that it was given up.
+        (false, 0) if marker.is_some_and(|at| at != intent.old.as_str()) => {
+            wrong("is marked and not recorded");
+        }
         _ => {}
     }
 }
