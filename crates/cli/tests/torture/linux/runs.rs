@@ -34,6 +34,8 @@ pub(crate) struct Fault {
 #[derive(Debug, Clone)]
 pub(crate) struct Run {
     pub(crate) number: usize,
+    /// Where it ran.
+    pub(crate) machine: usize,
     pub(crate) words: Vec<String>,
     pub(crate) pid: i32,
     pub(crate) from: i64,
@@ -96,10 +98,20 @@ pub(crate) enum Next {
 impl World {
     /// Starts a process, with variables beside those that all have.
     pub(crate) fn start(&self, words: &[&str], variables: &[(&str, &str)]) -> Started<'_> {
+        self.start_on(0, words, variables)
+    }
+
+    /// The same on one of several machines.
+    pub(crate) fn start_on(
+        &self,
+        machine: usize,
+        words: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Started<'_> {
         let number = self.started.fetch_add(1, Ordering::SeqCst);
         let words: Vec<String> =
             std::iter::once("--json").chain(words.iter().copied()).map(str::to_owned).collect();
-        let mut command = self.command(&words.iter().map(String::as_str).collect::<Vec<_>>());
+        let mut command = self.command(machine, &words.iter().map(String::as_str).collect::<Vec<_>>());
         command.envs(variables.iter().copied()).stdin(Stdio::null());
         let file = |end| File::create(self.output(number, end)).expect("a file for output");
         command.stdout(file("out")).stderr(file("err"));
@@ -110,7 +122,7 @@ impl World {
         let pid = i32::try_from(child.id()).expect("a pid");
         table.insert(pid, Vec::new());
         let (out, err, faults) = (String::new(), String::new(), Vec::new());
-        let run = Run { number, words, pid, from, to: from, exit: None, out, err, faults };
+        let run = Run { number, machine, words, pid, from, to: from, exit: None, out, err, faults };
         Started { world: self, child, run }
     }
 

@@ -8,15 +8,28 @@ use serde_json::Value;
 
 use super::{Evidence, Verdict};
 use crate::linux::runs::{Fault, Run};
+use crate::linux::weather::{AWAY, Weather};
 
 /// What the database or its adapter says of itself.
-const RAW: [&str; 8] = [
+const RAW: [&str; 20] = [
     "database is locked",
     "database table is locked",
     "database is busy",
     "SQLITE_",
     "disk image is malformed",
     "constraint failed",
+    "deadlock detected",
+    "could not serialize",
+    "current transaction is aborted",
+    "SSL SYSCALL",
+    "SQLSTATE",
+    "canceling statement",
+    "idle-in-transaction",
+    "duplicate key",
+    "violates",
+    "pg_",
+    "relation \"",
+    "prepared statement",
     "panicked",
     "internal error",
 ];
@@ -111,8 +124,14 @@ fn codes(evidence: &Evidence<'_>, run: &Run, document: Option<&Value>, verdict: 
     }
 }
 
-/// Whether the disk was full, or a process frozen for long, while this one ran.
+/// Whether it is no wonder that the store was away. A file: the disk was full, or a process frozen for
+/// long, while this one ran. A server: it could not be reached then. That connections were cut, or a
+/// transaction was in the way of another, is no excuse: it is tried again.
 fn excused(evidence: &Evidence<'_>, run: &Run) -> bool {
+    if evidence.world.oracle.place.server().is_some() {
+        let away = |weather: &&Weather| AWAY.contains(&weather.fault.kind);
+        return evidence.weather.iter().filter(away).any(|weather| weather.met(run, 0));
+    }
     let frozen = |fault: &Fault| fault.to - fault.from >= GATE;
     met(evidence, run, |fault| fault.kind == "full" || frozen(fault), GATE)
 }
