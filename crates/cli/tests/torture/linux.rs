@@ -10,6 +10,7 @@ mod freeze;
 mod git;
 mod journal;
 mod machine;
+mod machines;
 mod nemesis;
 mod options;
 mod oracle;
@@ -76,7 +77,7 @@ type Part = fn(&Options) -> Vec<Report>;
 
 /// All parts that are asked for, at once: each has a world of its own.
 fn play(options: &Options) -> Vec<Report> {
-    let parts: [(&str, Part); 8] = [
+    let parts: [(&str, Part); 9] = [
         ("random", |options| vec![random::run(options, Taste::Plans)]),
         ("trees", |options| vec![random::run(options, Taste::Trees)]),
         ("doctored", doctored::run),
@@ -84,6 +85,7 @@ fn play(options: &Options) -> Vec<Report> {
         ("t6", |options| vec![freeze::run(options)]),
         ("t8", |options| vec![steps::run(options, &steps::PLAN)]),
         ("postgres", on_a_server),
+        ("machines", |options| vec![machines::run(options)]),
         ("t8-trees", |options| vec![steps::run(options, &steps::TREE)]),
     ];
     std::thread::scope(|scope| {

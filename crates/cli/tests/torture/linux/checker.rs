@@ -106,6 +106,8 @@ fn gather<'a>(world: &'a World, verdict: &mut Verdict) -> Evidence<'a> {
     if world.oracle.place.server().is_some() {
         weather.extend(weather::restarts());
     }
+    let told: Vec<_> = weather.iter().map(|weather| format!("{weather:?}\n")).collect();
+    std::fs::write(world.directory.join("weather"), told.concat()).expect("written");
     Evidence { world, runs, seen, histories, journal, weather, late: world.oracle.late() }
 }
 

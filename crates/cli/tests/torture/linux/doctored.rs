@@ -136,7 +136,7 @@ pub(crate) fn run(options: &Options) -> Vec<Report> {
     }
     let kept = world.end(options.keep || !violations.is_empty());
     let mut report = Report::of(&format!("doctored evidence on {}", options.on.name()), &violations, kept);
-    report.lines.push(format!("{} kinds of it", DOCTORINGS.len()));
+    report.lines.push(format!("{} kinds of it", DOCTORINGS.len() + usize::from(more.is_some())));
     vec![report, trees::run(options)]
 }
 

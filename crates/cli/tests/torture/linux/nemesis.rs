@@ -11,7 +11,7 @@ use rustix::process::Signal;
 use crate::linux::chance::Chance;
 use crate::linux::clock::{self, pass};
 use crate::linux::procs::{self, Process};
-use crate::linux::room::{self, Ballast};
+use crate::linux::room::Ballast;
 use crate::linux::runs::Fault;
 use crate::linux::users;
 use crate::linux::weather;
@@ -54,7 +54,7 @@ pub(crate) fn prepare<'a>(world: &'a World, wanted: &BTreeSet<String>) -> (Vec<N
 impl Nemesis<'_> {
     fn prepare(&self, fault: &str) -> Result<(), String> {
         match fault {
-            "full" if !room::can_mount() => Err("no small file system can be mounted here".to_owned()),
+            "full" if !self.world.is_small => Err("no small file system can be mounted here".to_owned()),
             "clock" => self.prepare_clock(),
             _ => Ok(()),
         }
@@ -109,7 +109,8 @@ impl Nemesis<'_> {
             let pause = self.chance.millis(50, 500);
             pass(pause);
             rounds += 1;
-            if self.faults.iter().all(|fault| !fault.starts_with("stop")) && self.chance.percent(20) {
+            let quick = self.faults.iter().all(|fault| !fault.starts_with("stop"));
+            if quick && !self.world.is_shared() && self.chance.percent(20) {
                 users::commit(self.world, &mut self.chance, rounds);
             }
             let Some(fault) = self.chance.pick(&self.faults).cloned() else { continue };

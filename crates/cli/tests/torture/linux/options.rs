@@ -71,9 +71,12 @@ impl Options {
                 "--only" => options.only = Some(word(value()?, &PARTS)?),
                 "--on" => {
                     let on = word(value()?, &["sqlite", "postgres"])?;
-                    (options.on, options.told_on) = (if on == "sqlite" { On::Sqlite } else { On::Postgres }, true);
+                    (options.on, options.told_on) =
+                        (if on == "sqlite" { On::Sqlite } else { On::Postgres }, true);
                 }
-                "--machines" => options.machines = usize::try_from(number(value()?)?).unwrap_or(2).clamp(2, 4),
+                "--machines" => {
+                    options.machines = usize::try_from(number(value()?)?).unwrap_or(2).clamp(2, 4)
+                }
                 "--keep" => options.keep = true,
                 // A number belongs to an option that is not ours.
                 other if !other.starts_with('-') && other.parse::<u64>().is_err() => {
@@ -90,7 +93,8 @@ impl Options {
 
     /// Whether faults of that kind are wanted; all are, unless some are named.
     pub(crate) fn faults(&self) -> BTreeSet<String> {
-        let all = if self.on == On::Postgres { [&FAULTS[..], &weather::KINDS].concat() } else { FAULTS.to_vec() };
+        let all =
+            if self.on == On::Postgres { [&FAULTS[..], &weather::KINDS].concat() } else { FAULTS.to_vec() };
         let named = |fault: &&str| self.faults.is_empty() || self.faults.contains(*fault);
         all.into_iter().filter(named).map(str::to_owned).collect()
     }

@@ -1,7 +1,7 @@
 //! What the database says, read past the program and past whatever is in its way: the plans, the locks,
 //! and what the witness in it has seen.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -154,6 +154,26 @@ impl Oracle {
     /// The children that belong to the past of their parents.
     pub(crate) fn past(&self) -> BTreeSet<String> {
         self.lines("SELECT plan_id AS line FROM subplans WHERE NOT current").into_iter().collect()
+    }
+
+    /// Orders that are open though nothing keeps a worker from them: what waits for a person, or for its
+    /// time, is none.
+    pub(crate) fn open_orders(&self) -> Vec<String> {
+        self.lines(
+            "SELECT plan_id || ' up to ' || goal || ', at ' || phase || '/' || state || ', put back for ' \
+             || coalesce(trouble, 'nothing') AS line FROM orders JOIN plans ON id = plan_id \
+             WHERE closed_at IS NULL AND parked_input IS NULL ORDER BY ready_at",
+        )
+    }
+
+    /// How orders ended, and how many did so.
+    pub(crate) fn ended_orders(&self) -> Vec<(String, usize)> {
+        let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+        for outcome in self.lines("SELECT split_part(coalesce(outcome, 'open'), ':', 1) AS line FROM orders")
+        {
+            *counts.entry(outcome).or_default() += 1;
+        }
+        counts.into_iter().collect()
     }
 
     /// Keys and tokens of the locks that are held.

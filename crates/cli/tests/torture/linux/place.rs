@@ -81,7 +81,8 @@ impl Place {
             }
             Self::Server(database) => {
                 let url = PostgresUrl::parse(&database.url()).expect("a URL");
-                let store = PostgresStore::open(PostgresOptions::new(url, parse)).expect("the database opens");
+                let store =
+                    PostgresStore::open(PostgresOptions::new(url, parse)).expect("the database opens");
                 (store.check().expect("the database can be read").problems, Arc::new(store.plans()))
             }
         }

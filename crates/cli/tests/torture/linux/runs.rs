@@ -53,6 +53,11 @@ impl Run {
         serde_json::from_str(&self.out).ok()
     }
 
+    /// Whether it is a worker, which says a line for each thing that happens.
+    pub(crate) fn is_worker(&self) -> bool {
+        self.words.iter().any(|word| word == "worker") && self.words.iter().any(|word| word == "run")
+    }
+
     pub(crate) fn line(&self) -> String {
         format!("run {} (pid {}): agents {}", self.number, self.pid, self.words.join(" "))
     }
@@ -102,12 +107,7 @@ impl World {
     }
 
     /// The same on one of several machines.
-    pub(crate) fn start_on(
-        &self,
-        machine: usize,
-        words: &[&str],
-        variables: &[(&str, &str)],
-    ) -> Started<'_> {
+    pub(crate) fn start_on(&self, machine: usize, words: &[&str], variables: &[(&str, &str)]) -> Started<'_> {
         let number = self.started.fetch_add(1, Ordering::SeqCst);
         let words: Vec<String> =
             std::iter::once("--json").chain(words.iter().copied()).map(str::to_owned).collect();
@@ -153,13 +153,19 @@ impl Started<'_> {
         if status.stopped() { Next::Stopped } else { Next::Ended }
     }
 
-    /// Waits for its end, and writes it down.
-    pub(crate) fn wait(mut self) -> Run {
+    /// Whether it has ended; it is still to be waited for.
+    pub(crate) fn has_ended(&self) -> bool {
         let pid = Pid::from_raw(self.run.pid).expect("a pid");
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
-        while waitid(WaitId::Pid(pid), options).expect("our child").is_none() {
+        waitid(WaitId::Pid(pid), options).expect("our child").is_some()
+    }
+
+    /// Waits for its end, and writes it down.
+    pub(crate) fn wait(mut self) -> Run {
+        let from = clock::now();
+        while !self.has_ended() {
             let now = clock::now();
-            if now - self.run.from > HANGS {
+            if now - from > HANGS {
                 self.world.running.note(self.run.pid, Fault { kind: "hang", from: now, to: now });
                 self.signal(Signal::KILL);
             }

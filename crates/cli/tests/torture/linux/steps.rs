@@ -77,7 +77,8 @@ pub(crate) fn run(options: &Options, road: &Road) -> Report {
     });
     let violations: Vec<String> = verdicts.iter().flat_map(|(violations, _)| violations.clone()).collect();
     let kept = verdicts.into_iter().find_map(|(_, kept)| kept);
-    let mut report = Report::of(&format!("{} on {}", road.name, options.on.name()), &violations, kept.as_deref());
+    let mut report =
+        Report::of(&format!("{} on {}", road.name, options.on.name()), &violations, kept.as_deref());
     report.lines.push(format!("{} of {steps} crash points, each carried on from", crashes.len()));
     report
 }

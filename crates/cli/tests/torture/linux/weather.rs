@@ -42,6 +42,8 @@ pub(crate) const KINDS: [&str; 10] = [
 ];
 /// In such weather the store may be away for longer than a command waits for it.
 pub(crate) const AWAY: [&str; 4] = ["half-open", "refuse", "restart", "crowd"];
+/// In such weather connections end, and new ones may come at once.
+pub(crate) const CUT: [&str; 4] = ["cut", "lost-reply", "backend", "serializable"];
 
 /// All worlds of this program have the same server.
 static RESTARTS: Mutex<Vec<Fault>> = Mutex::new(Vec::new());
@@ -89,7 +91,7 @@ impl<'a> Storm<'a> {
     /// Rages until told to stop; leaves everything well.
     pub(crate) fn rage(&mut self, over: &AtomicBool) {
         while !over.load(Ordering::SeqCst) {
-            let pause = self.chance.millis(100, 1_500);
+            let pause = self.chance.millis(200, 2_500);
             pass(pause);
             let Some(kind) = self.chance.pick(&self.kinds).copied() else { continue };
             let at = self.chance.below(self.world.machines.len() + 1);

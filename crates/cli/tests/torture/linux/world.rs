@@ -22,6 +22,7 @@ use crate::linux::options::Options;
 use crate::linux::oracle::Oracle;
 use crate::linux::place::Place;
 use crate::linux::procs::{self, Process};
+use crate::linux::room;
 use crate::linux::runs::{Run, Running};
 use crate::linux::weather::Weather;
 
@@ -36,6 +37,8 @@ pub(crate) const PROJECTS: [&str; 2] = ["api", "web"];
 pub(crate) struct World {
     pub(crate) directory: PathBuf,
     pub(crate) disk: PathBuf,
+    /// Whether that is a file system of its own: only then may it be filled.
+    pub(crate) is_small: bool,
     pub(crate) seed: u64,
     /// Set for every process.
     pub(crate) switches: Mutex<BTreeMap<String, String>>,
@@ -56,8 +59,8 @@ pub(crate) struct World {
 
 impl World {
     /// Makes everything; `sabotage` takes a safeguard out of every process.
-    pub(crate) fn new(options: &Options, sabotage: Option<&str>, disk: Option<u64>) -> Self {
-        let world = Self::empty(options, sabotage, disk);
+    pub(crate) fn new(options: &Options, sabotage: Option<&str>, megabytes: Option<u64>) -> Self {
+        let world = Self::empty(options, sabotage, megabytes);
         for name in PROJECTS {
             git::create(&world.repository(name));
         }
@@ -66,7 +69,8 @@ impl World {
 
     /// The same with several machines, which share remotes; each has a clone of one of them.
     pub(crate) fn of_machines(options: &Options) -> Self {
-        let mut world = Self::empty(options, options.sabotage.as_deref(), None);
+        let megabytes = 256 + 2 * options.duration().as_secs();
+        let mut world = Self::empty(options, options.sabotage.as_deref(), Some(megabytes));
         world.machines = Machine::several(options.machines, &world.disk, &world.oracle.place);
         git::configure(&world.directory);
         for name in PROJECTS {
@@ -76,12 +80,12 @@ impl World {
     }
 
     /// Nothing in it yet.
-    fn empty(options: &Options, sabotage: Option<&str>, disk: Option<u64>) -> Self {
+    fn empty(options: &Options, sabotage: Option<&str>, megabytes: Option<u64>) -> Self {
         let mut scratch = tempfile::Builder::new().prefix("torture-").tempdir().expect("a directory");
         // What went wrong must be there to be looked at, also after a panic; `end` removes it.
         scratch.disable_cleanup(true);
         let directory = scratch.path().canonicalize().expect("it is there");
-        let disk = crate::linux::room::disk(&directory.join("disk"), disk);
+        let disk = room::disk(&directory.join("disk"), megabytes);
         for name in ["journal", "outputs"] {
             std::fs::create_dir_all(directory.join(name)).expect("a directory");
         }
@@ -99,6 +103,7 @@ impl World {
             removed: Mutex::default(),
             _scratch: scratch,
             directory,
+            is_small: megabytes.is_some() && room::can_mount(),
             disk,
             seed: options.seed,
         }
@@ -248,10 +253,10 @@ impl World {
             process.signal(rustix::process::Signal::KILL);
         }
         if keep {
-            crate::linux::room::save(&self.disk, &self.directory.join("disk-as-it-was"));
+            room::save(&self.disk, &self.directory.join("disk-as-it-was"));
             return Some(&self.directory);
         }
-        crate::linux::room::give_back(&self.disk);
+        room::give_back(&self.disk);
         std::fs::remove_dir_all(&self.directory).ok();
         None
     }
