@@ -185,7 +185,8 @@ impl Shift {
         worth
     }
 
-    /// Workers that are no more have nothing in hand.
+    /// Workers that are no more have nothing in hand. One that was counted out and lived, because clocks
+    /// differ or it was silent, goes on to claim; what it has when it dies goes back like any other's.
     async fn count_out(&self) -> Result<(), StoreError> {
         let now = self.parts.driver.clock.now();
         let (mut lost, mut stale) = (Vec::new(), false);
@@ -193,7 +194,7 @@ impl Shift {
             let worker = other.worker;
             stale |= worker.lost.is_some_and(|lost| lost.plus(REMEMBRANCE) < now);
             let proved = self.parts.processes.liveness(&worker.process);
-            if worker.lost.is_none()
+            if (worker.lost.is_none() || !other.plans.is_empty())
                 && worker.id != self.me.id
                 && worker.liveness(proved, now) == Liveness::Dead
             {

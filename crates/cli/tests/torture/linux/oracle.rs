@@ -161,7 +161,7 @@ impl Oracle {
     pub(crate) fn open_orders(&self) -> Vec<String> {
         self.lines(
             "SELECT plan_id || ' up to ' || goal || ', at ' || phase || '/' || state || ', put back for ' \
-             || coalesce(trouble, 'nothing') AS line FROM orders JOIN plans ON id = plan_id \
+             || coalesce(trouble, 'nothing') || ', in hand of ' || coalesce(worker, 'nobody') AS line FROM orders JOIN plans ON id = plan_id \
              WHERE closed_at IS NULL AND parked_input IS NULL ORDER BY ready_at",
         )
     }
