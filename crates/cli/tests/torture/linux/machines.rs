@@ -45,7 +45,7 @@ pub(crate) fn run(options: &Options) -> Report {
                 scope.spawn(move || employ(world, machine, done));
             }
         }
-        for name in 0..options.processes {
+        for name in 0..options.processes.min(if options.in_slice() { 3 } else { usize::MAX }) {
             scope.spawn(move || order(world, name, over));
         }
         let rage = |mut hand: Nemesis<'_>| hand.rage(&calm);
@@ -143,9 +143,10 @@ fn command(chance: &mut Chance, plan: &Plan) -> String {
     let id = plan.id.as_str();
     match (chance.below(100), plan.phase.as_str(), plan.state.as_str()) {
         (0..35, _, "errored" | "constrained") => format!("plan retry {id} --detach"),
-        (0..20, "execute", "complete") | (0..20, "apply", _) => format!("plan apply {id} --detach"),
-        (0..20, ..) => format!("plan execute {id} --detach"),
-        (20..35, ..) => format!("plan apply {id} --detach"),
+        (0..20, "strategize", _) | (0..20, "execute", "queued" | "processing") => {
+            format!("plan execute {id} --detach")
+        }
+        (0..35, ..) => format!("plan apply {id} --detach"),
         (35..55, ..) => format!("plan wait {id} --timeout 3s"),
         (55..62, _, "errored" | "constrained") => format!("plan retry {id}"),
         (55..62, ..) => format!("plan apply {id} --yes --no-wait"),

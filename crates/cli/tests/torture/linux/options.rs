@@ -75,7 +75,7 @@ impl Options {
                         (if on == "sqlite" { On::Sqlite } else { On::Postgres }, true);
                 }
                 "--machines" => {
-                    options.machines = usize::try_from(number(value()?)?).unwrap_or(2).clamp(2, 4)
+                    options.machines = usize::try_from(number(value()?)?).unwrap_or(2).clamp(2, 4);
                 }
                 "--keep" => options.keep = true,
                 // A number belongs to an option that is not ours.
@@ -121,6 +121,11 @@ impl Options {
     /// How long faults are injected.
     pub(crate) fn duration(&self) -> Duration {
         Duration::from_secs(self.seconds.unwrap_or(12))
+    }
+
+    /// Whether this is the slice that CI runs.
+    pub(crate) fn in_slice(&self) -> bool {
+        self.only.is_none() && self.seconds.is_none()
     }
 
     /// Whether everything is to be run, however long it takes.

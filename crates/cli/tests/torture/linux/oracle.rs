@@ -134,7 +134,9 @@ impl Oracle {
         if self.on() == On::Postgres {
             // The server says when a term ends by the time of day, which nobody moves for it.
             let since = clock::boot_in_epoch();
-            seen.iter_mut().for_each(|seen| seen.expires = seen.expires.map(|at| at - since));
+            for seen in &mut seen {
+                seen.expires = seen.expires.map(|at| at - since);
+            }
         }
         seen
     }
