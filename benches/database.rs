@@ -1,16 +1,16 @@
 //! Where a benchmark keeps its plans: a fresh place on either store, gone when it is dropped.
 //!
-//! SQLite is a file on a real disk. PostgreSQL is a schema of its own on the server that
-//! `AGENTS_TEST_POSTGRES_URL` names; `scripts/postgres run COMMAND…` brings one up that waits for its
-//! disk. A place has a name, a path or a URL, under which other processes open it.
+//! SQLite is a file on a real disk. PostgreSQL is a database of its own on the server that
+//! `scripts/postgres run --durable COMMAND…` brings up, which waits for its disk. A place has a name, a
+//! path or a URL, under which other processes open it.
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use agents_domain::action::Action;
 use agents_domain::catalogue::ProjectStore;
 use agents_domain::lock::{Line, LockPort, Processes as _};
+use agents_domain::measures::Measures;
 use agents_domain::plan::PlanStore;
 use agents_domain::reads::PlanReads;
 use agents_domain::request::{Pulse, Requests};
@@ -20,8 +20,7 @@ use agents_infrastructure::postgres::{PostgresOptions, PostgresStore, PostgresUr
 use agents_infrastructure::process::SystemProcesses;
 use agents_infrastructure::sqlite::{SqliteOptions, SqliteStore};
 use agents_infrastructure::store::check::CheckReport;
-use diesel::connection::SimpleConnection as _;
-use diesel::prelude::*;
+use agents_testing::postgres::Database;
 use tempfile::TempDir;
 
 /// The argument that chooses the server.
@@ -58,7 +57,7 @@ impl Kind {
                     tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory on disk");
                 Place::File(directory)
             }
-            Self::Postgres => Place::Schema(Schema::fresh()),
+            Self::Postgres => Place::Server(Database::fresh()),
         }
     }
 }
@@ -67,8 +66,8 @@ impl Kind {
 pub(crate) enum Place {
     /// The directory of a file.
     File(TempDir),
-    /// A schema of the server.
-    Schema(Schema),
+    /// A database of the server.
+    Server(Database),
 }
 
 impl Place {
@@ -76,45 +75,8 @@ impl Place {
     pub(crate) fn name(&self) -> String {
         match self {
             Self::File(directory) => directory.path().join("agents.db").display().to_string(),
-            Self::Schema(schema) => schema.url(),
+            Self::Server(database) => database.url(),
         }
-    }
-}
-
-/// A schema, and the server that it is on.
-pub(crate) struct Schema {
-    server: String,
-    name: String,
-}
-
-impl Schema {
-    fn fresh() -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        #[expect(clippy::disallowed_methods, reason = "the way to the server of tests and benchmarks")]
-        let server = std::env::var("AGENTS_TEST_POSTGRES_URL").expect(
-            "AGENTS_TEST_POSTGRES_URL names the server: run ./scripts/postgres run cargo bench … -- postgres",
-        );
-        let name = format!("bench_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        let schema = Self { server, name };
-        schema.tell("CREATE SCHEMA");
-        schema
-    }
-
-    fn url(&self) -> String {
-        let mark = if self.server.contains('?') { '&' } else { '?' };
-        format!("{}{mark}options=-csearch_path%3D{}", self.server, self.name)
-    }
-
-    fn tell(&self, what: &str) {
-        let mut connection = PgConnection::establish(&self.server).expect("a server");
-        let after = if what.starts_with("DROP") { "CASCADE" } else { "" };
-        connection.batch_execute(&format!("{what} {} {after}", self.name)).expect("our schema");
-    }
-}
-
-impl Drop for Schema {
-    fn drop(&mut self) {
-        self.tell("DROP SCHEMA");
     }
 }
 
@@ -149,6 +111,7 @@ ports! {
     plans -> PlanStore;
     projects -> ProjectStore;
     reads -> PlanReads;
+    measures -> Measures;
 }
 
 impl Store {

@@ -93,6 +93,11 @@ impl Library {
         assert!(found.is_some(), "there is no plan {plan}");
     }
 
+    fn measure(&self, runtime: &Runtime) {
+        let measured = runtime.block_on(self.store.measures().measure()).expect("read");
+        assert!(measured.events.values().sum::<u64>() > 0, "they are counted");
+    }
+
     fn locks(&self, runtime: &Runtime) {
         let held = runtime.block_on(self.store.locks().list(&LockFilter::default())).expect("read");
         assert_eq!(held.len(), lives::HELD, "all that are held");
@@ -154,6 +159,7 @@ fn main() {
     compare("list of 50, port", pair.0, pair.1, |library| library.list(&runtime));
     compare("status, port", pair.0, pair.1, |library| library.status(&runtime));
     compare("locks, port", pair.0, pair.1, |library| library.locks(&runtime));
+    compare("metrics, port", pair.0, pair.1, |library| library.measure(&runtime));
     compare("agents plan list --limit 50", pair.0, pair.1, |library| {
         library.command(&["plan", "list", "--limit", "50"]);
     });

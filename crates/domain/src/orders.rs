@@ -24,7 +24,7 @@ use crate::plan::{Phase, PlanRecord};
 use crate::request::{Asker, Closed};
 use crate::time::Timestamp;
 
-pub use decide::{DEATHS, Move, Over, Past, is_due, is_met, next_move, waits_below};
+pub use decide::{DEATHS, Move, Over, Past, TRIES, is_due, is_met, next_move, passes, waits_below};
 pub use place::{Wish, place};
 #[cfg(feature = "mock")]
 pub use port::MockOrders;

@@ -25,6 +25,11 @@ impl Timestamp {
     pub fn plus(self, by: Duration) -> Self {
         Self(self.0.saturating_add(millis(by)))
     }
+
+    /// How long ago `earlier` was, by the wall clock; zero if it is not earlier.
+    pub fn since(self, earlier: Self) -> Duration {
+        elapsed(self.0, earlier.0)
+    }
 }
 
 /// A moment on `CLOCK_BOOTTIME`: milliseconds since this boot, running on through suspend.
@@ -51,8 +56,12 @@ impl BootInstant {
 
     /// How long ago `earlier` was; zero if it is not earlier.
     pub fn since(self, earlier: Self) -> Duration {
-        Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+        elapsed(self.0, earlier.0)
     }
+}
+
+fn elapsed(now: i64, earlier: i64) -> Duration {
+    Duration::from_millis(u64::try_from(now.saturating_sub(earlier)).unwrap_or(0))
 }
 
 fn millis(duration: Duration) -> i64 {

@@ -14,7 +14,8 @@ use crate::time::Timestamp;
 
 /// How often a worker says that it lives.
 pub const ROLL_CALL: Duration = Duration::from_secs(10);
-/// After so long a silence a worker of which nothing can be proved is counted out.
+/// After so long a silence a worker is counted out, be it that nothing can be proved of its process, or
+/// that it is there and does not run.
 pub const SILENCE: Duration = Duration::from_mins(1);
 /// For so long those that are no more are shown.
 pub const REMEMBRANCE: Duration = Duration::from_hours(24);
@@ -28,7 +29,7 @@ pub struct Worker {
     pub process: Holder,
     /// Since when it works, wall time.
     pub since: Timestamp,
-    /// When it last said that it lives, wall time.
+    /// When it last said that it lives, wall time of the store.
     pub seen: Timestamp,
     /// How many plans it drives at once.
     pub concurrency: u32,
@@ -38,17 +39,6 @@ pub struct Worker {
     pub lost: Option<Timestamp>,
 }
 
-impl Worker {
-    /// Whether it works, as far as can be told now. `proved`: what can be proved of its process.
-    pub fn liveness(&self, proved: Liveness, now: Timestamp) -> Liveness {
-        let silent = self.seen.plus(SILENCE) <= now;
-        match proved {
-            Liveness::Unknown if self.lost.is_some() || silent => Liveness::Dead,
-            proved => proved,
-        }
-    }
-}
-
 /// A worker, and the plans that it has in hand.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AtWork {
@@ -56,14 +46,41 @@ pub struct AtWork {
     pub worker: Worker,
     /// What it has claimed, oldest claim first.
     pub plans: Vec<PlanId>,
+    /// For how long it has not said that it lives, by the store's clock alone: those of machines differ.
+    pub silent: Duration,
+}
+
+impl AtWork {
+    /// Whether it works, as far as can be told now. `proved`: what can be proved of its process. One
+    /// that is there and silent may be stopped, or the store out of its reach.
+    pub fn liveness(&self, proved: Liveness) -> Liveness {
+        let silent = self.is_silent();
+        match proved {
+            Liveness::Unknown if self.worker.lost.is_some() || silent => Liveness::Dead,
+            Liveness::Alive if silent => Liveness::Unknown,
+            proved => proved,
+        }
+    }
+
+    /// Whether it is to be counted out now, so that others take up what it has in hand. If it runs on
+    /// all the same, it does so under the locks that it holds, and is back in the list before long. What
+    /// it has claimed before that goes back once more if it is gone then.
+    pub fn is_gone(&self, proved: Liveness) -> bool {
+        let has_something = self.worker.lost.is_none() || !self.plans.is_empty();
+        has_something && (self.is_silent() || proved == Liveness::Dead)
+    }
+
+    fn is_silent(&self) -> bool {
+        self.silent >= SILENCE
+    }
 }
 
 /// Stores the list of workers. Each method makes one attempt; none need be durable.
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait Workers: Send + Sync {
-    /// Writes a worker into the list, or that it still works. Orders that it has claimed and not in
-    /// `doing` go back: an answer of the store may have been lost.
+    /// Writes a worker into the list, or that it still works: it is seen now, by the store's clock.
+    /// Orders that it has claimed and not in `doing` go back: an answer of the store may have been lost.
     async fn report(&self, worker: &Worker, doing: &[PlanId]) -> Result<(), StoreError>;
 
     /// Takes a worker off the list; what it has claimed goes back.
@@ -81,8 +98,7 @@ pub trait Workers: Send + Sync {
 mod tests {
     use super::*;
 
-    #[test]
-    fn silence_counts_only_where_nothing_can_be_proved() {
+    fn at_work(lost: Option<Timestamp>, silent: Duration) -> AtWork {
         let process = Holder {
             host: "box".into(),
             boot_id: String::new(),
@@ -92,23 +108,29 @@ mod tests {
             user: "ada".into(),
             operation: "worker".into(),
         };
+        let id = OwnerId::parse("01ARZ3NDEKTSV4RRFFQ69G5FAV").expect("a ULID");
         let start = Timestamp::from_millis(0);
-        let worker = Worker {
-            id: OwnerId::parse("01ARZ3NDEKTSV4RRFFQ69G5FAV").expect("a ULID"),
-            process,
-            since: start,
-            seen: start,
-            concurrency: 1,
-            draining: false,
-            lost: None,
-        };
-        let (soon, late) = (start.plus(SILENCE / 2), start.plus(SILENCE));
-        for proved in [Liveness::Alive, Liveness::Dead] {
-            assert_eq!((worker.liveness(proved, soon), worker.liveness(proved, late)), (proved, proved));
+        let worker = Worker { id, process, since: start, seen: start, concurrency: 1, draining: false, lost };
+        AtWork { worker, plans: vec![], silent }
+    }
+
+    #[test]
+    fn who_is_silent_is_counted_out_once_whatever_is_known_of_its_process() {
+        use Liveness::{Alive, Dead, Unknown};
+        let (speaks, silent) = (at_work(None, SILENCE / 2), at_work(None, SILENCE));
+        let lost = Some(Timestamp::from_millis(0));
+        for (at_work, proved, liveness, gone) in [
+            (&speaks, Alive, Alive, false),
+            (&speaks, Unknown, Unknown, false),
+            (&speaks, Dead, Dead, true),
+            (&silent, Alive, Unknown, true),
+            (&silent, Unknown, Dead, true),
+            (&silent, Dead, Dead, true),
+            (&at_work(lost, SILENCE / 2), Unknown, Dead, false),
+            (&at_work(lost, SILENCE), Alive, Unknown, false),
+            (&at_work(lost, SILENCE), Dead, Dead, false),
+        ] {
+            assert_eq!((at_work.liveness(proved), at_work.is_gone(proved)), (liveness, gone), "{at_work:?}");
         }
-        assert_eq!(worker.liveness(Liveness::Unknown, soon), Liveness::Unknown);
-        assert_eq!(worker.liveness(Liveness::Unknown, late), Liveness::Dead);
-        let lost = Worker { lost: Some(soon), ..worker };
-        assert_eq!(lost.liveness(Liveness::Unknown, soon), Liveness::Dead);
     }
 }

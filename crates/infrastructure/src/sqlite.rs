@@ -277,7 +277,11 @@ impl SqliteStore {
 
     /// Who takes it up.
     pub fn workers(&self) -> SqliteWorkers {
-        SqliteWorkers { writes: Arc::clone(&self.leases), reads: Arc::clone(&self.reads) }
+        SqliteWorkers {
+            writes: Arc::clone(&self.leases),
+            reads: Arc::clone(&self.reads),
+            clock: Arc::clone(&self.clock.clock),
+        }
     }
 
     /// The look of a heartbeat thread: over a connection of its own, in the calling thread.

@@ -25,7 +25,7 @@ pub(crate) mod ticket_row;
 pub(crate) mod worker_row;
 
 /// The schema that this program knows: the number of the last migration, on either database.
-pub const SCHEMA_VERSION: i64 = 6;
+pub const SCHEMA_VERSION: i64 = 7;
 
 /// Reads an action back from its text. The second argument says where the text comes from, for
 /// messages; the error is for people.

@@ -99,11 +99,13 @@ impl PhaseDriver {
     /// fails or waits. Ends the order if there is nothing more to come of it.
     pub async fn work_off(&self, plan: PlanId, orders: &dyn Orders) -> Result<Plan, DriveError> {
         let work = async |mut plan: Plan, hold: &LockGuard| {
+            let mut moved = false;
             loop {
                 self.heed(plan.id, hold).await?;
-                let Some(next) = self.next_move(&plan, orders).await? else { return Ok(plan) };
+                let Some(next) = self.next_move(&plan, moved, orders).await? else { return Ok(plan) };
                 let before = plan.version;
                 plan = Box::pin(self.step(plan, next, hold)).await?;
+                moved = true;
                 if plan.parked.is_some() || plan.version == before {
                     return Ok(plan);
                 }
@@ -114,11 +116,16 @@ impl PhaseDriver {
 
     /// What is to be done now; `None`: nothing, or the order is none any more. What has come to its
     /// end is ended here, unless something was added to it since.
-    async fn next_move(&self, plan: &Plan, orders: &dyn Orders) -> Result<Option<Move>, DriveError> {
+    async fn next_move(
+        &self,
+        plan: &Plan,
+        moved: bool,
+        orders: &dyn Orders,
+    ) -> Result<Option<Move>, DriveError> {
         loop {
             let order = orders.of(plan.id).await.map_err(LifecycleError::from)?;
             let Some(order) = order.filter(WorkOrder::is_open) else { return Ok(None) };
-            let past = self.past(plan, &order).await?;
+            let past = Past { moved, ..self.past(plan, &order).await? };
             let over = match next_move(&order, plan, past, self.parts.clock.now()) {
                 Move::Wait => return Ok(None),
                 Move::Over(over) => over,

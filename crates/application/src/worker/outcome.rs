@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use agents_domain::lock::LockError;
+use agents_domain::orders::passes;
 use agents_domain::plan::Plan;
 use agents_domain::runner::StopCause;
 
@@ -34,6 +35,11 @@ impl After {
     /// After a turn at an order that had been put back so often for trouble.
     pub(super) fn turn(outcome: &Result<Plan, DriveError>, troubles: u32) -> Self {
         match outcome {
+            // The turn ends with it, and so does the order where it will not be tried again.
+            Ok(plan) if passes(plan) => {
+                let why = plan.failure.as_ref().map(|failure| failure.message.clone());
+                Self::trouble(why.unwrap_or_default(), troubles)
+            }
             Ok(plan) => Self::back(plan.parked.as_ref().map_or_else(
                 || format!("now {}", plan.stage),
                 |parked| format!("it waits: {}", parked.cause),

@@ -128,7 +128,6 @@ impl Shift {
         if self.called.is_some_and(|last| now.since(last) < ROLL_CALL) {
             return Ok(());
         }
-        self.me.seen = self.parts.driver.clock.now();
         let doing: Vec<PlanId> = self.in_hand().map(|order| order.wanted.plan).collect();
         self.parts.workers.report(&self.me, &doing).await?;
         if !std::mem::replace(&mut self.enlisted, true) {
@@ -185,20 +184,15 @@ impl Shift {
         worth
     }
 
-    /// Workers that are no more have nothing in hand. One that was counted out and lived, because clocks
-    /// differ or it was silent, goes on to claim; what it has when it dies goes back like any other's.
+    /// Workers that are no more have nothing in hand.
     async fn count_out(&self) -> Result<(), StoreError> {
         let now = self.parts.driver.clock.now();
         let (mut lost, mut stale) = (Vec::new(), false);
         for other in self.parts.workers.list().await? {
-            let worker = other.worker;
-            stale |= worker.lost.is_some_and(|lost| lost.plus(REMEMBRANCE) < now);
-            let proved = self.parts.processes.liveness(&worker.process);
-            if (worker.lost.is_none() || !other.plans.is_empty())
-                && worker.id != self.me.id
-                && worker.liveness(proved, now) == Liveness::Dead
-            {
-                lost.push(worker);
+            let proved = self.parts.processes.liveness(&other.worker.process);
+            stale |= other.worker.lost.is_some_and(|lost| lost.plus(REMEMBRANCE) < now);
+            if other.worker.id != self.me.id && other.is_gone(proved) {
+                lost.push(other.worker);
             }
         }
         if stale || !lost.is_empty() {

@@ -8,17 +8,17 @@ use agents_application::worker::{Overseer, Terms, WorkerParts};
 use agents_application::{DriveError, LifecycleError, StopHub, WorkerService};
 use agents_domain::id::PlanId;
 use agents_domain::lock::Liveness;
-use agents_domain::orders::{Again, Claim, NewOrder, Orders, PutBack, Wish, WorkOrder};
+use agents_domain::orders::{Again, Orders, Wish, WorkOrder};
 use agents_domain::plan::{Phase, Plan, State, StoreError};
-use agents_domain::request::Closed;
 use agents_domain::time::Timestamp;
 use agents_domain::workers::{ROLL_CALL, SILENCE, Worker};
 use agents_infrastructure::scripted::{Gate, Scripted};
-use async_trait::async_trait;
 use tokio::task::JoinHandle;
 
 use crate::fuse::Fuse;
-use crate::world::{PLAINLY, Process, World, at, fails, git_error, pass, settle};
+use crate::world::{PLAINLY, Process, World, at, fails, pass, settle};
+
+mod trouble;
 
 /// What a person would be told of a worker.
 #[derive(Default)]
@@ -319,6 +319,26 @@ async fn a_worker_of_another_machine_is_counted_out_after_a_silence() {
     is_at(&world, plan, Phase::Execute, State::Complete).await;
 }
 
+/// Its process is there, and stopped: it answers to nobody.
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_is_frozen_is_counted_out_and_works_on_once_it_thaws() {
+    let world = World::new();
+    let process = world.process(1);
+    let frozen = work(&world, &process);
+    pass(Duration::from_secs(1)).await;
+    let before = world.store.workers().list().await.expect("read").remove(0).worker;
+    frozen.drained().await;
+    world.store.workers().report(&before, &[]).await.expect("as if it had not ended");
+    world.clock.advance(SILENCE / 2);
+    assert_eq!(work_once(&world, 2).await, ["begun, 2 at once"]);
+    world.clock.advance(SILENCE / 2);
+    assert_eq!(work_once(&world, 2).await, ["begun, 2 at once", "lost 1"]);
+    assert_eq!(work_once(&world, 2).await, ["begun, 2 at once"], "once");
+    world.store.workers().report(&before, &[]).await.expect("it thaws");
+    let back = world.store.workers().list().await.expect("read").remove(0);
+    assert_eq!((back.worker.id, back.worker.lost), (before.id, None));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_worker_says_that_it_lives() {
     let world = World::new();
@@ -334,118 +354,6 @@ async fn a_worker_says_that_it_lives() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn trouble_that_is_not_the_plans_lets_the_order_rest_longer_each_time() {
-    let world = World::new();
-    let plan = ordered(&world, false).await;
-    for nth in 1..=3 {
-        world.workspace.fail("head", nth, git_error());
-    }
-    let mut rests = Vec::new();
-    for _ in 0..3 {
-        let heard = work_once(&world, 1).await;
-        assert!(heard.iter().any(|line| line.starts_with("given back for later")), "{heard:?}");
-        let order = order_of(&world, plan).await;
-        assert!(order.trouble.as_ref().is_some_and(|trouble| trouble.contains("disk full")), "{order:?}");
-        let until = order.not_before.expect("it rests");
-        rests.push(until.as_millis() - agents_domain::time::Clock::now(&*world.clock).as_millis());
-        assert_eq!(work_once(&world, 1).await.len(), 1, "it rests");
-        world.clock.advance(Duration::from_millis(u64::try_from(rests[rests.len() - 1]).expect("later")));
-    }
-    assert!(rests.windows(2).all(|pair| pair[0] < pair[1]), "{rests:?}");
-    work_once(&world, 1).await;
-    is_at(&world, plan, Phase::Execute, State::Complete).await;
-    world.check(plan).await;
-}
-
-/// A store that is away as long as it is told to be.
-struct Flaky {
-    orders: Arc<dyn Orders>,
-    away: Mutex<bool>,
-    tries: Mutex<u32>,
-}
-
-impl Flaky {
-    fn of(world: &World) -> Arc<Self> {
-        Arc::new(Self { orders: world.store.orders(), away: Mutex::new(true), tries: Mutex::new(0) })
-    }
-
-    fn is_there(&self) -> Result<(), StoreError> {
-        *self.tries.lock().expect("unpoisoned") += 1;
-        let away = *self.away.lock().expect("unpoisoned");
-        if away { Err(StoreError::Unavailable { reason: "no network".to_owned() }) } else { Ok(()) }
-    }
-}
-
-#[async_trait]
-impl Orders for Flaky {
-    async fn place(&self, order: &NewOrder) -> Result<WorkOrder, StoreError> {
-        self.orders.place(order).await
-    }
-    async fn of(&self, plan: PlanId) -> Result<Option<WorkOrder>, StoreError> {
-        self.orders.of(plan).await
-    }
-    async fn claim(&self, claim: &Claim) -> Result<Option<WorkOrder>, StoreError> {
-        self.is_there()?;
-        self.orders.claim(claim).await
-    }
-    async fn put_back(&self, back: &PutBack) -> Result<(), StoreError> {
-        self.is_there()?;
-        self.orders.put_back(back).await
-    }
-    async fn end(&self, plan: PlanId, revision: u32, closed: &Closed) -> Result<bool, StoreError> {
-        self.orders.end(plan, revision, closed).await
-    }
-    async fn list(&self) -> Result<Vec<WorkOrder>, StoreError> {
-        self.orders.list().await
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_store_that_is_away_is_tried_less_and_less_and_nothing_is_lost() {
-    let world = World::new();
-    let plan = ordered(&world, false).await;
-    let (process, flaky) = (world.process(1), Flaky::of(&world));
-    let hand = work_with(&world, &process, false, flaky.clone());
-    pass(Duration::from_mins(5)).await;
-    let tries = *flaky.tries.lock().expect("unpoisoned");
-    assert!((8..=25).contains(&tries), "{tries} tries in five minutes");
-    assert_eq!((hand.heard.count("away"), hand.heard.count("taken")), (1, 0), "said once");
-    *flaky.away.lock().expect("unpoisoned") = false;
-    pass(Duration::from_mins(1)).await;
-    is_at(&world, plan, Phase::Execute, State::Complete).await;
-    assert_eq!((hand.heard.count("back"), hand.heard.count("ended: reached")), (1, 1));
-    hand.drained().await;
-    world.check(plan).await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn who_is_to_end_does_not_wait_for_a_store_that_is_away() {
-    let world = World::new();
-    let (process, flaky) = (world.process(1), Flaky::of(&world));
-    let hand = work_with(&world, &process, false, flaky.clone());
-    pass(Duration::from_mins(5)).await;
-    hand.drained().await;
-    let once = work_with(&world, &process, true, flaky).work.await.expect("no panic");
-    assert_eq!(once, Err(StoreError::Unavailable { reason: "no network".to_owned() }));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_turn_of_which_the_store_heard_nothing_is_told_later() {
-    let world = World::new();
-    let (plan, gate) = (ordered(&world, false).await, Gate::default());
-    world.runner.on("execute", Scripted::exits(0).behind(&gate));
-    let (process, flaky) = (world.process(1), Flaky::of(&world));
-    *flaky.away.lock().expect("unpoisoned") = false;
-    let hand = work_with(&world, &process, false, flaky.clone());
-    gate.reached().await;
-    process.stop.stop();
-    *flaky.away.lock().expect("unpoisoned") = true;
-    hand.work.await.expect("no panic").expect("it ends all the same");
-    let order = order_of(&world, plan).await;
-    assert!(order.is_open() && order.claim.is_none(), "it has left, and nothing is in its hand: {order:?}");
-}
-
-#[tokio::test(start_paused = true)]
 async fn what_a_person_breaks_out_of_its_hands_is_not_taken_up_again() {
     let world = World::new();
     let (plan, gate) = (ordered(&world, false).await, Gate::default());
@@ -453,18 +361,7 @@ async fn what_a_person_breaks_out_of_its_hands_is_not_taken_up_again() {
     let (process, other) = (world.process(1), world.process(2));
     let hand = work(&world, &process);
     gate.reached().await;
-    let key = agents_domain::lock::LockKey::Plan(plan);
-    let token = process.locks.list(&agents_domain::lock::LockFilter::default()).await.expect("read")[0].token;
-    let asked = agents_domain::request::Request {
-        id: agents_domain::id::RequestId::from(agents_domain::id::Ids::ulid(&*world.ids)),
-        key,
-        wish: agents_domain::request::Wish::LetGo { token },
-        by: agents_domain::request::Asker { host: "box".into(), pid: 2, user: "ada".into() },
-        reason: None,
-        at: Timestamp::default(),
-        closed: None,
-    };
-    world.store.requests().make(&[asked]).await.expect("asked");
+    world.ask_to_let_go(plan).await;
     process.locks.beat().await;
     pass(Duration::from_mins(1)).await;
     is_at(&world, plan, Phase::Execute, State::Errored).await;

@@ -17,6 +17,7 @@ use agents_domain::id::{Ids, OwnerId, PlanId};
 use agents_domain::lock::{Liveness, LockFilter, LockKey, LockPort, Processes as _};
 use agents_domain::plan::{Change, Definition, Event, Phase, Plan, PlanStore, State, replay};
 use agents_domain::reads::PlanReads;
+use agents_domain::request::Wish;
 use agents_domain::runner::PhaseRunner;
 use agents_domain::subplan::MAX_DEPTH;
 use agents_domain::time::{Timestamp, Ttl};
@@ -243,6 +244,14 @@ impl World {
         let filter = LockFilter { key: Some(key.clone()), stale_only: false };
         let held = now(locks.list(&filter)).expect("listed").remove(0);
         now(locks.evict(&(held.key, held.token), held.owner, "test")).expect("evicted");
+    }
+
+    /// Asks whoever has a plan to let go of it, as `lock break` does.
+    pub(crate) async fn ask_to_let_go(&self, plan: PlanId) {
+        let (key, asking) = (LockKey::Plan(plan), self.process(99).locks);
+        let filter = LockFilter { key: Some(key.clone()), stale_only: false };
+        let token = self.store.locks().list(&filter).await.expect("listed").remove(0).token;
+        asking.ask(key, Wish::LetGo { token }, None).await.expect("asked");
     }
 
     /// What must hold of a plan that nobody drives any more, whatever happened to it.

@@ -140,7 +140,7 @@ impl Table {
         let value = |column: &Column| {
             let quoted = format!("\"{}\"", column.name);
             if MOMENTS.contains(&column.name.as_str()) {
-                format!("{quoted} - k * {AGE}")
+                format!("{quoted} - CAST(k AS BIGINT) * {AGE}")
             } else if column.kind.eq_ignore_ascii_case("text") {
                 // Six digits.
                 format!("replace({quoted}, '{MARK}', substr(CAST(1000000 + k AS TEXT), 2))")

@@ -11,7 +11,7 @@ use agents_application::StopHub;
 use agents_application::worker::{Terms, WorkerService};
 use agents_domain::lock::Liveness;
 use agents_domain::plan::StoreError;
-use agents_domain::workers::Worker;
+use agents_domain::workers::{AtWork, Worker};
 use agents_infrastructure::endpoint::Endpoint;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
@@ -136,7 +136,7 @@ pub fn list(app: &App) -> Result<Report, Failure> {
 
 /// The workers that are not known to be gone.
 pub(super) async fn alive(app: &App) -> Result<Vec<Worker>, Failure> {
-    let all = app.store.workers().list().await?.into_iter().map(|one| one.worker);
-    let lives = |worker: &Worker| worker.liveness(app.liveness(&worker.process), app.now()) != Liveness::Dead;
-    Ok(all.filter(lives).collect())
+    let all = app.store.workers().list().await?.into_iter();
+    let lives = |one: &AtWork| one.liveness(app.liveness(&one.worker.process)) != Liveness::Dead;
+    Ok(all.filter(lives).map(|one| one.worker).collect())
 }

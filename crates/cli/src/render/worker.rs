@@ -15,7 +15,7 @@ pub fn workers_report(all: &[AtWork], liveness: LivenessOf<'_>, now: Timestamp) 
     let mut views = Vec::new();
     for at_work in all {
         let (worker, process) = (&at_work.worker, &at_work.worker.process);
-        let alive = worker.liveness(liveness(process), now);
+        let alive = at_work.liveness(liveness(process));
         let plans: Vec<&str> = at_work.plans.iter().map(PlanId::as_str).collect();
         grid.row([
             worker.id.to_string(),

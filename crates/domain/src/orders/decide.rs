@@ -11,13 +11,21 @@ use super::{Again, WorkOrder};
 /// So many drivers may die over a plan before its order ends: what kills one kills the next.
 pub const DEATHS: u32 = 5;
 
-/// What the log of a plan tells about its order.
+/// So often what passes by itself is tried again: by the pauses of a worker, about a night.
+pub const TRIES: u32 = 150;
+
+/// Failures that pass by themselves: the remote of a project cannot be used, or did not answer.
+const PASSING: [&str; 2] = ["remote", "landing_unknown"];
+
+/// What is known of the past of a plan that is ordered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Past {
     /// Whether it has been tried again, as ordered.
     pub begun: bool,
     /// How many drivers have died over it since a phase was last completed.
     pub deaths: u32,
+    /// Whether it has been moved in this turn.
+    pub moved: bool,
 }
 
 impl Past {
@@ -43,7 +51,8 @@ impl Past {
 pub enum Move {
     /// It is tried again, like this.
     Retry(Again),
-    /// It was interrupted, and is queued again: nobody's fault, so no new attempts are given to a child.
+    /// It was interrupted, or what failed may have passed, and it is queued again: nobody's fault, so no
+    /// new attempts are given to a child.
     Resume,
     /// Strategize and execute; `whole_way`: whatever the level.
     Execute {
@@ -55,7 +64,7 @@ pub enum Move {
         /// Whether nothing may be landed.
         allow_empty: bool,
     },
-    /// It waits: for its time, or for a person.
+    /// It waits: for its time, for a person, or for what was in its way to pass.
     Wait,
     /// The order has come to its end.
     Over(Over),
@@ -105,17 +114,27 @@ pub fn next_move(order: &WorkOrder, plan: &PlanRecord, past: Past, now: Timestam
 }
 
 /// A failure ends the order, unless it is about that failure. An interruption is none of the plan's;
-/// but who took it out of its driver's hands wants to look at it.
+/// but who took it out of its driver's hands wants to look at it. Nor is what passes by itself: the
+/// order rests before the next turn tries again.
 fn after_failure(order: &WorkOrder, plan: &PlanRecord, past: Past) -> Move {
     if let Some(again) = order.wanted.again.filter(|_| !past.begun) {
         return Move::Retry(again);
     }
     let code = plan.failure.as_ref().map_or("unknown", |failure| failure.code.as_str());
+    if passes(plan) && order.troubles < TRIES {
+        return if past.moved { Move::Wait } else { Move::Resume };
+    }
     match InterruptCause::parse(code).filter(|_| plan.state() == State::Errored) {
         Some(InterruptCause::Asked) | None => Move::Over(Over::Failed { code: code.to_owned() }),
         Some(_) if past.deaths >= DEATHS => Move::Over(Over::Deadly),
         Some(_) => Move::Resume,
     }
+}
+
+/// Whether a plan has failed by something that passes by itself.
+pub fn passes(plan: &PlanRecord) -> bool {
+    let code = plan.failure.as_ref().map(|failure| failure.code.as_str());
+    plan.state() == State::Errored && code.is_some_and(|code| PASSING.contains(&code))
 }
 
 /// Whether the plan is already as far as its order says, or has failed: nobody need take it up but
@@ -235,10 +254,28 @@ mod tests {
     }
 
     #[test]
+    fn what_passes_by_itself_is_tried_once_a_turn_for_a_night() {
+        let (fresh, moved) = (Past::default(), Past { moved: true, ..Past::default() });
+        let tired = WorkOrder { troubles: TRIES, ..order(Phase::Apply, None) };
+        for code in PASSING {
+            let errored = plan(Phase::Apply, State::Errored, Some(code));
+            let next = |order: &WorkOrder, past| next_move(order, &errored, past, NOW);
+            assert_eq!(next(&order(Phase::Apply, None), fresh), Move::Resume);
+            assert_eq!(next(&order(Phase::Apply, None), moved), Move::Wait);
+            let again = order(Phase::Apply, Some(Again::Anew));
+            assert_eq!(next(&again, fresh), Move::Retry(Again::Anew), "what was ordered comes first");
+            assert_eq!(next(&tired, fresh), Move::Over(Over::Failed { code: code.to_owned() }));
+            assert!(passes(&errored) && !is_met(&again, &errored, fresh, NOW));
+        }
+        assert!(!passes(&plan(Phase::Apply, State::Errored, Some("git"))));
+        assert!(!passes(&plan(Phase::Apply, State::Queued, Some("remote"))));
+    }
+
+    #[test]
     fn a_failure_ends_an_order_and_an_interruption_does_not() {
         let errored = |code| plan(Phase::Execute, State::Errored, Some(code));
         let next = |again, code, past| next_move(&order(Phase::Execute, again), &errored(code), past, NOW);
-        let (fresh, begun) = (Past::default(), Past { begun: true, deaths: 0 });
+        let (fresh, begun) = (Past::default(), Past { begun: true, ..Past::default() });
         let failed = |code: &str| Move::Over(Over::Failed { code: code.to_owned() });
         assert_eq!(next(None, "exit_code", fresh), failed("exit_code"));
         assert_eq!(next(Some(Again::Continue), "exit_code", fresh), Move::Retry(Again::Continue));
@@ -247,7 +284,7 @@ mod tests {
             assert_eq!(next(None, code, fresh), Move::Resume, "{code}");
         }
         assert_eq!(next(None, "asked", fresh), failed("asked"), "somebody wants to look at it");
-        let deadly = Past { begun: true, deaths: DEATHS };
+        let deadly = Past { begun: true, deaths: DEATHS, moved: false };
         assert_eq!(next(None, "owner_died", deadly), Move::Over(Over::Deadly));
     }
 
@@ -256,9 +293,9 @@ mod tests {
         let completed =
             Change::PhaseCompleted { tips: std::collections::BTreeMap::new(), strategy: None, work: vec![] };
         let log = [event(3, Change::retried()), event(4, died()), event(5, died())];
-        assert_eq!(Past::of(&log, 3), Past { begun: false, deaths: 2 });
-        assert_eq!(Past::of(&log, 2), Past { begun: true, deaths: 2 });
+        assert_eq!(Past::of(&log, 3), Past { deaths: 2, ..Past::default() });
+        assert_eq!(Past::of(&log, 2), Past { begun: true, deaths: 2, moved: false });
         let on = [event(4, died()), event(5, completed), event(6, died())];
-        assert_eq!(Past::of(&on, 3), Past { begun: false, deaths: 1 }, "it got somewhere in between");
+        assert_eq!(Past::of(&on, 3), Past { deaths: 1, ..Past::default() }, "it got somewhere in between");
     }
 }

@@ -7,7 +7,7 @@ use agents_domain::lock::LockKey;
 use agents_domain::orders::{
     Claim, Claimed, NewOrder, Orders, PutBack, WorkOrder, ends_with, is_due, waits_below,
 };
-use agents_domain::plan::{PlanProject, PlanRecord, PlanWrite, StoreError};
+use agents_domain::plan::{Phase, PlanProject, PlanRecord, PlanWrite, StoreError};
 use agents_domain::request::Closed;
 use agents_domain::workspace::{Machine, all_here};
 use async_trait::async_trait;
@@ -45,11 +45,17 @@ impl State {
         open.into_iter().find(due).map(|order| order.wanted.plan)
     }
 
-    /// Whether nothing below a plan asks a person, or something there has changed since the plan has.
+    /// Whether nothing below a plan asks a person, or something there can go on or has changed since the
+    /// plan has: what was answered while the plan went to wait is not overlooked.
     fn has_stirred(&self, plan: &PlanRecord) -> bool {
         let below = self.below(plan.id);
         let asks = |one: &&PlanRecord| one.parked.as_ref().is_some_and(|parked| parked.input.is_some());
-        !below.iter().any(asks) || below.iter().any(|one| one.updated_at > plan.updated_at)
+        let goes_on = |one: &&PlanRecord| {
+            let waits = one.parked.is_some() || one.phase() == Phase::Apply;
+            one.attempt > 0 && one.state() == agents_domain::plan::State::Queued && !waits
+        };
+        let changed = |one: &&PlanRecord| one.updated_at > plan.updated_at || goes_on(one);
+        !below.iter().any(asks) || below.iter().any(changed)
     }
 
     fn below(&self, plan: PlanId) -> Vec<&PlanRecord> {

@@ -28,20 +28,21 @@ impl State {
         }
     }
 
-    fn at_work(&self, worker: &Worker) -> AtWork {
+    fn at_work(&self, worker: &Worker, now: Timestamp) -> AtWork {
         let claimed = self.orders.values().filter(|order| is_claimed(order, worker.id));
         let mut claimed: Vec<_> =
             claimed.map(|order| (order.claim.map(|claim| claim.since), order.wanted.plan)).collect();
         claimed.sort();
-        AtWork { worker: worker.clone(), plans: claimed.into_iter().map(|(_, plan)| plan).collect() }
+        let plans = claimed.into_iter().map(|(_, plan)| plan).collect();
+        AtWork { worker: worker.clone(), plans, silent: now.since(worker.seen) }
     }
 }
 
 #[async_trait]
 impl Workers for MemoryWorkers {
     async fn report(&self, worker: &Worker, doing: &[PlanId]) -> Result<(), StoreError> {
-        self.0.critical(|state, _| {
-            state.workers.insert(worker.id, worker.clone());
+        self.0.critical(|state, now| {
+            state.workers.insert(worker.id, Worker { seen: now.wall, ..worker.clone() });
             state.give_back(worker.id, doing);
             Ok(())
         })
@@ -69,10 +70,10 @@ impl Workers for MemoryWorkers {
     }
 
     async fn list(&self) -> Result<Vec<AtWork>, StoreError> {
-        self.0.critical(|state, _| {
+        self.0.critical(|state, now| {
             let mut all: Vec<&Worker> = state.workers.values().collect();
             all.sort_by_key(|worker| (worker.since, worker.id));
-            Ok(all.into_iter().map(|worker| state.at_work(worker)).collect())
+            Ok(all.into_iter().map(|worker| state.at_work(worker, now.wall)).collect())
         })
     }
 }

@@ -55,6 +55,9 @@ impl Feed for PostgresFeed {
 type Columns = (Text, BigInt, Text, Text, BigInt, Nullable<Text>, Nullable<BigInt>, BigInt, Text);
 type Place = (BigInt, BigInt, Text, BigInt);
 
+/// An event, its era and its number.
+pub(crate) type Placed = (EventRow, i64, i64);
+
 fn after(connection: &mut PgConnection, position: FeedPosition, limit: u32) -> Result<FeedPage, Fault> {
     let reading = Statement::<(Columns, BigInt, BigInt)>::new(
         "SELECT e.plan_id, e.seq, e.event_id, e.kind, e.at, e.owner_id, e.token, e.schema_version, e.payload, \
@@ -63,7 +66,7 @@ fn after(connection: &mut PgConnection, position: FeedPosition, limit: u32) -> R
          AND (e.era, e.tx) < ((SELECT agents_era()), pg_snapshot_xmin(pg_current_snapshot())) \
          ORDER BY e.era, e.tx, e.plan_id, e.seq LIMIT ?",
     );
-    let rows: Vec<(EventRow, i64, i64)> = reading
+    let rows: Vec<Placed> = reading
         .number(position.era)
         .text(position.number.to_string())
         .text(position.plan.map(|plan| plan.to_string()).unwrap_or_default())
@@ -79,6 +82,51 @@ fn after(connection: &mut PgConnection, position: FeedPosition, limit: u32) -> R
     // A page that is not empty is followed by another.
     page.held = page.events.is_empty() && is_held(connection)?;
     Ok(page)
+}
+
+/// Some rows after that one, where nobody writes.
+pub(crate) fn rows(
+    connection: &mut PgConnection,
+    last: Option<((i64, i64), &EventRow)>,
+    limit: i64,
+) -> QueryResult<Vec<Placed>> {
+    let reading = Statement::<(Columns, BigInt, BigInt)>::new(
+        "SELECT e.plan_id, e.seq, e.event_id, e.kind, e.at, e.owner_id, e.token, e.schema_version, e.payload, \
+         e.era::bigint, e.tx::text::bigint FROM events AS e \
+         WHERE (e.era, e.tx, e.plan_id, e.seq) > (?::integer, ?::xid8, ?, ?) \
+         ORDER BY e.era, e.tx, e.plan_id, e.seq LIMIT ?",
+    );
+    let ((era, number), plan, seq) =
+        last.map_or(((0, 0), "", 0), |(place, row)| (place, row.plan_id.as_str(), row.seq));
+    reading.number(era).text(number.to_string()).text(plan).number(seq).number(limit).rows(connection)
+}
+
+/// Adds rows in that order, as if each had been a transaction of an era before all others.
+pub(crate) fn append(connection: &mut PgConnection, rows: &[EventRow]) -> QueryResult<()> {
+    let adding = Statement::<()>::new(
+        "INSERT INTO events \
+         (plan_id, seq, event_id, kind, at, owner_id, token, schema_version, payload, era, tx) \
+         SELECT r.plan_id, r.seq, r.event_id, r.kind, r.at, nullif(r.owner_id, ''), nullif(r.token, -1), \
+         r.version, r.payload, 0, (last.number + r.place)::text::xid8 FROM unnest(\
+         ?::text[], ?::bigint[], ?::text[], ?::text[], ?::bigint[], ?::text[], ?::bigint[], ?::bigint[], \
+         ?::text[]) WITH ORDINALITY AS r \
+         (plan_id, seq, event_id, kind, at, owner_id, token, version, payload, place), \
+         (SELECT coalesce((SELECT tx::text::bigint FROM events ORDER BY era DESC, tx DESC LIMIT 1), 0) AS number) \
+         AS last",
+    );
+    let column = |of: fn(&EventRow) -> String| rows.iter().map(of).collect::<Vec<_>>();
+    let numbers = |of: fn(&EventRow) -> i64| rows.iter().map(of).collect::<Vec<_>>();
+    let adding = adding
+        .texts(column(|row| row.plan_id.clone()))
+        .numbers(numbers(|row| row.seq))
+        .texts(column(|row| row.event_id.clone()))
+        .texts(column(|row| row.kind.clone()))
+        .numbers(numbers(|row| row.at))
+        .texts(column(|row| row.owner_id.clone().unwrap_or_default()))
+        .numbers(numbers(|row| row.token.unwrap_or(-1)))
+        .numbers(numbers(|row| row.schema_version))
+        .texts(column(|row| row.payload.clone()));
+    adding.execute(connection).map(|_| ())
 }
 
 /// Whether anything is there that cannot be read yet.

@@ -15,15 +15,28 @@ use super::PostgresOptions;
 use super::check;
 use super::connection::Setup;
 use super::failure::WORDS;
+use super::feed;
 use super::locks;
 use super::open::{Facts, OpenError, Verdict, unavailable};
 use super::statement::Statement;
 use crate::store::check::CheckReport;
 use crate::store::fault::{Fault, Words};
-use crate::store::moving::rows::{Rows, rows};
+use crate::store::moving::rows::{BATCH, EventAt, Rows, Table, rows};
 use crate::store::moving::{Address, Arrival, Departure, Restored, Side, closed_tables, restore, sentence};
 
 rows!(PgConnection);
+
+impl Table<EventAt> for PgConnection {
+    fn read(&mut self, after: Option<&EventAt>) -> QueryResult<Vec<EventAt>> {
+        let rows = feed::rows(self, after.map(|at| (at.place, &at.row)), BATCH)?;
+        Ok(rows.into_iter().map(|(row, era, number)| EventAt { place: (era, number), row }).collect())
+    }
+
+    fn write(&mut self, rows: Vec<EventAt>) -> QueryResult<()> {
+        let rows: Vec<_> = rows.into_iter().map(|at| at.row).collect();
+        feed::append(self, &rows)
+    }
+}
 
 /// Tables that only a server has.
 const OWN_TABLES: [&str; 2] = ["counted_events", "event_counts"];

@@ -186,7 +186,8 @@ fn is_ours_to_take(connection: &mut PgConnection, order: &WorkOrder, claim: &Cla
     Ok(is_due(order, &record, held.as_ref(), stirred, (claim.now, &claim.dead)))
 }
 
-/// Whether nothing below a plan asks a person, or something there has changed since the plan has.
+/// Whether nothing below a plan asks a person, or something there can go on or has changed since the
+/// plan has: what was answered while the plan went to wait is not overlooked.
 fn has_stirred(connection: &mut PgConnection, plan: &PlanRecord) -> QueryResult<bool> {
     let below = Statement::<(BigInt, BigInt)>::new(
         "WITH RECURSIVE below (id) AS ( \
@@ -194,7 +195,8 @@ fn has_stirred(connection: &mut PgConnection, plan: &PlanRecord) -> QueryResult<
          UNION SELECT child.plan_id FROM below \
          JOIN subplans AS child ON child.parent = below.id AND child.current) \
          SELECT count(*) FILTER (WHERE plans.parked_input IS NOT NULL), \
-         count(*) FILTER (WHERE plans.updated_at > ?) FROM below JOIN plans USING (id)",
+         count(*) FILTER (WHERE plans.updated_at > ? OR (plans.attempt > 0 AND plans.state = 'queued' \
+         AND plans.phase <> 'apply' AND plans.parked_cause IS NULL)) FROM below JOIN plans USING (id)",
     );
     let below = below.text(plan.id.as_str()).number(plan.updated_at.as_millis());
     let (asking, changed): (i64, i64) = below.first(connection)?;

@@ -1,6 +1,5 @@
 //! The list of workers on PostgreSQL. It does not wait for the disk: it is written again and again.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use agents_domain::id::{OwnerId, PlanId};
@@ -9,14 +8,15 @@ use agents_domain::time::Timestamp;
 use agents_domain::workers::{AtWork, REMEMBRANCE, Worker, Workers};
 use async_trait::async_trait;
 use diesel::prelude::*;
+use diesel::sql_types::BigInt;
 
 use super::connection::Purpose;
 use super::failure::WORDS;
 use super::lane::Lane;
-use crate::store::column::RowName;
+use super::statement::Statement;
 use crate::store::fault::Fault;
 use crate::store::schema::{orders, workers};
-use crate::store::worker_row::WorkerRow;
+use crate::store::worker_row::{self, WorkerRow};
 
 /// The workers of one database.
 pub struct PostgresWorkers {
@@ -60,7 +60,7 @@ impl Workers for PostgresWorkers {
 }
 
 fn report(connection: &mut PgConnection, worker: &Worker, doing: &[PlanId]) -> Result<(), Fault> {
-    let row = WorkerRow::from(worker);
+    let row = WorkerRow::from(&Worker { seen: now(connection)?, ..worker.clone() });
     diesel::insert_into(workers::table)
         .values(row.clone())
         .on_conflict(workers::id)
@@ -94,23 +94,19 @@ fn bury(connection: &mut PgConnection, lost: &[OwnerId], at: Timestamp) -> Resul
 }
 
 fn list(connection: &mut PgConnection) -> Result<Vec<AtWork>, Fault> {
-    let mut claimed: HashMap<String, Vec<PlanId>> = HashMap::new();
-    let claims: Vec<(Option<String>, String)> = orders::table
+    let claims = orders::table
         .filter(orders::worker.is_not_null())
         .order((orders::claimed_at, orders::plan_id))
-        .select((orders::worker, orders::plan_id))
+        .select((orders::worker.assume_not_null(), orders::plan_id))
         .load(connection)?;
-    for (worker, plan) in claims {
-        let parsed = RowName::new("orders", &plan).parsed("plan_id", PlanId::parse(&plan))?;
-        claimed.entry(worker.unwrap_or_default()).or_default().push(parsed);
-    }
-    let rows: Vec<WorkerRow> = workers::table
+    let rows = workers::table
         .order((workers::since, workers::id))
         .select(WorkerRow::as_select())
         .load(connection)?;
-    let at_work = rows.into_iter().map(|row| {
-        let plans = claimed.remove(&row.id).unwrap_or_default();
-        Ok(AtWork { worker: row.worker()?, plans })
-    });
-    Ok(at_work.collect::<Result<_, StoreError>>()?)
+    Ok(worker_row::at_work(rows, claims, now(connection)?)?)
+}
+
+/// By the server's clock.
+fn now(connection: &mut PgConnection) -> QueryResult<Timestamp> {
+    Statement::<BigInt>::new("SELECT agents_now()").first(connection).map(Timestamp::from_millis)
 }

@@ -45,15 +45,24 @@ impl Feed for SqliteFeed {
     }
 }
 
-fn after(connection: &mut SqliteConnection, position: FeedPosition, limit: u32) -> Result<FeedPage, Fault> {
+/// Some rows after a position, each with its own.
+pub(crate) fn rows(
+    connection: &mut SqliteConnection,
+    after: i64,
+    limit: i64,
+) -> QueryResult<Vec<(i64, EventRow)>> {
     let in_log = feed::plan_id.eq(events::plan_id).and(feed::seq.eq(events::seq));
-    let rows: Vec<(i64, EventRow)> = feed::table
+    feed::table
         .inner_join(events::table.on(in_log))
-        .filter(feed::position.gt(position.number))
+        .filter(feed::position.gt(after))
         .order(feed::position)
-        .limit(i64::from(limit))
+        .limit(limit)
         .select((feed::position, EventRow::as_select()))
-        .load(connection)?;
+        .load(connection)
+}
+
+fn after(connection: &mut SqliteConnection, position: FeedPosition, limit: u32) -> Result<FeedPage, Fault> {
+    let rows = rows(connection, position.number, i64::from(limit))?;
     let next = rows.last().map_or(position, |(number, _)| place(*number));
     let events = rows.into_iter().map(|(_, row)| Event::try_from(row)).collect::<Result<_, _>>()?;
     Ok(FeedPage { events, next, held: false })

@@ -9,6 +9,7 @@ use crate::sqlite::SqliteOptions;
 use crate::sqlite::check;
 use crate::sqlite::connection::Purpose;
 use crate::sqlite::failure::WORDS;
+use crate::sqlite::feed;
 use crate::sqlite::filesystem::Identity;
 use crate::sqlite::gate::Turn;
 use crate::sqlite::locks::{self, LeaseClock};
@@ -16,10 +17,24 @@ use crate::sqlite::migrate::{enter, failed};
 use crate::sqlite::open::{Facts, MACHINE, OpenError, Verdict, examine};
 use crate::store::check::CheckReport;
 use crate::store::fault::{Fault, Words};
-use crate::store::moving::rows::{Rows, rows};
+use crate::store::moving::rows::{BATCH, EventAt, Rows, Table, rows};
 use crate::store::moving::{Address, Arrival, Departure, Restored, Side, closed_tables, restore, sentence};
+use crate::store::schema::events;
 
 rows!(SqliteConnection);
+
+/// The feed has them in the order in which they are written.
+impl Table<EventAt> for SqliteConnection {
+    fn read(&mut self, after: Option<&EventAt>) -> QueryResult<Vec<EventAt>> {
+        let rows = feed::rows(self, after.map_or(0, |at| at.place.1), BATCH)?;
+        Ok(rows.into_iter().map(|(number, row)| EventAt { place: (0, number), row }).collect())
+    }
+
+    fn write(&mut self, rows: Vec<EventAt>) -> QueryResult<()> {
+        let rows: Vec<_> = rows.into_iter().map(|at| at.row).collect();
+        diesel::insert_into(events::table).values(rows).execute(self).map(|_| ())
+    }
+}
 
 /// Tables that only a file has.
 const OWN_TABLES: [&str; 2] = ["event_counts", "feed"];

@@ -179,7 +179,8 @@ struct Below {
     changed: i64,
 }
 
-/// Whether nothing below a plan asks a person, or something there has changed since the plan has.
+/// Whether nothing below a plan asks a person, or something there can go on or has changed since the
+/// plan has: what was answered while the plan went to wait is not overlooked.
 fn has_stirred(connection: &mut SqliteConnection, plan: &PlanRecord) -> QueryResult<bool> {
     let below: Below = diesel::sql_query(
         "WITH RECURSIVE below (id) AS ( \
@@ -187,7 +188,8 @@ fn has_stirred(connection: &mut SqliteConnection, plan: &PlanRecord) -> QueryRes
          UNION SELECT child.plan_id FROM below \
          JOIN subplans AS child ON child.parent = below.id AND child.current = 1) \
          SELECT count(*) FILTER (WHERE plans.parked_input IS NOT NULL) AS asking, \
-         count(*) FILTER (WHERE plans.updated_at > ?) AS changed FROM below JOIN plans USING (id)",
+         count(*) FILTER (WHERE plans.updated_at > ? OR (plans.attempt > 0 AND plans.state = 'queued' \
+         AND plans.phase <> 'apply' AND plans.parked_cause IS NULL)) AS changed FROM below JOIN plans USING (id)",
     )
     .bind::<Text, _>(plan.id.to_string())
     .bind::<BigInt, _>(plan.updated_at.as_millis())

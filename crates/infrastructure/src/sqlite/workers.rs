@@ -1,26 +1,25 @@
 //! The list of workers on SQLite. It does not wait for the disk: it is written again and again.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use agents_domain::id::{OwnerId, PlanId};
 use agents_domain::plan::StoreError;
-use agents_domain::time::Timestamp;
+use agents_domain::time::{Clock, Timestamp};
 use agents_domain::workers::{AtWork, REMEMBRANCE, Worker, Workers};
 use async_trait::async_trait;
 use diesel::prelude::*;
 
 use crate::sqlite::failure::WORDS;
 use crate::sqlite::lane::Lane;
-use crate::store::column::RowName;
 use crate::store::fault::Fault;
 use crate::store::schema::{orders, workers};
-use crate::store::worker_row::WorkerRow;
+use crate::store::worker_row::{self, WorkerRow};
 
 /// The workers of one database file.
 pub struct SqliteWorkers {
     pub(crate) writes: Arc<Lane>,
     pub(crate) reads: Arc<Lane>,
+    pub(crate) clock: Arc<dyn Clock>,
 }
 
 fn store_error(fault: Fault) -> StoreError {
@@ -30,7 +29,8 @@ fn store_error(fault: Fault) -> StoreError {
 #[async_trait]
 impl Workers for SqliteWorkers {
     async fn report(&self, worker: &Worker, doing: &[PlanId]) -> Result<(), StoreError> {
-        let (worker, doing) = (worker.clone(), doing.to_vec());
+        let worker = Worker { seen: self.clock.now(), ..worker.clone() };
+        let doing = doing.to_vec();
         self.writes.run(move |connection| report(connection, &worker, &doing)).await.map_err(store_error)
     }
 
@@ -49,7 +49,8 @@ impl Workers for SqliteWorkers {
     }
 
     async fn list(&self) -> Result<Vec<AtWork>, StoreError> {
-        self.reads.run(list).await.map_err(store_error)
+        let now = self.clock.now();
+        self.reads.run(move |connection| list(connection, now)).await.map_err(store_error)
     }
 }
 
@@ -87,24 +88,15 @@ fn bury(connection: &mut SqliteConnection, lost: &[OwnerId], at: Timestamp) -> R
     Ok(())
 }
 
-fn list(connection: &mut SqliteConnection) -> Result<Vec<AtWork>, Fault> {
-    let mut claimed: HashMap<String, Vec<PlanId>> = HashMap::new();
-    let claims: Vec<(Option<String>, String)> = orders::table
+fn list(connection: &mut SqliteConnection, now: Timestamp) -> Result<Vec<AtWork>, Fault> {
+    let claims = orders::table
         .filter(orders::worker.is_not_null())
         .order((orders::claimed_at, orders::plan_id))
-        .select((orders::worker, orders::plan_id))
+        .select((orders::worker.assume_not_null(), orders::plan_id))
         .load(connection)?;
-    for (worker, plan) in claims {
-        let parsed = RowName::new("orders", &plan).parsed("plan_id", PlanId::parse(&plan))?;
-        claimed.entry(worker.unwrap_or_default()).or_default().push(parsed);
-    }
-    let rows: Vec<WorkerRow> = workers::table
+    let rows = workers::table
         .order((workers::since, workers::id))
         .select(WorkerRow::as_select())
         .load(connection)?;
-    let at_work = rows.into_iter().map(|row| {
-        let plans = claimed.remove(&row.id).unwrap_or_default();
-        Ok(AtWork { worker: row.worker()?, plans })
-    });
-    Ok(at_work.collect::<Result<_, StoreError>>()?)
+    Ok(worker_row::at_work(rows, claims, now)?)
 }

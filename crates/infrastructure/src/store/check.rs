@@ -1,11 +1,12 @@
 //! Whether what is stored of a plan can be true: its log, replayed, must yield it, and must tell of
-//! its children. What to look at is each database's own; what to make of it is the same.
+//! its children; its order ends with it. What to look at is each database's own; what to make of it is the same.
 
 pub(crate) mod facts;
 
 use std::collections::BTreeMap;
 
 use agents_domain::id::PlanId;
+use agents_domain::orders::WorkOrder;
 use agents_domain::plan::{Change, Event, Plan, replay};
 use diesel::result::QueryResult;
 
@@ -57,12 +58,14 @@ fn problem(stored: Stored) -> Option<String> {
         return Some("its id is no ULID".to_owned());
     }
     let children = stored.children();
-    let (plan, log): (Plan, Vec<Event>) = match stored.read() {
+    let (plan, log, order) = match stored.read() {
         Ok(read) => read,
         Err(error) => return Some(error.to_string()),
     };
     match replay(&log) {
-        Ok(replayed) if replayed == plan => of_children(&log, &children).map(str::to_owned),
+        Ok(replayed) if replayed == plan => {
+            of_children(&log, &children).or_else(|| of_order(order.as_ref()?, &plan)).map(str::to_owned)
+        }
         Ok(_) => Some("its log leads to another plan than the stored one".to_owned()),
         Err(error) => Some(format!("its log cannot be replayed: {error}")),
     }
@@ -79,6 +82,17 @@ fn of_children(log: &[Event], stored: &Children) -> Option<&'static str> {
         Some("its log does not tell of all its subplans")
     } else if told != *stored {
         Some("a subplan of its past is stored as one of today, or the other way round")
+    } else {
+        None
+    }
+}
+
+/// An order ends with its plan, and is of something that its plan has come to.
+fn of_order(order: &WorkOrder, plan: &Plan) -> Option<&'static str> {
+    if order.is_open() && plan.state().is_terminal() {
+        Some("it is at its end, and its order is open")
+    } else if order.wanted.version > plan.version {
+        Some("its order is of a version that it has not come to")
     } else {
         None
     }

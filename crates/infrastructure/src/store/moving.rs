@@ -33,9 +33,8 @@ use thiserror::Error;
 
 use crate::store::catalogue_row::{ActionRow, ProjectRow};
 use crate::store::check::CheckReport;
-use crate::store::event_row::EventRow;
 use crate::store::fault::{Fault, Words};
-use crate::store::moving::rows::{ChildRow, PlanAt, Rows, Table, TokenRow};
+use crate::store::moving::rows::{ChildRow, EventAt, PlanAt, Rows, Table, TokenRow};
 use crate::store::order_row::OrderRow;
 use crate::store::plan_row::{DefinitionRow, GuidanceRow};
 use crate::store::project_row::PlanProjectRow;
@@ -342,7 +341,7 @@ fn copy_all(
             "plan_definitions" => copy::<DefinitionRow>(from, to, |row| row, told),
             "plan_projects" => copy::<PlanProjectRow>(from, to, |row| row, told),
             "plan_guidance" => copy::<GuidanceRow>(from, to, |row| row, told),
-            "events" => copy::<EventRow>(from, to, |row| row, told),
+            "events" => copy::<EventAt>(from, to, |row| row, told),
             "locks" => copy::<TokenRow>(from, to, |row| row, told),
             "requests" => copy::<RequestRow>(from, to, |row| row, told),
             // A claim is the word of a worker of the old place.

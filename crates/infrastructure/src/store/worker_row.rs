@@ -1,10 +1,12 @@
 //! Rows of `workers`.
 
-use agents_domain::id::OwnerId;
+use std::collections::HashMap;
+
+use agents_domain::id::{OwnerId, PlanId};
 use agents_domain::lock::Holder;
 use agents_domain::plan::StoreError;
 use agents_domain::time::Timestamp;
-use agents_domain::workers::Worker;
+use agents_domain::workers::{AtWork, Worker};
 use diesel::prelude::*;
 
 use crate::store::column::{RowName, to_i64};
@@ -14,7 +16,7 @@ use crate::store::schema::workers;
 #[derive(Debug, Clone, Queryable, Selectable, Insertable, AsChangeset)]
 #[diesel(table_name = workers, treat_none_as_null = true)]
 pub(crate) struct WorkerRow {
-    pub(crate) id: String,
+    id: String,
     operation: String,
     host: String,
     boot_id: String,
@@ -52,7 +54,7 @@ impl From<&Worker> for WorkerRow {
 
 impl WorkerRow {
     /// The worker, if the row makes sense.
-    pub(crate) fn worker(self) -> Result<Worker, StoreError> {
+    fn worker(self) -> Result<Worker, StoreError> {
         let row = RowName::new("workers", &self.id);
         Ok(Worker {
             id: row.parsed("id", OwnerId::parse(&self.id))?,
@@ -72,4 +74,23 @@ impl WorkerRow {
             lost: self.lost_at.map(Timestamp::from_millis),
         })
     }
+}
+
+/// Each worker with what it has claimed: `claims` names worker and plan.
+pub(crate) fn at_work(
+    rows: Vec<WorkerRow>,
+    claims: Vec<(String, String)>,
+    now: Timestamp,
+) -> Result<Vec<AtWork>, StoreError> {
+    let mut claimed: HashMap<String, Vec<PlanId>> = HashMap::new();
+    for (worker, plan) in claims {
+        let plan = RowName::new("orders", &plan).parsed("plan_id", PlanId::parse(&plan))?;
+        claimed.entry(worker).or_default().push(plan);
+    }
+    let at_work = rows.into_iter().map(|row| {
+        let plans = claimed.remove(&row.id).unwrap_or_default();
+        let worker = row.worker()?;
+        Ok(AtWork { silent: now.since(worker.seen), worker, plans })
+    });
+    at_work.collect()
 }

@@ -188,11 +188,13 @@ macro_rules! every_test {
                 a_plan_that_waits_is_taken_up_in_time
                 a_plan_that_asks_is_taken_up_once_it_is_answered
                 a_plan_whose_children_ask_is_taken_up_once_one_is_answered
+                an_answer_given_while_the_plan_goes_to_wait_is_not_overlooked
                 only_plans_of_these_projects_are_taken_up
                 only_plans_that_can_be_worked_on_there_are_taken_up
             }
             workers {
                 workers_are_listed_with_what_they_do
+                how_long_a_worker_is_silent_goes_by_the_stores_clock
                 what_a_worker_does_not_do_goes_back
                 who_leaves_has_nothing_in_hand
                 the_lost_are_shown_for_a_day

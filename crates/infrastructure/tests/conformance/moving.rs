@@ -3,6 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use agents_domain::feed::FeedPosition;
 use agents_domain::id::RequestId;
 use agents_domain::lock::{AcquireRequest, LockError, LockFilter, LockKey, Release, Renewal};
 use agents_domain::plan::{CommitOutcome, Opening, Plan, StoreError, replay};
@@ -319,6 +320,17 @@ async fn everything_moves_and_tokens_go_on(#[case] from: Kind, #[case] to: Kind)
     let arrived = to.open().expect("opened");
     same(&store, &arrived).await;
     assert_eq!(to.checked(), (plans, vec![]));
+    let (told, end) = store.feed_after(FeedPosition::START, 100).await;
+    assert!(!told.is_sorted_by_key(|event| event.plan), "the plans took turns");
+    let (retold, place) = arrived.feed_after(FeedPosition::START, 7).await;
+    assert_eq!(
+        (retold.len(), retold),
+        (usize::try_from(events).expect("few"), told),
+        "in the same order, to {end:?}"
+    );
+    let (later, _) = arrived.plan(12, 600).await;
+    let (more, _) = arrived.feed_after(place, 7).await;
+    assert_eq!(more.iter().map(|event| event.plan).collect::<Vec<_>>(), [later.id], "and on from there");
     let after = arrived.take_one(10, &before.key).await;
     assert_eq!(term(&after).1.value(), term(&before).1.value() + 1, "no token comes twice");
     let [free] = [&LockKey::Project(values::project(1).name)];

@@ -71,6 +71,14 @@ pub(crate) async fn a_plan_that_asks_is_taken_up_once_it_is_answered(open: Opene
 }
 
 pub(crate) async fn a_plan_whose_children_ask_is_taken_up_once_one_is_answered(open: Opener) {
+    children_ask(open, false).await;
+}
+
+pub(crate) async fn an_answer_given_while_the_plan_goes_to_wait_is_not_overlooked(open: Opener) {
+    children_ask(open, true).await;
+}
+
+async fn children_ask(open: Opener, early: bool) {
     let store = open(Unfenced::Refused);
     let plan = ordered(&store, 1).await;
     let lease = store.take_one(4, &LockKey::Plan(plan.id)).await;
@@ -86,10 +94,18 @@ pub(crate) async fn a_plan_whose_children_ask_is_taken_up_once_one_is_answered(o
     }
     let started = write(&store, &family.plan, 4, start()).await;
     let waits = Change::Parked { until: None, input: None, cause: "they ask".into(), work: vec![] };
+    let answered = Change::Prompted { text: "that".into() };
+    if early {
+        // Its scheduler has looked before, and writes only now.
+        write(&store, &asking[1], 4, answered.clone()).await;
+        store.clock.advance(MINUTE);
+    }
     write(&store, &started, 4, waits).await;
     store.clock.advance(MINUTE);
-    assert_eq!(claim(&store, &any(&store, 5)).await, None);
-    write(&store, &asking[1], 4, Change::Prompted { text: "that".into() }).await;
+    if !early {
+        assert_eq!(claim(&store, &any(&store, 5)).await, None);
+        write(&store, &asking[1], 4, answered).await;
+    }
     assert_eq!(claim(&store, &any(&store, 5)).await, Some(plan_id(1)), "the other one still asks");
     // A plan that waits like this with nobody below it that asks need not wait.
     let alone = parked(&store, 9, None, None).await;

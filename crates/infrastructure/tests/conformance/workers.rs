@@ -25,12 +25,21 @@ fn worker(store: &Fixture, number: u32) -> Worker {
     }
 }
 
+const fn at_work(worker: Worker, plans: Vec<PlanId>) -> AtWork {
+    AtWork { worker, plans, silent: Duration::ZERO }
+}
+
 async fn report(store: &Fixture, worker: &Worker, doing: &[PlanId]) {
     store.workers.report(worker, doing).await.expect("written");
 }
 
+/// Without the silence, which is of the store's clock, as `seen` is.
 async fn list(store: &Fixture) -> Vec<AtWork> {
-    store.workers.list().await.expect("read")
+    let mut all = store.workers.list().await.expect("read");
+    for one in &mut all {
+        (one.silent, one.worker.seen) = (Duration::ZERO, one.worker.since);
+    }
+    all
 }
 
 pub(crate) async fn workers_are_listed_with_what_they_do(open: Opener) {
@@ -44,10 +53,24 @@ pub(crate) async fn workers_are_listed_with_what_they_do(open: Opener) {
         assert_eq!(claim(&store, &any(&store, 9)).await, Some(plan));
         store.clock.advance(MILLI);
     }
-    let seen = Worker { seen: now(&store), draining: false, ..first };
-    report(&store, &seen, &plans).await;
-    let expected = [AtWork { worker: seen, plans: plans.to_vec() }, AtWork { worker: second, plans: vec![] }];
+    let drains = Worker { draining: true, ..first };
+    report(&store, &drains, &plans).await;
+    let expected = [at_work(drains, plans.to_vec()), at_work(second, vec![])];
     assert_eq!(list(&store).await, expected);
+}
+
+/// Whatever the clock of its machine says.
+pub(crate) async fn how_long_a_worker_is_silent_goes_by_the_stores_clock(open: Opener) {
+    let store = open(Unfenced::Refused);
+    let ahead = now(&store).plus(Duration::from_hours(3));
+    let fast = Worker { since: ahead, seen: ahead, ..worker(&store, 5) };
+    report(&store, &fast, &[]).await;
+    let silence = Duration::from_secs(7);
+    store.clock.advance(silence);
+    let listed = store.workers.list().await.expect("read").remove(0);
+    assert_eq!((listed.silent, listed.worker.seen.plus(silence)), (silence, now(&store)));
+    report(&store, &fast, &[]).await;
+    assert_eq!(store.workers.list().await.expect("read").remove(0).silent, Duration::ZERO);
 }
 
 pub(crate) async fn what_a_worker_does_not_do_goes_back(open: Opener) {
@@ -84,8 +107,8 @@ pub(crate) async fn the_lost_are_shown_for_a_day(open: Opener) {
     report(&store, &one, &[]).await;
     report(&store, &two, &[]).await;
     claim(&store, &any(&store, 5)).await.expect("taken");
-    let lost_at = |lost: Option<Timestamp>| AtWork { worker: Worker { lost, ..one.clone() }, plans: vec![] };
-    let two = AtWork { worker: two, plans: vec![] };
+    let lost_at = |lost: Option<Timestamp>| at_work(Worker { lost, ..one.clone() }, vec![]);
+    let two = at_work(two, vec![]);
     let at = now(&store);
     for later in [at, at.plus(REMEMBRANCE)] {
         store.workers.bury(&[owner(5), owner(77)], later).await.expect("written");

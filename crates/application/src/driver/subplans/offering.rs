@@ -12,6 +12,7 @@
 use agents_domain::id::PlanId;
 use agents_domain::orders::{NewOrder, Orders, WorkOrder};
 use agents_domain::plan::{Phase, State};
+use agents_domain::request::Closed;
 
 use crate::driver::{DriveError, PhaseDriver};
 use crate::lifecycle::LifecycleError;
@@ -30,9 +31,31 @@ impl PhaseDriver {
             }
             tokio::select! {
                 biased;
-                cause = self.parts.stop.stopped() => return Err(DriveError::Stopped { plan: child, cause }),
+                cause = self.parts.stop.stopped() => {
+                    if offered {
+                        self.withdraw(&**orders, child).await;
+                    }
+                    return Err(DriveError::Stopped { plan: child, cause });
+                }
                 () = self.lifecycle().locks().pause() => {}
             }
+        }
+    }
+
+    /// Takes back what nobody has taken up: its parent was stopped, and a child that begins now would
+    /// go on without it. If that fails, a worker runs the child, and the parent's next driver uses it.
+    async fn withdraw(&self, orders: &dyn Orders, child: PlanId) {
+        let withdrawing = async {
+            let Some(order) = self.order_of(orders, child).await?.filter(|order| order.claim.is_none())
+            else {
+                return Ok(());
+            };
+            let closed = Closed { at: self.parts.clock.now(), outcome: "its parent was stopped".to_owned() };
+            orders.end(child, order.revision, &closed).await.map_err(LifecycleError::from)?;
+            Ok::<_, DriveError>(())
+        };
+        if let Err(error) = withdrawing.await {
+            self.warn(&format!("the order for subplan {child} stays: {error}"));
         }
     }
 

@@ -1,7 +1,10 @@
 //! Rows that make no sense are errors that name them; a check finds them all.
 
-use agents_domain::plan::{CommitOutcome, Plan, PlanStore as _, StoreError};
+use agents_domain::orders::{NewOrder, Orders as _};
+use agents_domain::plan::{Change, CommitOutcome, Phase, Plan, PlanStore as _, StoreError};
 use agents_domain::reads::{PlanFilter, PlanReads as _};
+use agents_domain::request::Asker;
+use agents_domain::time::Clock as _;
 use rstest::rstest;
 
 use super::subplans::spawn;
@@ -119,6 +122,27 @@ async fn a_check_finds_children_out_of_place(#[case] damage: &str, #[case] words
     world.sql(&format!("{UNGUARDED}{damage}")).expect("damaged");
     let found = store.check().expect("checked").problems.join("\n");
     assert!(found.contains(words), "{words}\n---\n{found}");
+}
+
+#[rstest]
+#[case("UPDATE orders SET goal = 'limbo'", "goal is `limbo`")]
+#[case("UPDATE orders SET plan_version = 9", "its order is of a version that it has not come to")]
+#[case("DROP TRIGGER orders_end_with_their_plan", "it is at its end, and its order is open")]
+#[tokio::test]
+async fn a_check_finds_an_order_that_cannot_be(#[case] damage: &str, #[case] words: &str) {
+    let (world, store) = World::new();
+    let (plan, fence) = world.held_plan(&store).await;
+    let by = Asker { host: "box".into(), pid: 1, user: "ada".into() };
+    let (version, at) = (plan.version, world.clock.now());
+    let order =
+        NewOrder { plan: plan.id, goal: Phase::Apply, allow_empty: false, again: None, version, by, at };
+    store.orders().place(&order).await.expect("placed");
+    sound(&store);
+    world.sql(&format!("{NO_CHECKS}{damage}")).expect("damaged");
+    let cancelled = Change::Cancelled { reason: None, keep_landed: false, work: vec![], given_up: None };
+    world.commit(&store, &plan, cancelled, &fence).await;
+    let found = store.check().expect("checked").problems.join("\n");
+    assert!(found.contains(plan.id.as_str()) && found.contains(words), "{words}\n---\n{found}");
 }
 
 #[rstest]

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use agents_domain::orders::WorkOrder;
 use agents_domain::plan::{Event, Plan, StoreError};
 use diesel::result::QueryResult;
 
 use crate::store::check::Children;
 use crate::store::column::RowName;
 use crate::store::event_row::EventRow;
+use crate::store::order_row::OrderRow;
 use crate::store::plan_row::{GuidanceRow, PlanRow};
 use crate::store::project_row::PlanProjectRow;
 use crate::store::subplan_row::SubplanRow;
@@ -25,6 +27,8 @@ pub(crate) trait Facts {
     fn guidance_of(&mut self, ids: &[String]) -> QueryResult<Vec<GuidanceRow>>;
     /// What they are as children.
     fn places_of(&mut self, ids: &[String]) -> QueryResult<Vec<SubplanRow>>;
+    /// What workers are to do for them.
+    fn orders_of(&mut self, ids: &[String]) -> QueryResult<Vec<OrderRow>>;
     /// Their logs.
     fn logs_of(&mut self, ids: &[String]) -> QueryResult<Vec<EventRow>>;
     /// Their children.
@@ -47,6 +51,7 @@ macro_rules! facts {
             facts!(projects_of, PlanProjectRow, project_row, plan_projects, (plan_id, position));
             facts!(guidance_of, GuidanceRow, plan_row, plan_guidance, (plan_id, position));
             facts!(places_of, SubplanRow, subplan_row, subplans, (plan_id));
+            facts!(orders_of, OrderRow, order_row, orders, (plan_id));
             facts!(logs_of, EventRow, event_row, events, (plan_id, seq));
 
             fn children_of(
@@ -87,6 +92,7 @@ pub(crate) struct Stored {
     projects: Vec<PlanProjectRow>,
     guidance: Vec<GuidanceRow>,
     place: Option<SubplanRow>,
+    order: Option<OrderRow>,
     log: Vec<EventRow>,
     children: Children,
 }
@@ -99,12 +105,14 @@ impl Stored {
         let mut projects = by_plan(facts.projects_of(&ids)?, |row| &row.plan_id);
         let mut guidance = by_plan(facts.guidance_of(&ids)?, |row| &row.plan_id);
         let mut places = by_plan(facts.places_of(&ids)?, |row| &row.plan_id);
+        let mut orders = by_plan(facts.orders_of(&ids)?, |row| &row.plan_id);
         let mut logs = by_plan(facts.logs_of(&ids)?, |row| &row.plan_id);
         let mut children = by_plan(facts.children_of(&ids)?, |(parent, ..)| parent);
         let stored = rows.into_iter().map(|row| Self {
             projects: projects.remove(&row.id).unwrap_or_default(),
             guidance: guidance.remove(&row.id).unwrap_or_default(),
             place: places.remove(&row.id).unwrap_or_default().pop(),
+            order: orders.remove(&row.id).unwrap_or_default().pop(),
             log: logs.remove(&row.id).unwrap_or_default(),
             children: children.remove(&row.id).unwrap_or_default().into_iter().map(child).collect(),
             row,
@@ -122,15 +130,16 @@ impl Stored {
         self.children.clone()
     }
 
-    /// The plan and its log, if they make sense.
-    pub(crate) fn read(self) -> Result<(Plan, Vec<Event>), StoreError> {
+    /// The plan, its log and its order, if they make sense.
+    pub(crate) fn read(self) -> Result<(Plan, Vec<Event>, Option<WorkOrder>), StoreError> {
         let id = self.row.id.clone();
         let projects = self.projects.iter().map(PlanProjectRow::facts).collect::<Result<_, _>>()?;
         let guidance = self.guidance.into_iter().map(|row| row.text).collect();
         let plan = Plan::from_storage(self.row.into_record(projects, guidance, self.place)?);
         let plan = plan.map_err(|error| RowName::new("plans", &id).corrupt(error.reason))?;
         let log = self.log.into_iter().map(Event::try_from).collect::<Result<_, _>>()?;
-        Ok((plan, log))
+        let order = self.order.map(OrderRow::order).transpose()?;
+        Ok((plan, log, order))
     }
 }
 

@@ -1,6 +1,6 @@
 //! The rows that move, table by table: read in the order of their keys, a batch at a time, and written.
 //!
-//! The queries are the same on both databases, but Diesel's types for them are not, so a macro writes
+//! But for the events, the queries are the same on both databases, but Diesel's types for them are not, so a macro writes
 //! them out for each kind of connection. A new table is added here, and to [`super::MOVED`]; a test
 //! holds that list against what the migrations make.
 
@@ -43,6 +43,14 @@ pub(crate) struct PlanAt {
     pub(crate) row: PlanRow,
 }
 
+/// An event as it moves: all plans' in the order of their commits, which the new database keeps.
+#[derive(Debug, Clone)]
+pub(crate) struct EventAt {
+    /// Its era, and its number in it.
+    pub(crate) place: (i64, i64),
+    pub(crate) row: EventRow,
+}
+
 /// One table of a database.
 pub(crate) trait Table<Row> {
     /// The rows after that one, or from the beginning: at most [`BATCH`], and none at the end.
@@ -61,7 +69,7 @@ pub(crate) trait Rows:
     + Table<DefinitionRow>
     + Table<PlanProjectRow>
     + Table<GuidanceRow>
-    + Table<EventRow>
+    + Table<EventAt>
     + Table<TokenRow>
     + Table<RequestRow>
     + Table<OrderRow>
@@ -92,7 +100,6 @@ macro_rules! rows {
         rows!(@text $connection, $crate::store::order_row::OrderRow, orders, plan_id);
         rows!(@pair $connection, $crate::store::project_row::PlanProjectRow, plan_projects, plan_id, position, i64::MIN);
         rows!(@pair $connection, $crate::store::plan_row::GuidanceRow, plan_guidance, plan_id, position, i64::MIN);
-        rows!(@pair $connection, $crate::store::event_row::EventRow, events, plan_id, seq, i64::MIN);
         rows!(@pair $connection, $crate::store::moving::rows::TokenRow, locks, resource_type, resource_id, String::new());
 
         impl $crate::store::moving::rows::Table<$crate::store::moving::rows::PlanAt> for $connection {

@@ -1,0 +1,25 @@
+-- Counting finds where it left off by an index, however many events there are. A row that is compared
+-- with a query for a row had the whole table read, for one event in a thousand.
+CREATE OR REPLACE FUNCTION agents_count_events() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    done counted_events%ROWTYPE;
+BEGIN
+    SELECT * INTO done FROM counted_events FOR UPDATE SKIP LOCKED;
+    IF NOT FOUND THEN
+        RETURN NULL;
+    END IF;
+    WITH next AS MATERIALIZED (
+        SELECT era, tx, plan_id, seq, kind FROM events
+        WHERE (era, tx, plan_id, seq) > (done.era, done.tx, done.plan_id, done.seq)
+        AND (era, tx) < ((SELECT agents_era()), pg_snapshot_xmin(pg_current_snapshot()))
+        ORDER BY era, tx, plan_id, seq LIMIT 10000),
+    counted AS (
+        INSERT INTO event_counts AS c SELECT kind, count(*) FROM next GROUP BY kind
+        ON CONFLICT (kind) DO UPDATE SET events = c.events + excluded.events)
+    UPDATE counted_events AS c SET (era, tx, plan_id, seq) = (l.era, l.tx, l.plan_id, l.seq)
+    FROM (SELECT * FROM next ORDER BY era DESC, tx DESC, plan_id DESC, seq DESC LIMIT 1) AS l;
+    RETURN NULL;
+END
+$$;
+
+UPDATE meta SET value = '7' WHERE key = 'schema_version';
