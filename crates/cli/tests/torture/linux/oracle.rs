@@ -164,7 +164,7 @@ impl Oracle {
         self.lines(
             "SELECT plan_id || ' up to ' || goal || ', at ' || phase || '/' || state || ', put back for ' \
              || coalesce(trouble, 'nothing') || ', in hand of ' || coalesce(worker, 'nobody') AS line FROM orders JOIN plans ON id = plan_id \
-             WHERE closed_at IS NULL AND parked_input IS NULL ORDER BY ready_at",
+             WHERE closed_at IS NULL AND not_before IS NULL AND parked_input IS NULL ORDER BY ready_at",
         )
     }
 
