@@ -63,9 +63,11 @@ impl AtWork {
     }
 
     /// Whether it is to be counted out now, so that others take up what it has in hand. If it runs on
-    /// all the same, it does so under the locks that it holds, and is back in the list before long.
+    /// all the same, it does so under the locks that it holds, and is back in the list before long. What
+    /// it has claimed before that goes back once more if it is gone then.
     pub fn is_gone(&self, proved: Liveness) -> bool {
-        self.worker.lost.is_none() && (self.is_silent() || proved == Liveness::Dead)
+        let has_something = self.worker.lost.is_none() || !self.plans.is_empty();
+        has_something && (self.is_silent() || proved == Liveness::Dead)
     }
 
     fn is_silent(&self) -> bool {

@@ -62,6 +62,15 @@ impl Database {
         self.server.address
     }
 
+    /// Has the server do something from outside of this database, to which nobody may get in just now.
+    ///
+    /// # Errors
+    ///
+    /// What the server says.
+    pub fn administer(&self, command: &str) -> Result<(), String> {
+        self.server.run(command)
+    }
+
     /// Connects to it.
     pub fn connect(&self) -> PgConnection {
         PgConnection::establish(&self.url()).expect("the server of the tests is there")

@@ -277,6 +277,28 @@ async fn what_a_dead_worker_had_in_hand_is_taken_up_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_worker_claims_that_was_counted_out_and_lives_goes_back_when_it_dies() {
+    let (world, gate, fuse) = (World::new(), Gate::default(), Fuse::of(100_000));
+    world.runner.on("execute", Scripted::exits(0).behind(&gate));
+    let dying = world.process_on(1, world.ports().fused(&fuse));
+    let hand = work(&world, &dying);
+    settle().await;
+    let me = dying.locks.owner();
+    world.store.workers().bury(&[me], Timestamp::from_millis(0)).await.expect("written");
+    let plan = ordered(&world, false).await;
+    pass(Duration::from_secs(3)).await;
+    gate.reached().await;
+    assert!(order_of(&world, plan).await.claim.is_some_and(|claim| claim.worker == me));
+    fuse.blow();
+    gate.open();
+    hand.work.abort();
+    world.dies(1);
+    let heard = work_once(&world, 2).await;
+    assert_eq!(heard[1..3], ["lost 1".to_owned(), format!("taken {plan}")]);
+    is_at(&world, plan, Phase::Execute, State::Complete).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_worker_of_another_machine_is_counted_out_after_a_silence() {
     let world = World::new();
     let (plan, fuse, gate) = (ordered(&world, false).await, Fuse::of(100_000), Gate::default());

@@ -9,9 +9,12 @@ mod drain;
 mod freeze;
 mod git;
 mod journal;
+mod machine;
+mod machines;
 mod nemesis;
 mod options;
 mod oracle;
+mod place;
 mod procs;
 mod random;
 mod room;
@@ -21,6 +24,8 @@ mod steps;
 mod summary;
 mod trees;
 mod users;
+mod weather;
+mod witness;
 mod world;
 
 use std::process::ExitCode;
@@ -57,18 +62,30 @@ pub(crate) fn run(arguments: &[String]) -> ExitCode {
     if well.is_empty() || well.contains(&false) { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
+/// What the slice plays on a server, one after the other: what shows that the checker can fail there,
+/// too, and then the random part.
+fn on_a_server(options: &Options) -> Vec<Report> {
+    let options = options.on_postgres();
+    let mut reports = doctored::run(&options);
+    reports.extend(scenes::run_one(&options, "fence"));
+    reports.push(random::run(&options, Taste::Plans));
+    reports
+}
+
 /// Plays one part of the program.
 type Part = fn(&Options) -> Vec<Report>;
 
 /// All parts that are asked for, at once: each has a world of its own.
 fn play(options: &Options) -> Vec<Report> {
-    let parts: [(&str, Part); 7] = [
+    let parts: [(&str, Part); 9] = [
         ("random", |options| vec![random::run(options, Taste::Plans)]),
         ("trees", |options| vec![random::run(options, Taste::Trees)]),
         ("doctored", doctored::run),
         ("scenes", scenes::run),
         ("t6", |options| vec![freeze::run(options)]),
         ("t8", |options| vec![steps::run(options, &steps::PLAN)]),
+        ("postgres", on_a_server),
+        ("machines", |options| vec![machines::run(options)]),
         ("t8-trees", |options| vec![steps::run(options, &steps::TREE)]),
     ];
     std::thread::scope(|scope| {
@@ -81,7 +98,7 @@ fn play(options: &Options) -> Vec<Report> {
 
 /// A part that needs the switches of the binary is not silently green without them.
 fn play_one(name: &str, part: Part, options: &Options) -> Vec<Report> {
-    if cfg!(feature = "sabotage") || !["scenes", "t8", "t8-trees"].contains(&name) {
+    if cfg!(feature = "sabotage") || !["scenes", "postgres", "t8", "t8-trees"].contains(&name) {
         return part(options);
     }
     let mut report = Report::of(name, &[], None);

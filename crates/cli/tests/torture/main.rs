@@ -1,5 +1,6 @@
 //! The torture program: many real processes of the binary over real repositories, with a nemesis that
-//! kills, freezes, interrupts, moves the clock, fills the disk and removes directories; and a checker
+//! kills, freezes, interrupts, moves the clock, fills the disk, removes directories, and spoils the
+//! network and the server; and a checker
 //! that proves T1 to T6 and T8 (`docs/reliability.md`).
 //!
 //! ```text
@@ -8,7 +9,11 @@
 //! cargo test -p agents --all-features --test torture -- --only t8         every crash point
 //! cargo test -p agents --all-features --test torture -- --only trees      plans with subplans alone
 //! cargo test -p agents --all-features --test torture -- --sabotage fence  must report violations
+//! cargo test -p agents --all-features --test torture -- --on postgres --seconds 600
+//! cargo test -p agents --all-features --test torture -- --only machines --seconds 600
 //! ```
+//!
+//! The slice, and whatever is on PostgreSQL, needs a server: `./scripts/postgres run cargo test …`.
 //!
 //! The exit code is not zero if anything was violated; the seed and the kept directory are printed.
 

@@ -9,17 +9,14 @@ mod trees;
 mod work;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use agents_domain::id::PlanId;
-use agents_domain::plan::{Change, Event, InterruptCause, Plan, PlanStore as _};
-use agents_infrastructure::action_file;
-use agents_infrastructure::clock::SystemClock;
-use agents_infrastructure::sqlite::{SqliteOptions, SqliteStore};
+use agents_domain::plan::{Change, Event, InterruptCause, Plan};
 
 use crate::linux::journal::{self, Record};
 use crate::linux::oracle::Seen;
 use crate::linux::runs::Run;
+use crate::linux::weather::{self, Weather};
 use crate::linux::world::World;
 
 /// All that is known of a run.
@@ -29,6 +26,9 @@ pub(crate) struct Evidence<'a> {
     seen: Vec<Seen>,
     histories: BTreeMap<String, (Plan, Vec<Event>)>,
     journal: BTreeMap<String, Vec<Record>>,
+    weather: Vec<Weather>,
+    /// What was committed too late.
+    late: Vec<String>,
 }
 
 /// What came of it.
@@ -88,10 +88,8 @@ pub(crate) fn check(world: &World) -> Verdict {
 /// The database as it is, with the program's own check of it: every log replays to its plan.
 fn gather<'a>(world: &'a World, verdict: &mut Verdict) -> Evidence<'a> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let store = store(world);
-    let report = store.check().expect("the database can be read");
-    verdict.violations.extend(report.problems.into_iter().map(|problem| format!("T2 {problem}")));
-    let plans = store.plans();
+    let (problems, plans) = world.oracle.place.open();
+    verdict.violations.extend(problems.into_iter().map(|problem| format!("T2 {problem}")));
     let mut histories = BTreeMap::new();
     for row in world.oracle.plans() {
         let id = PlanId::parse(&row.id).expect("an id");
@@ -104,20 +102,13 @@ fn gather<'a>(world: &'a World, verdict: &mut Verdict) -> Evidence<'a> {
     let mut runs = world.runs.lock().expect("whole").clone();
     runs.sort_by_key(|run| run.number);
     let (seen, journal) = (world.oracle.seen(), journal::read(&world.journal()));
-    Evidence { world, runs, seen, histories, journal }
-}
-
-fn store(world: &World) -> SqliteStore {
-    let path = world.oracle.database.clone();
-    let id = std::fs::read_to_string("/etc/machine-id").unwrap_or_default();
-    let machine = match id.trim() {
-        "" => rustix::system::uname().nodename().to_string_lossy().into_owned(),
-        id => id.to_owned(),
-    };
-    let options = SqliteOptions::new(path, Arc::new(SystemClock), "", machine, |source, origin| {
-        action_file::parse(source, origin).map_err(|error| error.to_string())
-    });
-    SqliteStore::open(options).expect("the database opens")
+    let mut weather = world.weather.lock().expect("whole").clone();
+    if world.oracle.place.server().is_some() {
+        weather.extend(weather::restarts());
+    }
+    let told: Vec<_> = weather.iter().map(|weather| format!("{weather:?}\n")).collect();
+    std::fs::write(world.directory.join("weather"), told.concat()).expect("written");
+    Evidence { world, runs, seen, histories, journal, weather, late: world.oracle.late() }
 }
 
 fn count(evidence: &Evidence<'_>, verdict: &mut Verdict) {
@@ -126,6 +117,9 @@ fn count(evidence: &Evidence<'_>, verdict: &mut Verdict) {
     for run in &evidence.runs {
         for fault in &run.faults {
             *verdict.faults.entry(fault.kind).or_default() += 1;
+        }
+        for weather in evidence.weather.iter().filter(|weather| weather.met(run, 0)) {
+            *verdict.faults.entry(weather.fault.kind).or_default() += 1;
         }
         let document = run.document().unwrap_or_default();
         let lost = document["error"]["code"].as_str().is_some_and(|code| code == "lease_lost");

@@ -21,6 +21,14 @@ pub(crate) fn pass(time: Duration) {
 /// The hidden argument under which this program tells both clocks, to see which of them lies.
 pub(crate) const TELL: &str = "__clocks";
 
+/// The moment of boot by the time of day, in milliseconds since the epoch, as this program sees it: nobody
+/// lies to it.
+#[expect(clippy::disallowed_methods, reason = "the time of day is what is asked for")]
+pub(crate) fn boot_in_epoch() -> i64 {
+    let day = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    day.map_or(0, |day| i64::try_from(day.as_millis()).expect("small")) - now()
+}
+
 /// The time of day in seconds, and the time since boot in milliseconds.
 #[expect(clippy::disallowed_methods, reason = "the time of day is what is asked for")]
 pub(crate) fn tell() -> String {

@@ -8,6 +8,7 @@ use std::io::Write as _;
 use crate::linux::checker;
 use crate::linux::git;
 use crate::linux::options::Options;
+use crate::linux::place::On;
 use crate::linux::runs::Run;
 use crate::linux::summary::Report;
 use crate::linux::world::World;
@@ -43,8 +44,9 @@ const DOCTORINGS: [Doctoring; 12] = [
         "words of the database",
         |world, plan| {
             said(world, |run| "error: database is locked".clone_into(&mut run.err), plan);
+            said(world, |run| "error: deadlock detected".clone_into(&mut run.err), plan);
         },
-        "T5",
+        "says `deadlock detected`",
     ),
     (
         "two attempts at once",
@@ -97,7 +99,7 @@ const DOCTORINGS: [Doctoring; 12] = [
         "a lock that stays",
         |world, plan| {
             world.oracle.doctor(&format!(
-                "UPDATE locks SET owner_id = 'nobody', acquired_at = 0, expires_at = 0, boot_id = 'b',
+                "UPDATE locks SET owner_id = 'nobody', acquired_at = 0, expires_at = 0, boot_id = '',
                  expires_boottime_ms = 0, pid = 0 WHERE resource_id = '{plan}'"
             ));
         },
@@ -105,9 +107,22 @@ const DOCTORINGS: [Doctoring; 12] = [
     ),
 ];
 
+/// What there is on a server besides.
+const ON_A_SERVER: Doctoring = (
+    "a write that is committed after the next grant",
+    |world, plan| {
+        world.oracle.doctor(&format!(
+            "INSERT INTO witness (kind, key, lock_key, owner, token, lock_owner, lock_token, seq)
+             VALUES ('event', 'plan/{plan}', 'plan/{plan}', 'ada', 1, 'ada', 1, 9)"
+        ));
+    },
+    "event 9 at token 1 was committed after",
+);
+
 /// Doctors the evidence of one plan, step by step.
 pub(crate) fn run(options: &Options) -> Vec<Report> {
-    let world = World::new(options.seed, None, None);
+    let _quiet = crate::linux::weather::QUIET.read();
+    let world = World::new(options, None, None);
     world.tell(crate::linux::child::CALM, "");
     let made = world.run(&["plan", "use", "quick", "api"]);
     let document = made.document().unwrap_or_default();
@@ -115,12 +130,13 @@ pub(crate) fn run(options: &Options) -> Vec<Report> {
     world.run(&["plan", "execute", &plan]);
     world.run(&["plan", "apply", &plan, "--yes"]);
     let mut violations = checker::check(&world).violations;
-    for doctoring in DOCTORINGS {
+    let more = (options.on == On::Postgres).then_some(ON_A_SERVER);
+    for doctoring in DOCTORINGS.into_iter().chain(more) {
         violations.extend(unseen(&world, &plan, doctoring));
     }
     let kept = world.end(options.keep || !violations.is_empty());
-    let mut report = Report::of("doctored evidence", &violations, kept);
-    report.lines.push(format!("{} kinds of it", DOCTORINGS.len()));
+    let mut report = Report::of(&format!("doctored evidence on {}", options.on.name()), &violations, kept);
+    report.lines.push(format!("{} kinds of it", DOCTORINGS.len() + usize::from(more.is_some())));
     vec![report, trees::run(options)]
 }
 

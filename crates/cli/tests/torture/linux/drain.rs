@@ -12,8 +12,8 @@ const ROUNDS: usize = 12;
 /// Carries every plan on to its end; what does not come to one is a violation.
 pub(crate) fn drain(world: &World) -> Vec<String> {
     world.tell(CALM, "");
-    world.run(&["recover"]);
-    for _ in 0..ROUNDS {
+    recover(world);
+    for round in 0..ROUNDS {
         let left = unfinished(world);
         if left.is_empty() {
             break;
@@ -21,12 +21,20 @@ pub(crate) fn drain(world: &World) -> Vec<String> {
         // What is below a plan that is carried on is carried on with it.
         let open = |id: &String| left.iter().any(|plan| plan.id == *id);
         for plan in left.iter().filter(|plan| !plan.parent.as_ref().is_some_and(open)) {
-            carry_on(world, plan);
+            // What one machine lacks another may have: work that could not be pushed.
+            carry_on(world, round % world.machines.len(), plan);
         }
     }
     // Whoever was killed right before its end has left its lock, and nothing to be done.
-    world.run(&["recover"]);
+    recover(world);
     left(world)
+}
+
+/// On each machine: what an attempt has left there is put away there.
+fn recover(world: &World) {
+    for machine in 0..world.machines.len() {
+        world.start_on(machine, &["recover", "--wait", "14s"], &[]).wait();
+    }
 }
 
 /// What has not come to an end.
@@ -41,11 +49,17 @@ fn unfinished(world: &World) -> Vec<Plan> {
     world.oracle.plans().into_iter().filter(|plan| !plan.is_terminal()).collect()
 }
 
-fn carry_on(world: &World, plan: &Plan) {
+fn carry_on(world: &World, machine: usize, plan: &Plan) {
+    let run = |line: &str| {
+        world.start_on(machine, &line.split(' ').collect::<Vec<_>>(), &[]).wait();
+    };
     let id = plan.id.as_str();
+    if world.oracle.past().contains(id) {
+        // Its parent went back to its start, and whoever sent it there died before it was given up.
+        return run(&format!("plan cancel {id}"));
+    }
     if let Some(line) = trees::onward(world, plan) {
-        world.run(&line.split(' ').collect::<Vec<_>>());
-        return;
+        return run(&line);
     }
     let line = match (plan.phase.as_str(), plan.state.as_str()) {
         (_, "processing") => "recover".to_owned(),
@@ -56,5 +70,5 @@ fn carry_on(world: &World, plan: &Plan) {
         ("execute", "complete") | ("apply", _) => format!("plan apply {id} --yes"),
         _ => format!("plan execute {id}"),
     };
-    world.run(&line.split(' ').collect::<Vec<_>>());
+    run(&line);
 }

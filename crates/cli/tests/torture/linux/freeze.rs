@@ -18,7 +18,8 @@ use crate::linux::world::{TTL_MS, World};
 /// short stop begins at the end of the first.
 pub(crate) fn run(options: &Options) -> Report {
     let leases = if options.in_full() { 10 } else { 2 };
-    let world = World::new(options.seed, None, None);
+    let _quiet = crate::linux::weather::QUIET.read();
+    let world = World::new(options, None, None);
     world.tell(LONG, "3000");
     world.tell(CALM, "");
     let started = world.start(&["run", "quick", "api", "--apply"], &[]);
@@ -45,6 +46,6 @@ pub(crate) fn run(options: &Options) -> Report {
         verdict.violations.push(format!("T6 the run did not carry on: {} {}", run.line(), run.out));
     }
     let kept = world.end(options.keep || !verdict.violations.is_empty());
-    let title = format!("t6, {} processes stopped for {leases} leases", tree.len());
+    let title = format!("t6 on {}, {} processes stopped for {leases} leases", options.on.name(), tree.len());
     Report::of(&title, &verdict.violations, kept)
 }

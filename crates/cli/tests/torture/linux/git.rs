@@ -50,3 +50,22 @@ pub(crate) fn create(path: &Path) {
     must(path, &["add", "-A"]);
     must(path, &["commit", "-q", "-m", "start"]);
 }
+
+/// A bare repository with one commit on `main`, and a clone of it.
+pub(crate) fn share(remote: &Path, clone: &Path) {
+    std::fs::create_dir_all(remote).expect("a directory");
+    must(remote, &["init", "-q", "--bare", "--template=", "-b", "main", "."]);
+    // What the checker counts: every move of a branch.
+    must(remote, &["config", "core.logAllRefUpdates", "always"]);
+    must(remote, &["config", "gc.auto", "0"]);
+    create(clone);
+    let url = format!("file://{}", remote.display());
+    must(clone, &["remote", "add", "origin", &url]);
+    must(clone, &["push", "-q", "origin", "main"]);
+}
+
+/// Who commits where no repository says so: in mirrors, and in what is made from them.
+pub(crate) fn configure(home: &Path) {
+    let text = "[user]\n\tname = Ada\n\temail = ada@example.org\n[gc]\n\tauto = 0\n";
+    std::fs::write(home.join(".gitconfig"), text).expect("written");
+}

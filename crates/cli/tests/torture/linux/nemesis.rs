@@ -11,9 +11,10 @@ use rustix::process::Signal;
 use crate::linux::chance::Chance;
 use crate::linux::clock::{self, pass};
 use crate::linux::procs::{self, Process};
-use crate::linux::room::{self, Ballast};
+use crate::linux::room::Ballast;
 use crate::linux::runs::Fault;
 use crate::linux::users;
+use crate::linux::weather;
 use crate::linux::world::{TTL_MS, World};
 
 /// By how much, each time anew.
@@ -31,7 +32,7 @@ pub(crate) fn prepare<'a>(world: &'a World, wanted: &BTreeSet<String>) -> (Vec<N
     let hand = |name: &str| Nemesis { world, chance: Chance::of(world.seed, name), faults: Vec::new() };
     let (mut quick, mut slow) = (hand("quick"), ["slow", "slower", "very slow", "slowest"].map(hand));
     let mut not_run = Vec::new();
-    for fault in wanted {
+    for fault in wanted.iter().filter(|fault| !weather::KINDS.contains(&fault.as_str())) {
         match quick.prepare(fault) {
             Ok(()) if fault.starts_with("stop") => {
                 for hand in &mut slow {
@@ -53,7 +54,7 @@ pub(crate) fn prepare<'a>(world: &'a World, wanted: &BTreeSet<String>) -> (Vec<N
 impl Nemesis<'_> {
     fn prepare(&self, fault: &str) -> Result<(), String> {
         match fault {
-            "full" if !room::can_mount() => Err("no small file system can be mounted here".to_owned()),
+            "full" if !self.world.is_small => Err("no small file system can be mounted here".to_owned()),
             "clock" => self.prepare_clock(),
             _ => Ok(()),
         }
@@ -108,7 +109,8 @@ impl Nemesis<'_> {
             let pause = self.chance.millis(50, 500);
             pass(pause);
             rounds += 1;
-            if self.faults.iter().all(|fault| !fault.starts_with("stop")) && self.chance.percent(20) {
+            let quick = self.faults.iter().all(|fault| !fault.starts_with("stop"));
+            if quick && !self.world.is_shared() && self.chance.percent(20) {
                 users::commit(self.world, &mut self.chance, rounds);
             }
             let Some(fault) = self.chance.pick(&self.faults).cloned() else { continue };
@@ -135,7 +137,7 @@ impl Nemesis<'_> {
 
     /// A driver that runs a command of a plan, if there is one: it holds something to lose.
     fn driver_at_work(&mut self) -> Option<i32> {
-        let guards = procs::of_run(&self.world.home()).into_iter().filter(|one| one.says("__exec"));
+        let guards = self.world.processes().into_iter().filter(|one| one.says("__exec"));
         let drivers: Vec<i32> = guards.map(|guard| guard.parent).collect();
         let running = self.world.running.pids();
         let at_work: Vec<i32> = drivers.into_iter().filter(|pid| running.contains(pid)).collect();
@@ -219,7 +221,7 @@ impl Nemesis<'_> {
         let ours = |process: &Process| process.is_git() && process.variable("AGENTS_RUN_MARKER").is_none();
         (0..40).find_map(|_| {
             pass(Duration::from_millis(10));
-            procs::of_run(&self.world.home()).into_iter().find(ours)
+            self.world.processes().into_iter().find(ours)
         })
     }
 
@@ -258,10 +260,10 @@ impl Nemesis<'_> {
 
     /// The directory of an attempt.
     fn remove(&mut self) {
-        let root = self.world.home().join("state/worktrees");
         let below =
             |path: PathBuf| std::fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path());
-        let found: Vec<PathBuf> = below(root).flat_map(below).flat_map(below).collect();
+        let roots = self.world.states().into_iter().map(|state| state.join("worktrees"));
+        let found: Vec<PathBuf> = roots.flat_map(below).flat_map(below).flat_map(below).collect();
         if let Some(directory) = self.chance.pick(&found) {
             // Noted first: what is lost with it is nobody's fault.
             self.world.removed.lock().expect("whole").push(directory.clone());

@@ -3,12 +3,15 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// The kinds of faults.
-pub(crate) const FAULTS: [&str; 7] = ["kill", "stop", "stop-tree", "term", "clock", "full", "rmdir"];
+use crate::linux::place::On;
+use crate::linux::weather;
+
+/// The kinds of faults that befall processes and files; what befalls a server is weather.
+const FAULTS: [&str; 7] = ["kill", "stop", "stop-tree", "term", "clock", "full", "rmdir"];
 /// The switches of the binary.
 pub(crate) const SABOTAGE: [&str; 3] = ["fence", "kill", "marker"];
 /// The parts of the program.
-const PARTS: [&str; 7] = ["random", "trees", "doctored", "scenes", "t6", "t8", "t8-trees"];
+const PARTS: [&str; 8] = ["random", "trees", "doctored", "scenes", "t6", "t8", "t8-trees", "machines"];
 
 /// The arguments.
 #[derive(Debug, Clone)]
@@ -18,10 +21,17 @@ pub(crate) struct Options {
     pub(crate) seed: u64,
     /// How many processes drive plans at once.
     pub(crate) processes: usize,
-    pub(crate) faults: BTreeSet<String>,
+    /// Empty: all that have a meaning.
+    faults: BTreeSet<String>,
     pub(crate) sabotage: Option<String>,
     /// At most so many crash points, by chance; `None`: all, or in the bounded slice few.
     pub(crate) points: Option<usize>,
+    /// Which database.
+    pub(crate) on: On,
+    /// Whether it was asked for; else the bounded slice has both.
+    told_on: bool,
+    /// How many machines share a server.
+    pub(crate) machines: usize,
     /// Only this part.
     pub(crate) only: Option<String>,
     /// Keeps the directory in any case.
@@ -37,13 +47,17 @@ impl Options {
             seconds: None,
             seed: 20_261_126,
             processes: 6,
-            faults: FAULTS.map(str::to_owned).into(),
+            faults: BTreeSet::new(),
             sabotage: None,
             points: None,
+            on: On::Sqlite,
+            told_on: false,
+            machines: 2,
             only: None,
             keep: false,
             filtered_out: false,
         };
+        let known = [&FAULTS[..], &weather::KINDS].concat();
         let mut rest = arguments.iter();
         while let Some(argument) = rest.next() {
             let mut value = || rest.next().ok_or(format!("{argument} needs a value"));
@@ -51,10 +65,18 @@ impl Options {
                 "--seconds" => options.seconds = Some(number(value()?)?),
                 "--seed" => options.seed = number(value()?)?,
                 "--processes" => options.processes = usize::try_from(number(value()?)?).unwrap_or(1).max(1),
-                "--faults" => options.faults = words(value()?, &FAULTS)?,
+                "--faults" => options.faults = words(value()?, &known)?,
                 "--sabotage" => options.sabotage = Some(word(value()?, &SABOTAGE)?),
                 "--points" => options.points = Some(usize::try_from(number(value()?)?).unwrap_or(usize::MAX)),
                 "--only" => options.only = Some(word(value()?, &PARTS)?),
+                "--on" => {
+                    let on = word(value()?, &["sqlite", "postgres"])?;
+                    (options.on, options.told_on) =
+                        (if on == "sqlite" { On::Sqlite } else { On::Postgres }, true);
+                }
+                "--machines" => {
+                    options.machines = usize::try_from(number(value()?)?).unwrap_or(2).clamp(2, 4);
+                }
                 "--keep" => options.keep = true,
                 // A number belongs to an option that is not ours.
                 other if !other.starts_with('-') && other.parse::<u64>().is_err() => {
@@ -63,7 +85,23 @@ impl Options {
                 _ => {}
             }
         }
+        if options.only.as_deref() == Some("machines") {
+            options.on = On::Postgres;
+        }
         Ok(options)
+    }
+
+    /// Whether faults of that kind are wanted; all are, unless some are named.
+    pub(crate) fn faults(&self) -> BTreeSet<String> {
+        let all =
+            if self.on == On::Postgres { [&FAULTS[..], &weather::KINDS].concat() } else { FAULTS.to_vec() };
+        let named = |fault: &&str| self.faults.is_empty() || self.faults.contains(*fault);
+        all.into_iter().filter(named).map(str::to_owned).collect()
+    }
+
+    /// The same, on a server.
+    pub(crate) fn on_postgres(&self) -> Self {
+        Self { on: On::Postgres, ..self.clone() }
     }
 
     /// Whether that part is to run. A run of a given length is the random part alone, and so is one
@@ -73,6 +111,9 @@ impl Options {
             Some(only) => only == part,
             None if self.seconds.is_some() => part == "random",
             None if self.sabotage.is_some() => part == "scenes",
+            // What the slice plays on a server is a part of its own.
+            None if part == "postgres" => !self.told_on,
+            None if part == "machines" => !self.told_on || self.on == On::Postgres,
             None => true,
         }
     }
@@ -80,6 +121,11 @@ impl Options {
     /// How long faults are injected.
     pub(crate) fn duration(&self) -> Duration {
         Duration::from_secs(self.seconds.unwrap_or(12))
+    }
+
+    /// Whether this is the slice that CI runs.
+    pub(crate) fn in_slice(&self) -> bool {
+        self.only.is_none() && self.seconds.is_none()
     }
 
     /// Whether everything is to be run, however long it takes.

@@ -1,44 +1,20 @@
-//! A witness inside of the database: triggers, of which the program knows nothing, write down every
-//! grant, renewal and end of a lock, and for every event who held the plan's lock in that very
-//! transaction: a child is born under its parent's. Their order is the order of the commits.
+//! What the database says, read past the program and past whatever is in its way: the plans, the locks,
+//! and what the witness in it has seen.
 
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
+use std::time::Duration;
 
 use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text};
 
-const TRIGGERS: &str = "
-CREATE TABLE witness (
-    n INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, key TEXT NOT NULL,
-    owner TEXT, token INTEGER, lock_owner TEXT, lock_token INTEGER, pid INTEGER, expires INTEGER, seq INTEGER);
-CREATE TRIGGER witness_birth AFTER INSERT ON locks WHEN NEW.owner_id IS NOT NULL BEGIN
-    INSERT INTO witness (kind, key, owner, token, pid, expires) VALUES ('grant',
-        NEW.resource_type || '/' || NEW.resource_id, NEW.owner_id, NEW.token, NEW.pid, NEW.expires_boottime_ms);
-END;
-CREATE TRIGGER witness_grant AFTER UPDATE ON locks WHEN NEW.token <> OLD.token BEGIN
-    INSERT INTO witness (kind, key, owner, token, lock_owner, lock_token, pid, expires) VALUES ('grant',
-        NEW.resource_type || '/' || NEW.resource_id, NEW.owner_id, NEW.token, OLD.owner_id, OLD.token, NEW.pid,
-        NEW.expires_boottime_ms);
-END;
-CREATE TRIGGER witness_renewal AFTER UPDATE ON locks
-WHEN NEW.token = OLD.token AND NEW.owner_id IS NOT NULL BEGIN
-    INSERT INTO witness (kind, key, owner, token, lock_owner, pid, expires) VALUES ('renewal',
-        NEW.resource_type || '/' || NEW.resource_id, NEW.owner_id, NEW.token, OLD.owner_id, NEW.pid,
-        NEW.expires_boottime_ms);
-END;
-CREATE TRIGGER witness_end AFTER UPDATE ON locks WHEN NEW.owner_id IS NULL AND OLD.owner_id IS NOT NULL BEGIN
-    INSERT INTO witness (kind, key, owner, token) VALUES ('end',
-        NEW.resource_type || '/' || NEW.resource_id, OLD.owner_id, OLD.token);
-END;
-CREATE TRIGGER witness_event AFTER INSERT ON events BEGIN
-    INSERT INTO witness (kind, key, owner, token, lock_owner, lock_token, seq)
-    SELECT 'event', 'plan/' || NEW.plan_id, NEW.owner_id, NEW.token, owner_id, token, NEW.seq
-    FROM locks WHERE resource_type = 'plan' AND resource_id = CASE NEW.seq
-        WHEN 1 THEN (SELECT coalesce(parent, id) FROM plans WHERE id = NEW.plan_id) ELSE NEW.plan_id END;
-END;
-";
+use crate::linux::clock;
+use crate::linux::place::{Link, On, Place};
+use crate::linux::witness;
+
+/// In milliseconds: no server is away for so long.
+const PATIENCE: i64 = 60_000;
 
 /// One thing that was seen.
 #[derive(Debug, Clone, QueryableByName)]
@@ -86,54 +62,120 @@ impl Plan {
     }
 }
 
-/// Reads the database through SQLite, as any reader may.
+/// Reads the database, as any reader may.
 pub(crate) struct Oracle {
-    pub(crate) database: PathBuf,
+    pub(crate) place: Place,
+    idle: Mutex<Vec<Link>>,
+}
+
+#[derive(QueryableByName)]
+struct Line {
+    #[diesel(sql_type = Text)]
+    line: String,
+}
+
+#[derive(QueryableByName)]
+struct Held {
+    #[diesel(sql_type = Text)]
+    key: String,
+    #[diesel(sql_type = BigInt)]
+    token: i64,
+    #[diesel(sql_type = BigInt)]
+    pid: i64,
 }
 
 impl Oracle {
-    pub(crate) fn of(database: &Path) -> Self {
-        Self { database: database.to_owned() }
+    pub(crate) fn of(place: Place) -> Self {
+        Self { place, idle: Mutex::default() }
     }
 
-    fn connect(&self) -> SqliteConnection {
-        let path = self.database.display().to_string();
-        let mut connection = SqliteConnection::establish(&path).expect("the database opens");
-        connection.batch_execute("PRAGMA busy_timeout = 30000").expect("a pragma");
-        connection
+    /// With a connection, anew while the server is away: it may have been restarted, or be full.
+    fn with<T>(&self, work: impl Fn(&mut Link) -> QueryResult<T>) -> T {
+        let end = clock::now() + PATIENCE;
+        loop {
+            let idle = self.idle.lock().expect("whole").pop();
+            let connected = idle.map_or_else(|| self.place.connect().map_err(|error| error.to_string()), Ok);
+            let done = connected.and_then(|mut connection| {
+                let value = work(&mut connection).map_err(|error| error.to_string())?;
+                self.idle.lock().expect("whole").push(connection);
+                Ok(value)
+            });
+            match done {
+                Ok(value) => return value,
+                Err(problem) => assert!(clock::now() < end, "the database cannot be read: {problem}"),
+            }
+            clock::pass(Duration::from_millis(100));
+        }
     }
 
+    fn lines(&self, query: &str) -> Vec<String> {
+        let rows: Vec<Line> = self.with(|connection| diesel::sql_query(query).load(connection));
+        rows.into_iter().map(|row| row.line).collect()
+    }
+
+    /// Makes the witness.
     pub(crate) fn install(&self) {
-        self.connect().batch_execute(TRIGGERS).expect("the triggers are made");
+        self.doctor(witness::triggers(self.on()));
+    }
+
+    fn on(&self) -> On {
+        if self.place.server().is_some() { On::Postgres } else { On::Sqlite }
     }
 
     /// Changes what is stored, to show that it is noticed.
     pub(crate) fn doctor(&self, statement: &str) {
-        self.connect().batch_execute(statement).expect("it is doctored");
+        self.with(|connection| connection.batch_execute(statement));
     }
 
     /// All that was seen, in order.
     pub(crate) fn seen(&self) -> Vec<Seen> {
         let query = "SELECT kind, key, owner, token, lock_owner, lock_token, pid, expires, seq FROM witness ORDER BY n";
-        diesel::sql_query(query).load(&mut self.connect()).expect("read")
+        let mut seen: Vec<Seen> = self.with(|connection| diesel::sql_query(query).load(connection));
+        if self.on() == On::Postgres {
+            // The server says when a term ends by the time of day, which nobody moves for it.
+            let since = clock::boot_in_epoch();
+            for seen in &mut seen {
+                seen.expires = seen.expires.map(|at| at - since);
+            }
+        }
+        seen
+    }
+
+    /// Events that were committed when their lock was another's already: what one sees only where
+    /// several write at once.
+    pub(crate) fn late(&self) -> Vec<String> {
+        if self.on() == On::Sqlite { Vec::new() } else { self.lines(witness::LATE) }
     }
 
     /// The plans, oldest first.
     pub(crate) fn plans(&self) -> Vec<Plan> {
         let query = "SELECT id, phase, state, error_code, parent FROM plans ORDER BY created_at, id";
-        diesel::sql_query(query).load(&mut self.connect()).expect("read")
+        self.with(|connection| diesel::sql_query(query).load(connection))
     }
 
     /// The children that belong to the past of their parents.
     pub(crate) fn past(&self) -> BTreeSet<String> {
-        #[derive(QueryableByName)]
-        struct Row {
-            #[diesel(sql_type = Text)]
-            plan_id: String,
+        self.lines("SELECT plan_id AS line FROM subplans WHERE NOT current").into_iter().collect()
+    }
+
+    /// Orders that are open though nothing keeps a worker from them: what waits for a person, or for its
+    /// time, is none.
+    pub(crate) fn open_orders(&self) -> Vec<String> {
+        self.lines(
+            "SELECT plan_id || ' up to ' || goal || ', at ' || phase || '/' || state || ', put back for ' \
+             || coalesce(trouble, 'nothing') || ', in hand of ' || coalesce(worker, 'nobody') AS line FROM orders JOIN plans ON id = plan_id \
+             WHERE closed_at IS NULL AND not_before IS NULL AND parked_input IS NULL ORDER BY ready_at",
+        )
+    }
+
+    /// How orders ended, and how many did so.
+    pub(crate) fn ended_orders(&self) -> Vec<(String, usize)> {
+        let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+        for outcome in self.lines("SELECT split_part(coalesce(outcome, 'open'), ':', 1) AS line FROM orders")
+        {
+            *counts.entry(outcome).or_default() += 1;
         }
-        let query = "SELECT plan_id FROM subplans WHERE current = 0";
-        let rows: Vec<Row> = diesel::sql_query(query).load(&mut self.connect()).expect("read");
-        rows.into_iter().map(|row| row.plan_id).collect()
+        counts.into_iter().collect()
     }
 
     /// Keys and tokens of the locks that are held.
@@ -143,19 +185,10 @@ impl Oracle {
 
     /// Every lock that is held: its key, its token and the process.
     pub(crate) fn holders(&self) -> Vec<(String, i64, i32)> {
-        #[derive(QueryableByName)]
-        struct Row {
-            #[diesel(sql_type = Text)]
-            key: String,
-            #[diesel(sql_type = BigInt)]
-            token: i64,
-            #[diesel(sql_type = BigInt)]
-            pid: i64,
-        }
         let query = "SELECT resource_type || '/' || resource_id AS key, token, pid FROM locks \
                      WHERE owner_id IS NOT NULL";
-        let rows: Vec<Row> = diesel::sql_query(query).load(&mut self.connect()).expect("read");
-        let pid = |row: &Row| i32::try_from(row.pid).expect("a pid");
+        let rows: Vec<Held> = self.with(|connection| diesel::sql_query(query).load(connection));
+        let pid = |row: &Held| i32::try_from(row.pid).expect("a pid");
         rows.into_iter().map(|row| (row.key.clone(), row.token, pid(&row))).collect()
     }
 }

@@ -10,14 +10,16 @@ use crate::linux::nemesis;
 use crate::linux::options::Options;
 use crate::linux::summary::{self, Report};
 use crate::linux::users::{self, Taste};
+use crate::linux::weather::Storm;
 use crate::linux::world::World;
 
 /// Runs it; the report says what was violated.
 pub(crate) fn run(options: &Options, taste: Taste) -> Report {
     let megabytes = 192 + options.duration().as_secs();
-    let world = World::new(options.seed, options.sabotage.as_deref(), Some(megabytes));
+    let world = World::new(options, options.sabotage.as_deref(), Some(megabytes));
     let world = world.without_counters().with_trees();
-    let (hands, not_run) = nemesis::prepare(&world, &options.faults);
+    let (hands, not_run) = nemesis::prepare(&world, &options.faults());
+    let mut storm = Storm::over(&world, &options.faults());
     let (over, calm) = (AtomicBool::new(false), AtomicBool::new(false));
     std::thread::scope(|scope| {
         for name in 0..options.processes {
@@ -26,11 +28,15 @@ pub(crate) fn run(options: &Options, taste: Taste) -> Report {
         }
         let rage = |mut hand: nemesis::Nemesis<'_>| hand.rage(&calm);
         let raging: Vec<_> = hands.into_iter().map(|hand| scope.spawn(move || rage(hand))).collect();
+        let raging_above = storm.as_mut().map(|storm| scope.spawn(|| storm.rage(&calm)));
         clock::pass(options.duration());
         // Faults first: whoever is frozen goes on, and everybody comes to an end.
         calm.store(true, Ordering::SeqCst);
         for hand in raging {
             hand.join().expect("the nemesis is well");
+        }
+        if let Some(storm) = raging_above {
+            storm.join().expect("the storm is over");
         }
         over.store(true, Ordering::SeqCst);
     });
@@ -38,8 +44,9 @@ pub(crate) fn run(options: &Options, taste: Taste) -> Report {
     let mut verdict = checker::check(&world);
     verdict.violations.extend(stuck);
     verdict.violations.extend(checker::settled(&world));
+    let title = format!("{} on {}", taste.part(), options.on.name());
     let directory = world.end(options.keep || !verdict.violations.is_empty());
-    let mut report = Report::of(taste.part(), &verdict.violations, directory);
+    let mut report = Report::of(&title, &verdict.violations, directory);
     report.lines = summary::figures(&verdict);
     report.not_run = not_run;
     report

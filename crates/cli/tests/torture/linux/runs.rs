@@ -34,6 +34,8 @@ pub(crate) struct Fault {
 #[derive(Debug, Clone)]
 pub(crate) struct Run {
     pub(crate) number: usize,
+    /// Where it ran.
+    pub(crate) machine: usize,
     pub(crate) words: Vec<String>,
     pub(crate) pid: i32,
     pub(crate) from: i64,
@@ -49,6 +51,11 @@ impl Run {
     /// The one document on stdout.
     pub(crate) fn document(&self) -> Option<Value> {
         serde_json::from_str(&self.out).ok()
+    }
+
+    /// Whether it is a worker, which says a line for each thing that happens.
+    pub(crate) fn is_worker(&self) -> bool {
+        self.words.iter().any(|word| word == "worker") && self.words.iter().any(|word| word == "run")
     }
 
     pub(crate) fn line(&self) -> String {
@@ -96,10 +103,15 @@ pub(crate) enum Next {
 impl World {
     /// Starts a process, with variables beside those that all have.
     pub(crate) fn start(&self, words: &[&str], variables: &[(&str, &str)]) -> Started<'_> {
+        self.start_on(0, words, variables)
+    }
+
+    /// The same on one of several machines.
+    pub(crate) fn start_on(&self, machine: usize, words: &[&str], variables: &[(&str, &str)]) -> Started<'_> {
         let number = self.started.fetch_add(1, Ordering::SeqCst);
         let words: Vec<String> =
             std::iter::once("--json").chain(words.iter().copied()).map(str::to_owned).collect();
-        let mut command = self.command(&words.iter().map(String::as_str).collect::<Vec<_>>());
+        let mut command = self.command(machine, &words.iter().map(String::as_str).collect::<Vec<_>>());
         command.envs(variables.iter().copied()).stdin(Stdio::null());
         let file = |end| File::create(self.output(number, end)).expect("a file for output");
         command.stdout(file("out")).stderr(file("err"));
@@ -110,7 +122,7 @@ impl World {
         let pid = i32::try_from(child.id()).expect("a pid");
         table.insert(pid, Vec::new());
         let (out, err, faults) = (String::new(), String::new(), Vec::new());
-        let run = Run { number, words, pid, from, to: from, exit: None, out, err, faults };
+        let run = Run { number, machine, words, pid, from, to: from, exit: None, out, err, faults };
         Started { world: self, child, run }
     }
 
@@ -141,13 +153,19 @@ impl Started<'_> {
         if status.stopped() { Next::Stopped } else { Next::Ended }
     }
 
-    /// Waits for its end, and writes it down.
-    pub(crate) fn wait(mut self) -> Run {
+    /// Whether it has ended; it is still to be waited for.
+    pub(crate) fn has_ended(&self) -> bool {
         let pid = Pid::from_raw(self.run.pid).expect("a pid");
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
-        while waitid(WaitId::Pid(pid), options).expect("our child").is_none() {
+        waitid(WaitId::Pid(pid), options).expect("our child").is_some()
+    }
+
+    /// Waits for its end, and writes it down.
+    pub(crate) fn wait(mut self) -> Run {
+        let from = clock::now();
+        while !self.has_ended() {
             let now = clock::now();
-            if now - self.run.from > HANGS {
+            if now - from > HANGS {
                 self.world.running.note(self.run.pid, Fault { kind: "hang", from: now, to: now });
                 self.signal(Signal::KILL);
             }

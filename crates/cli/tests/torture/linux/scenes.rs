@@ -2,8 +2,10 @@
 //! the safeguard nothing is violated; played without it the checker must notice, or it proves nothing.
 
 use std::collections::BTreeSet;
+use std::sync::PoisonError;
 use std::time::Duration;
 
+use agents_testing::proxy::Direction;
 use rustix::process::Signal;
 
 use crate::linux::child::LONG;
@@ -12,6 +14,7 @@ use crate::linux::git;
 use crate::linux::options::{Options, SABOTAGE};
 use crate::linux::runs::{Fault, Next, Started};
 use crate::linux::summary::Report;
+use crate::linux::weather::QUIET;
 use crate::linux::world::{TTL_MS, World};
 use crate::linux::{checker, drain};
 
@@ -51,6 +54,11 @@ pub(crate) fn run(options: &Options) -> Vec<Report> {
     })
 }
 
+/// One of them, with its safeguard and without it.
+pub(crate) fn run_one(options: &Options, name: &str) -> Vec<Report> {
+    both(options, name, false)
+}
+
 fn both(options: &Options, name: &str, without_only: bool) -> Vec<Report> {
     let mut reports = Vec::new();
     if !without_only {
@@ -66,13 +74,16 @@ fn both(options: &Options, name: &str, without_only: bool) -> Vec<Report> {
 }
 
 fn play(options: &Options, name: &str, sabotage: Option<&str>) -> Report {
-    let world = World::new(options.seed, sabotage, None);
+    // What is brought about step by step cannot do with a server that goes away.
+    let _quiet = QUIET.read().unwrap_or_else(PoisonError::into_inner);
+    let world = World::new(options, sabotage, None);
     scene(name)(&world);
     let stuck = drain::drain(&world);
     let mut verdict = checker::check(&world);
     // Without a safeguard a plan may well come to no end; with it that is no excuse.
     verdict.violations.extend(stuck);
-    let title = format!("scene {name}, {}", if sabotage.is_some() { "switched off" } else { "as it is" });
+    let how = if sabotage.is_some() { "switched off" } else { "as it is" };
+    let title = format!("scene {name} on {}, {how}", options.on.name());
     let kept = world.end(options.keep || (sabotage.is_none() && !verdict.violations.is_empty()));
     Report::of(&title, &verdict.violations, kept)
 }
@@ -94,11 +105,10 @@ fn overtaken_before_its_write(world: &World) {
 fn cut_off_from_the_store(world: &World) {
     let plan = order(world, &["plan", "use", "quick", "api"]);
     let ada = at_work(world, &["plan", "execute", &plan], &plan);
-    let turn = std::fs::File::open(world.home().join("state/agents.db-turn")).expect("the gate is there");
-    turn.lock().expect("locked");
-    // Beyond the end of any lease that was granted or renewed before.
-    clock::pass(Duration::from_millis(u64::try_from(TTL_MS).expect("small") + 1_000));
-    turn.unlock().expect("unlocked");
+    without_the_store(world, || {
+        // Beyond the end of any lease that was granted or renewed before.
+        clock::pass(Duration::from_millis(u64::try_from(TTL_MS).expect("small") + 1_000));
+    });
     ada.wait();
 
     let plan = order(world, &["plan", "use", "quick", "api"]);
@@ -107,6 +117,20 @@ fn cut_off_from_the_store(world: &World) {
     world.run(&["recover"]);
     world.run(&["plan", "retry", &plan]);
     ada.wait();
+}
+
+/// For as long, no process can write: the turn is somebody else's, or the server hears of nothing.
+fn without_the_store(world: &World, meanwhile: impl FnOnce()) {
+    if let Some(network) = &world.machines[0].network {
+        network.hold_back(Direction::Both);
+        meanwhile();
+        network.heal();
+    } else {
+        let turn = std::fs::File::open(world.home().join("state/agents.db-turn")).expect("the gate is there");
+        turn.lock().expect("locked");
+        meanwhile();
+        turn.unlock().expect("unlocked");
+    }
 }
 
 /// Starts a command that runs for two leases; returns once it does.

@@ -77,7 +77,8 @@ pub(crate) fn run(options: &Options, road: &Road) -> Report {
     });
     let violations: Vec<String> = verdicts.iter().flat_map(|(violations, _)| violations.clone()).collect();
     let kept = verdicts.into_iter().find_map(|(_, kept)| kept);
-    let mut report = Report::of(road.name, &violations, kept.as_deref());
+    let mut report =
+        Report::of(&format!("{} on {}", road.name, options.on.name()), &violations, kept.as_deref());
     report.lines.push(format!("{} of {steps} crash points, each carried on from", crashes.len()));
     report
 }
@@ -119,7 +120,7 @@ fn crashes_of_recoveries(world: &World, road: &Road) -> Vec<Crash> {
 }
 
 fn quiet_world(options: &Options) -> World {
-    let world = World::new(options.seed, None, None).without_counters().with_trees();
+    let world = World::new(options, None, None).without_counters().with_trees();
     world.tell(CALM, "");
     world
 }

@@ -1,8 +1,10 @@
 //! The users: each gives one command after another, on plans that the others work on as well.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use crate::linux::chance::Chance;
+use crate::linux::clock;
 use crate::linux::git;
 use crate::linux::oracle::Plan;
 use crate::linux::trees::{self, TREES};
@@ -39,7 +41,11 @@ pub(crate) fn work(world: &World, name: usize, taste: Taste, over: &AtomicBool) 
             order(world, &mut chance, taste, orders);
         } else if let Some(plan) = chance.pick(&open) {
             let words = command(world, &mut chance, plan);
-            world.start(&words.iter().map(String::as_str).collect::<Vec<_>>(), &[]).wait();
+            let run = world.start(&words.iter().map(String::as_str).collect::<Vec<_>>(), &[]).wait();
+            if run.exit == Some(10) {
+                // As a person does, who is told that the store is away.
+                clock::pass(Duration::from_millis(500));
+            }
         }
     }
 }

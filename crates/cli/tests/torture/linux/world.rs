@@ -3,6 +3,7 @@
 //! ```text
 //! <run>/disk/home      what `agents` keeps        ┐ on a small file system of their own, which
 //! <run>/disk/api, web  the repositories           ┘ the nemesis fills, where one can be mounted
+//! <run>/disk/alpha, …  of several machines each: its home and its clone; <run>/disk/remote: what they share
 //! <run>/journal        what the commands of plans did
 //! <run>/outputs        what every process said
 //! ```
@@ -16,8 +17,14 @@ use std::sync::atomic::AtomicUsize;
 
 use crate::linux::child::CHILD;
 use crate::linux::git;
+use crate::linux::machine::Machine;
+use crate::linux::options::Options;
 use crate::linux::oracle::Oracle;
+use crate::linux::place::Place;
+use crate::linux::procs::{self, Process};
+use crate::linux::room;
 use crate::linux::runs::{Run, Running};
+use crate::linux::weather::Weather;
 
 /// The program under test.
 pub(crate) const AGENTS: &str = env!("CARGO_BIN_EXE_agents");
@@ -30,10 +37,15 @@ pub(crate) const PROJECTS: [&str; 2] = ["api", "web"];
 pub(crate) struct World {
     pub(crate) directory: PathBuf,
     pub(crate) disk: PathBuf,
+    /// Whether that is a file system of its own: only then may it be filled.
+    pub(crate) is_small: bool,
     pub(crate) seed: u64,
     /// Set for every process.
     pub(crate) switches: Mutex<BTreeMap<String, String>>,
     pub(crate) oracle: Oracle,
+    pub(crate) machines: Vec<Machine>,
+    /// What befell the network and the server.
+    pub(crate) weather: Mutex<Vec<Weather>>,
     pub(crate) running: Running,
     /// Every process that has ended, in the order of their ends.
     pub(crate) runs: Mutex<Vec<Run>>,
@@ -47,18 +59,42 @@ pub(crate) struct World {
 
 impl World {
     /// Makes everything; `sabotage` takes a safeguard out of every process.
-    pub(crate) fn new(seed: u64, sabotage: Option<&str>, disk: Option<u64>) -> Self {
+    pub(crate) fn new(options: &Options, sabotage: Option<&str>, megabytes: Option<u64>) -> Self {
+        let world = Self::empty(options, sabotage, megabytes);
+        for name in PROJECTS {
+            git::create(&world.repository(name));
+        }
+        world.set_up()
+    }
+
+    /// The same with several machines, which share remotes; each has a clone of one of them.
+    pub(crate) fn of_machines(options: &Options) -> Self {
+        let megabytes = 256 + 2 * options.duration().as_secs();
+        let mut world = Self::empty(options, options.sabotage.as_deref(), Some(megabytes));
+        world.machines = Machine::several(options.machines, &world.disk, &world.oracle.place);
+        git::configure(&world.directory);
+        for name in PROJECTS {
+            git::share(&world.repository(name), &world.checkout(name));
+        }
+        world.set_up()
+    }
+
+    /// Nothing in it yet.
+    fn empty(options: &Options, sabotage: Option<&str>, megabytes: Option<u64>) -> Self {
         let mut scratch = tempfile::Builder::new().prefix("torture-").tempdir().expect("a directory");
         // What went wrong must be there to be looked at, also after a panic; `end` removes it.
         scratch.disable_cleanup(true);
         let directory = scratch.path().canonicalize().expect("it is there");
-        let disk = crate::linux::room::disk(&directory.join("disk"), disk);
-        for name in ["journal", "outputs", "disk/home"] {
+        let disk = room::disk(&directory.join("disk"), megabytes);
+        for name in ["journal", "outputs"] {
             std::fs::create_dir_all(directory.join(name)).expect("a directory");
         }
         let switches = sabotage.map(|name| ("AGENTS_SABOTAGE".to_owned(), name.to_owned()));
-        let mut world = Self {
-            oracle: Oracle::of(&disk.join("home/state/agents.db")),
+        let place = Place::new(options.on, &disk.join("home/state/agents.db"));
+        Self {
+            machines: Machine::alone(&disk, &place),
+            weather: Mutex::default(),
+            oracle: Oracle::of(place),
             switches: Mutex::new(switches.into_iter().collect()),
             running: Running::default(),
             runs: Mutex::default(),
@@ -67,22 +103,31 @@ impl World {
             removed: Mutex::default(),
             _scratch: scratch,
             directory,
+            is_small: megabytes.is_some() && room::can_mount(),
             disk,
-            seed,
-        };
-        world.set_up();
-        world
+            seed: options.seed,
+        }
     }
 
-    fn set_up(&mut self) {
-        self.must(&["init"]);
-        for name in PROJECTS {
-            let path = self.repository(name);
-            git::create(&path);
-            self.must(&["project", "add", &path.display().to_string(), "--name", name]);
+    fn set_up(self) -> Self {
+        for machine in &self.machines {
+            std::fs::create_dir_all(&machine.home).expect("a home");
+        }
+        self.must(0, &["init"]);
+        for (at, name) in PROJECTS.into_iter().enumerate() {
+            let path = self.checkout(name).display().to_string();
+            let remote: &[&str] = if self.is_shared() { &["--remote", "origin"] } else { &[] };
+            let words = [&["project", "add", &path, "--name", name], remote].concat();
+            self.must(at % self.machines.len(), &words);
         }
         self.add(self.actions());
         self.oracle.install();
+        self
+    }
+
+    /// Whether several machines share remotes.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.machines.iter().any(|machine| machine.name.is_some())
     }
 
     /// Adds the actions whose plans have children.
@@ -95,7 +140,7 @@ impl World {
         for (name, text) in actions {
             let file = self.directory.join(name);
             std::fs::write(&file, text).expect("written");
-            self.must(&["action", "add", &file.display().to_string()]);
+            self.must(0, &["action", "add", &file.display().to_string()]);
         }
     }
 
@@ -124,12 +169,33 @@ impl World {
         [("work.yaml".to_owned(), work), ("quick.yaml".to_owned(), quick)]
     }
 
+    /// Of the first machine.
     pub(crate) fn home(&self) -> PathBuf {
-        self.disk.join("home")
+        self.machines[0].home.clone()
     }
 
+    /// Everything below that is on a machine's own disk: its state directory.
+    pub(crate) fn states(&self) -> Vec<PathBuf> {
+        self.machines.iter().map(|machine| machine.home.join("state")).collect()
+    }
+
+    /// All processes of the run.
+    pub(crate) fn processes(&self) -> Vec<Process> {
+        self.machines.iter().flat_map(|machine| procs::of_run(&machine.home)).collect()
+    }
+
+    /// Where plans land.
     pub(crate) fn repository(&self, name: &str) -> PathBuf {
-        self.disk.join(name)
+        if self.is_shared() { self.disk.join("remote").join(name) } else { self.disk.join(name) }
+    }
+
+    /// Where people work: the same, or a clone of it, on one machine each.
+    pub(crate) fn checkout(&self, name: &str) -> PathBuf {
+        let at = PROJECTS.iter().position(|known| *known == name).unwrap_or_default();
+        match self.machines[at % self.machines.len()].name {
+            Some(machine) => self.disk.join(machine).join(name),
+            None => self.repository(name),
+        }
     }
 
     pub(crate) fn journal(&self) -> PathBuf {
@@ -137,22 +203,23 @@ impl World {
     }
 
     /// A process of the program, not started yet.
-    pub(crate) fn command(&self, words: &[&str]) -> Command {
+    pub(crate) fn command(&self, machine: usize, words: &[&str]) -> Command {
         let mut command = Command::new(AGENTS);
-        command.args(words).current_dir(&self.directory).env_clear().envs(self.environment());
+        command.args(words).current_dir(&self.directory).env_clear().envs(self.environment(machine));
         command
     }
 
     /// The caller's environment, less what would make a difference.
     #[expect(clippy::disallowed_methods, reason = "commands get the environment of the tests' caller")]
-    fn environment(&self) -> BTreeMap<OsString, OsString> {
+    fn environment(&self, machine: usize) -> BTreeMap<OsString, OsString> {
         let foreign = |key: &OsString| {
             let key = key.as_encoded_bytes();
             ["GIT_", "AGENTS_", "XDG_"].iter().any(|prefix| key.starts_with(prefix.as_bytes()))
         };
         let mut all: BTreeMap<_, _> = std::env::vars_os().filter(|(key, _)| !foreign(key)).collect();
         all.insert("HOME".into(), self.directory.clone().into());
-        all.insert("AGENTS_HOME".into(), self.home().into());
+        let own = self.machines[machine].variables(&self.oracle.place);
+        all.extend(own.into_iter().map(|(name, value)| (name.into(), value.into())));
         all.insert("AGENTS_GRACE".into(), "1s".into());
         all.insert("AGENTS_LEASE_TTL".into(), "5s".into());
         let switches = self.switches.lock().expect("whole");
@@ -169,8 +236,8 @@ impl World {
     }
 
     /// Runs a command that has to succeed, before anything goes wrong.
-    fn must(&self, words: &[&str]) {
-        let output = self.command(words).output().expect("the binary starts");
+    fn must(&self, machine: usize, words: &[&str]) {
+        let output = self.command(machine, words).output().expect("the binary starts");
         let error = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "agents {words:?}: {error}");
     }
@@ -182,14 +249,14 @@ impl World {
 
     /// Ends what is left, and the directory unless it is to be kept.
     pub(crate) fn end(&self, keep: bool) -> Option<&Path> {
-        for process in crate::linux::procs::of_run(&self.home()) {
+        for process in self.processes() {
             process.signal(rustix::process::Signal::KILL);
         }
         if keep {
-            crate::linux::room::save(&self.disk, &self.directory.join("disk-as-it-was"));
+            room::save(&self.disk, &self.directory.join("disk-as-it-was"));
             return Some(&self.directory);
         }
-        crate::linux::room::give_back(&self.disk);
+        room::give_back(&self.disk);
         std::fs::remove_dir_all(&self.directory).ok();
         None
     }

@@ -8,18 +8,34 @@ use serde_json::Value;
 
 use super::{Evidence, Verdict};
 use crate::linux::runs::{Fault, Run};
+use crate::linux::weather::{AWAY, CUT, Weather};
 
 /// What the database or its adapter says of itself.
-const RAW: [&str; 8] = [
+const RAW: [&str; 20] = [
     "database is locked",
     "database table is locked",
     "database is busy",
     "SQLITE_",
     "disk image is malformed",
     "constraint failed",
+    "deadlock detected",
+    "could not serialize",
+    "current transaction is aborted",
+    "SSL SYSCALL",
+    "SQLSTATE",
+    "canceling statement",
+    "idle-in-transaction",
+    "duplicate key",
+    "violates",
+    "pg_",
+    "relation \"",
+    "prepared statement",
     "panicked",
     "internal error",
 ];
+/// How a command ends whose connection was cut under the first words to a server, or under a grant of a
+/// lock: they are sent once.
+const ONCE: [&str; 2] = ["the database postgres://", "the store of locks is unavailable"];
 /// A writer frozen in its turn keeps the others waiting for ten seconds; then they may give up.
 const GATE: i64 = 8_000;
 
@@ -80,7 +96,7 @@ fn codes(evidence: &Evidence<'_>, run: &Run, document: Option<&Value>, verdict: 
     let met = |kind: &str| run.faults.iter().any(|fault| fault.kind == kind);
     // Only those that move plans stay to tell what became of them, once they hold one.
     let holds = || evidence.seen.iter().any(|seen| seen.kind == "grant" && seen.pid == Some(run.pid.into()));
-    let moves = ["run", "plan", "recover", "prune"]
+    let moves = ["run", "plan", "recover", "prune", "worker"]
         .iter()
         .any(|word| run.words.get(1).is_some_and(|first| first == word));
     let killed = met("kill") || (met("term") && !(moves && holds()));
@@ -89,8 +105,10 @@ fn codes(evidence: &Evidence<'_>, run: &Run, document: Option<&Value>, verdict: 
     }
     match run.exit {
         None if killed => {}
+        // It was asked to end, once or twice; a store that is away it waits for, but at its start.
+        Some(0 | 130 | 143) if run.is_worker() => {}
         None => verdict.violations.push(format!("T2 {} ended by a signal of nobody's", run.line())),
-        Some(_) if document.is_none() => {
+        Some(_) if document.is_none() && !run.is_worker() => {
             verdict.violations.push(format!("T2 {} ended without a document", run.line()));
         }
         Some(code) if document.is_some_and(|document| document["exit_code"] != code) => {
@@ -104,6 +122,9 @@ fn codes(evidence: &Evidence<'_>, run: &Run, document: Option<&Value>, verdict: 
         {
             verdict.violations.push(format!("T5 {} failed inside: {}", run.line(), run.out));
         }
+        Some(code) if run.is_worker() && code != 10 => {
+            verdict.violations.push(format!("T5 {} ended with {code}: {}", run.line(), run.err));
+        }
         Some(10) if !excused(evidence, run) => {
             verdict.violations.push(format!("T5 {} found no store: {}", run.line(), run.out));
         }
@@ -111,10 +132,24 @@ fn codes(evidence: &Evidence<'_>, run: &Run, document: Option<&Value>, verdict: 
     }
 }
 
-/// Whether the disk was full, or a process frozen for long, while this one ran.
+/// Whether it is no wonder that the store was away. A file: the disk was full, or a process frozen for
+/// long, while this one ran. A server: it could not be reached then. That connections were cut is no
+/// excuse, for it is tried again, but for what is sent [`ONCE`]. That one transaction was in the way of
+/// another never is.
 fn excused(evidence: &Evidence<'_>, run: &Run) -> bool {
+    if evidence.world.oracle.place.server().is_some() {
+        let once = ONCE.iter().any(|words| run.out.contains(words)) || unknown_order(run);
+        let excuses = |kind: &str| AWAY.contains(&kind) || once && CUT.contains(&kind);
+        let excuses = |weather: &&Weather| excuses(weather.fault.kind);
+        return evidence.weather.iter().filter(excuses).any(|weather| weather.met(run, 0));
+    }
     let frozen = |fault: &Fault| fault.to - fault.from >= GATE;
     met(evidence, run, |fault| fault.kind == "full" || frozen(fault), GATE)
+}
+
+/// Whether it does not know if its order was taken. To order it again is to order it once.
+fn unknown_order(run: &Run) -> bool {
+    run.words.iter().any(|word| word == "--detach") && run.out.contains("\"store_outcome_unknown\"")
 }
 
 /// Whether the disk was full while this one ran.

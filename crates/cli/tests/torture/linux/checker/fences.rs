@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Evidence, Verdict};
 use crate::linux::oracle::Seen;
+use crate::linux::runs::{Fault, Run};
 
 pub(super) fn check(evidence: &Evidence<'_>, verdict: &mut Verdict) {
     let mut granted: BTreeMap<&str, i64> = BTreeMap::new();
@@ -37,6 +38,7 @@ pub(super) fn check(evidence: &Evidence<'_>, verdict: &mut Verdict) {
             verdict.violations.push(format!("T1 plan {id}: tokens of its events go back: {tokens:?}"));
         }
     }
+    verdict.violations.extend(evidence.late.iter().map(|late| format!("T1 {late}")));
     left_behind(evidence, verdict);
 }
 
@@ -46,10 +48,17 @@ fn left_behind(evidence: &Evidence<'_>, verdict: &mut Verdict) {
         let grant = |seen: &&Seen| seen.kind == "grant" && seen.key == key && seen.token == Some(token);
         let pid = evidence.seen.iter().find(grant).and_then(|seen| seen.pid);
         let holder = evidence.runs.iter().rev().find(|run| pid == Some(run.pid.into()));
-        if let Some(run) =
-            holder.filter(|run| run.exit.is_some() && !run.out.contains("could not be released"))
-        {
+        let silent = |run: &&Run| run.exit.is_some() && !run.out.contains("could not be released");
+        if let Some(run) = holder.filter(silent).filter(|run| !forgotten(evidence, run)) {
             verdict.violations.push(format!("T1 {key} is left held at token {token} by {}", run.line()));
         }
     }
+}
+
+/// Whether the server was killed right after that process had ended: a release waits for no disk, and is
+/// forgotten with the last moments. The process is beyond doubt gone; whoever wants the lock sees that.
+fn forgotten(evidence: &Evidence<'_>, run: &Run) -> bool {
+    const FLUSHED: i64 = 1_000;
+    let after = |fault: &Fault| run.from <= fault.to && fault.from <= run.to + FLUSHED;
+    evidence.weather.iter().any(|weather| weather.fault.kind == "restart" && after(&weather.fault))
 }

@@ -17,31 +17,61 @@ struct Repository {
     path: PathBuf,
     /// Intent to commit.
     markers: BTreeMap<String, String>,
-    /// Branch and intent, once for each move; what a branch that is gone has seen is gone with it.
-    moves: Vec<(String, String)>,
+    /// Branch, intent and commit, once for each move; what a branch that is gone has seen is gone with it.
+    moves: Vec<Move>,
     branches: BTreeSet<String>,
     /// Plans, once for each commit with their trailer.
     trailers: Vec<String>,
+}
+
+/// Where a branch went, by its log.
+struct Move {
+    branch: String,
+    commit: String,
+    /// What a remote logs of a push does not say which it was.
+    intent: Option<String>,
+}
+
+impl Move {
+    /// One line of the log: who moved the branch, to which commit, and why.
+    fn read(line: &str) -> Option<Self> {
+        let (name, rest) = line.split_once('@')?;
+        let (commit, why) = rest.split_once("} ")?.1.split_once(' ')?;
+        let intent = why.strip_prefix("agents: landing ").map(|intent| intent.trim().to_owned());
+        let landing = intent.is_some() || why.trim() == "push";
+        landing.then(|| Self { branch: format!("refs/heads/{name}"), commit: commit.to_owned(), intent })
+    }
+
+    fn is(&self, intent: &Intent) -> bool {
+        match &self.intent {
+            Some(id) => *id == intent.id.to_string(),
+            None => self.commit == intent.new.as_str() && !self.branch.starts_with("refs/heads/agents/"),
+        }
+    }
 }
 
 impl Repository {
     fn read(path: PathBuf) -> Self {
         let refs = git::must(
             &path,
-            &["for-each-ref", "--format=%(refname:lstrip=3) %(objectname)", "refs/agents/landed/"],
+            &[
+                "for-each-ref",
+                "--format=%(refname:lstrip=3) %(objectname) %(*objectname)",
+                "refs/agents/landed/",
+            ],
         );
-        let markers = refs.lines().filter_map(|line| line.split_once(' '));
-        let log = git::must(&path, &["log", "--walk-reflogs", "--format=%gD %gs", "--branches"]);
-        let moves = log.lines().filter_map(|line| {
-            let (name, intent) = line.split_once(" agents: landing ")?;
-            Some((format!("refs/heads/{}", name.split_once('@')?.0), intent.trim().to_owned()))
-        });
+        // On a remote the marker is a tag, another one for each try; what it leads to is the commit.
+        let marker = |line: &str| {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            Some(((*words.first()?).to_owned(), (*words.last()?).to_owned()))
+        };
+        let log = git::must(&path, &["log", "--walk-reflogs", "--format=%gD %H %gs", "--branches"]);
         let branches = git::must(&path, &["for-each-ref", "--format=%(refname)", "refs/heads/"]);
         let format = "--format=%(trailers:key=Agents-Plan,valueonly)";
         let trailers = git::must(&path, &["log", "--first-parent", format, "main"]);
         Self {
-            markers: markers.map(|(intent, oid)| (intent.to_owned(), oid.to_owned())).collect(),
-            moves: moves.collect(),
+            markers: refs.lines().filter_map(marker).collect(),
+            moves: log.lines().filter_map(Move::read).collect(),
             branches: branches.lines().map(str::to_owned).collect(),
             trailers: trailers
                 .lines()
@@ -79,7 +109,8 @@ pub(super) fn check(evidence: &Evidence<'_>, verdict: &mut Verdict) {
         }
     }
     for (name, repository) in &repositories {
-        let seen = repository.markers.keys().chain(repository.moves.iter().map(|(_, intent)| intent));
+        let seen =
+            repository.markers.keys().chain(repository.moves.iter().filter_map(|to| to.intent.as_ref()));
         let strangers = seen.filter(|intent| !known.contains(*intent));
         for intent in strangers.collect::<BTreeSet<_>>() {
             verdict.violations.push(format!("T3 {name}: a landing {intent} of which no history knows"));
@@ -118,9 +149,9 @@ fn given_up(events: &[Event]) -> Vec<&Intent> {
 /// One decision: carried out once if it is recorded as landed, else not at all.
 fn one(plan: &str, intent: &Intent, landed: bool, repository: &Repository, verdict: &mut Verdict) {
     let id = intent.id.to_string();
-    let ours = |to: &&(String, String)| to.1 == id;
+    let ours = |to: &&Move| to.is(intent);
     let moves = repository.moves.iter().filter(ours).count();
-    let elsewhere = repository.moves.iter().filter(ours).any(|(branch, _)| *branch != intent.reference);
+    let elsewhere = repository.moves.iter().filter(ours).any(|to| to.branch != intent.reference);
     let marker = repository.markers.get(&id);
     let in_place = marker.map(String::as_str) == Some(intent.new.as_str());
     let mut wrong = |what: &str| {

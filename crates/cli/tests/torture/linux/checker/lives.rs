@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Evidence, Verdict};
 use crate::linux::journal::{Record, What};
-use crate::linux::procs;
 use crate::linux::world::TTL_MS;
 
 /// A time in which a plan was leased without a gap, by the clock since boot.
@@ -31,7 +30,7 @@ pub(super) fn check(evidence: &Evidence<'_>, verdict: &mut Verdict) {
         apart(plan, records, verdict);
         covered(evidence, plan, records, verdict);
     }
-    for left in procs::of_run(&evidence.world.home()) {
+    for left in evidence.world.processes() {
         verdict.violations.push(format!("T4 a process is left: {left:?}"));
     }
 }

@@ -86,7 +86,7 @@ const DOCTORINGS: [Doctoring; 9] = [
 
 /// Doctors the evidence of one tree, step by step.
 pub(super) fn run(options: &Options) -> Report {
-    let world = World::new(options.seed, None, None).with_trees();
+    let world = World::new(options, None, None).with_trees();
     world.tell(CALM, "");
     let made = world.run(&["plan", "use", "work", "api"]);
     let document = made.document().unwrap_or_default();
