@@ -267,10 +267,10 @@ impl PhaseDriver {
     pub async fn revert(&self, plan: PlanId, reason: Option<String>) -> Result<Plan, DriveError> {
         let work = async |plan: Plan, _: &LockGuard| {
             // The children first become its past, then are given up: should this process die in
-            // between, none of them is missed.
+            // between, none of them is missed, and whoever holds the plan next gives them up.
             let family = self.parts.subplans.family(plan.id).await.map_err(LifecycleError::from)?;
             let reverted = self.parts.lifecycle.revert(plan.id, reason).await?;
-            self.cancel_those(&requests::unsettled(&family), "its parent went back to its start").await?;
+            self.cancel_those(&requests::unsettled(&family), recovery::PAST).await?;
             Ok(reverted)
         };
         self.under_hold(plan, "plan revert", Found::PutAway, work).await

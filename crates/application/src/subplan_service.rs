@@ -19,7 +19,7 @@ use std::sync::Arc;
 use agents_domain::catalogue::ActionStore;
 use agents_domain::id::{Ids, PlanId};
 use agents_domain::plan::{Definition, Plan, StoreError};
-use agents_domain::reads::{PlanReads, PlanView};
+use agents_domain::reads::{PlanFilter, PlanReads, PlanView};
 use agents_domain::subplan::SubplanItem;
 use thiserror::Error;
 
@@ -132,6 +132,16 @@ impl SubplanService {
     /// All that are below a plan, those of its past left out. Takes no lock.
     pub async fn family(&self, plan: PlanId) -> Result<Family, StoreError> {
         Ok(Family::new(plan, self.parts.reads.family(plan).await?))
+    }
+
+    /// The children of a plan's past that are not at their end: whoever sent the plan back to its start
+    /// died before it had given them up.
+    pub async fn left_behind(&self, plan: PlanId) -> Result<Vec<PlanId>, StoreError> {
+        let ever = PlanFilter { parent: Some(plan), all: true, ..PlanFilter::default() };
+        let (ever, family) = (self.parts.reads.list(&ever).await?.plans, self.family(plan).await?);
+        let is_past = |view: &PlanView| !family.children().any(|child| child.record.id == view.record.id);
+        let left = ever.iter().filter(|view| !view.record.state().is_terminal() && is_past(view));
+        Ok(left.map(|view| view.record.id).collect())
     }
 
     /// New children in place of those that were given up because of others: the same in all but

@@ -24,7 +24,9 @@ use crate::plan::{Phase, PlanRecord};
 use crate::request::{Asker, Closed};
 use crate::time::Timestamp;
 
-pub use decide::{DEATHS, Move, Over, Past, TRIES, is_due, is_met, next_move, passes, waits_below};
+pub use decide::{
+    DEATHS, LONGEST_REST, Move, Over, Past, TRIES, is_due, is_met, next_move, passes, waits_below,
+};
 pub use place::{Wish, place};
 #[cfg(feature = "mock")]
 pub use port::MockOrders;
@@ -97,7 +99,7 @@ pub struct WorkOrder {
     pub revision: u32,
     /// Since when it stands in line.
     pub ready_at: Timestamp,
-    /// Not taken up before then.
+    /// Not taken up before then, nor if that is too far off to be meant ([`LONGEST_REST`]).
     pub not_before: Option<Timestamp>,
     /// How often in a row it was put back because of trouble that is not the plan's.
     pub troubles: u32,

@@ -17,9 +17,13 @@ use agents_domain::workspace::{Slot, WorkspaceError};
 use super::attempt::{facts, slots};
 use super::{ApplyOptions, DriveError, PhaseDriver};
 use crate::housekeeping::clear;
+use crate::lifecycle::LifecycleError;
 use crate::lifecycle::history::Works;
 use crate::lock_service::LockGuard;
 use crate::recovery::{Action, Facts, Saving, decide};
+
+/// Why subplans of a plan's past are given up.
+pub(super) const PAST: &str = "its parent went back to its start";
 
 /// What becomes of an attempt in which a dead driver only ran children.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +43,10 @@ impl PhaseDriver {
         found: Found,
     ) -> Result<Plan, DriveError> {
         let plan = self.parts.lifecycle.load(id).await?;
+        if plan.reversion_count > 0 {
+            let left = self.parts.subplans.left_behind(id).await.map_err(LifecycleError::from)?;
+            self.cancel_those(&left, PAST).await?;
+        }
         let here = self.parts.lifecycle.locks().myself("recover");
         let action = decide(&Facts::held(&plan, &here, found == Found::CarriedOn));
         if matches!(action, Action::FinishLanding | Action::Interrupt(_)) {

@@ -1,6 +1,8 @@
 //! What a worker does next with a plan that it holds and that is ordered: a pure decision, taken anew
 //! after each step.
 
+use std::time::Duration;
+
 use crate::id::OwnerId;
 use crate::lock::HeldLock;
 use crate::plan::{Change, Event, InterruptCause, Phase, PlanRecord, State};
@@ -13,6 +15,9 @@ pub const DEATHS: u32 = 5;
 
 /// So often what passes by itself is tried again: by the pauses of a worker, about a night.
 pub const TRIES: u32 = 150;
+
+/// No order rests for longer. One that seems to was put back by a clock that was wrong, and is due.
+pub const LONGEST_REST: Duration = Duration::from_mins(10);
 
 /// Failures that pass by themselves: the remote of a project cannot be used, or did not answer.
 const PASSING: [&str; 2] = ["remote", "landing_unknown"];
@@ -171,7 +176,8 @@ pub fn is_due(
     stirred: bool,
     (now, dead): (Timestamp, &[OwnerId]),
 ) -> bool {
-    let ready = order.is_open() && order.claim.is_none() && order.not_before.is_none_or(|at| at <= now);
+    let rests = order.not_before.is_some_and(|at| now < at && at <= now.plus(LONGEST_REST));
+    let ready = order.is_open() && order.claim.is_none() && !rests;
     let held = lock.is_some_and(|held| !held.stale && !dead.contains(&held.owner));
     let waits = plan.state() == State::Queued && must_wait(plan, now);
     ready && !held && !waits && (stirred || !waits_below(plan))

@@ -12,7 +12,9 @@ use std::sync::Arc;
 
 use agents_domain::id::PlanId;
 use agents_domain::lock::LockKey;
-use agents_domain::orders::{Claim, Claimed, NewOrder, Orders, PutBack, WorkOrder, is_due, waits_below};
+use agents_domain::orders::{
+    Claim, Claimed, LONGEST_REST, NewOrder, Orders, PutBack, WorkOrder, is_due, waits_below,
+};
 use agents_domain::plan::{PlanRecord, StoreError};
 use agents_domain::request::Closed;
 use async_trait::async_trait;
@@ -170,12 +172,12 @@ fn take_this(
 
 /// Orders that may be due, longest in line first.
 fn in_line(connection: &mut PgConnection, claim: &Claim, passed: usize) -> QueryResult<Vec<OrderRow>> {
-    let now = claim.now.as_millis();
+    let (now, never) = (claim.now.as_millis(), claim.now.plus(LONGEST_REST).as_millis());
     let mut query = orders::table
         .inner_join(plans::table.on(plans::id.eq(orders::plan_id)))
         .filter(orders::closed_at.is_null())
         .filter(orders::worker.is_null())
-        .filter(orders::not_before.is_null().or(orders::not_before.le(now)))
+        .filter(orders::not_before.is_null().or(orders::not_before.le(now)).or(orders::not_before.gt(never)))
         .filter(plans::parked_input.is_null())
         .filter(plans::parked_until.is_null().or(plans::parked_until.le(now)))
         .order((orders::ready_at, orders::plan_id))

@@ -189,6 +189,7 @@ macro_rules! every_test {
                 a_plan_that_asks_is_taken_up_once_it_is_answered
                 a_plan_whose_children_ask_is_taken_up_once_one_is_answered
                 an_answer_given_while_the_plan_goes_to_wait_is_not_overlooked
+                an_order_rests_in_time_and_never_by_a_clock_that_was_wrong
                 only_plans_of_these_projects_are_taken_up
                 only_plans_that_can_be_worked_on_there_are_taken_up
             }

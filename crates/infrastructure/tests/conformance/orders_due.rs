@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use agents_domain::lock::LockKey;
-use agents_domain::orders::Claim;
+use agents_domain::orders::{Claim, LONGEST_REST, PutBack};
 use agents_domain::plan::{Change, Plan};
 use agents_domain::time::Timestamp;
 
@@ -110,6 +110,22 @@ async fn children_ask(open: Opener, early: bool) {
     // A plan that waits like this with nobody below it that asks need not wait.
     let alone = parked(&store, 9, None, None).await;
     assert_eq!(claim(&store, &any(&store, 5)).await, Some(alone.id));
+}
+
+pub(crate) async fn an_order_rests_in_time_and_never_by_a_clock_that_was_wrong(open: Opener) {
+    let store = open(Unfenced::Refused);
+    let plan = ordered(&store, 1).await;
+    let rest = async |until: Timestamp| {
+        claim(&store, &any(&store, 5)).await.expect("it is due");
+        let at = now(&store);
+        let back = PutBack { plan: plan.id, worker: owner(5), at, not_before: Some(until), trouble: None };
+        store.orders.put_back(&back).await.expect("given back");
+    };
+    rest(now(&store).plus(LONGEST_REST)).await;
+    assert_eq!(claim(&store, &any(&store, 6)).await, None);
+    store.clock.advance(LONGEST_REST);
+    rest(now(&store).plus(LONGEST_REST + MILLI)).await;
+    assert_eq!(claim(&store, &any(&store, 6)).await, Some(plan.id));
 }
 
 pub(crate) async fn only_plans_that_can_be_worked_on_there_are_taken_up(open: Opener) {

@@ -243,6 +243,10 @@ async fn a_revert_that_dies_halfway_leaves_children_of_the_past_and_the_second_r
         assert_eq!(at(&parent), (Phase::Execute, State::Complete), "{what}: {:?}", parent.failure);
         assert_eq!(world.states(root).await, [State::Applied; 3], "{what}");
         assert!(world.below(root).await.iter().all(|child| !old.contains(&child.id)), "{what}");
+        for child in &old {
+            let state = world.load(*child).await.state();
+            assert!(state.is_terminal(), "{what}: a child of the past is {state}, and nobody carries it on");
+        }
         world.check_answers(root).await;
         world.check_tree(root).await;
     }
