@@ -27,6 +27,26 @@ pub(crate) fn is_lost(error: &Error) -> bool {
     }
 }
 
+/// Whether a server was there that said this, and may have time for us in a moment. The words of one that
+/// does not speak English are not known; then it is told at once.
+pub(crate) fn may_pass(message: &str) -> bool {
+    [
+        "server closed the connection",
+        "terminating connection",
+        "connection to server was lost",
+        "reset by peer",
+        "starting up",
+        "shutting down",
+        "in recovery mode",
+        "not yet accepting connections",
+        "too many connections",
+        "too many clients",
+        "remaining connection slots",
+    ]
+    .iter()
+    .any(|words| message.contains(words))
+}
+
 /// Whether the same transaction, begun anew, may well succeed: it was one of several that could not
 /// all go on.
 pub(crate) fn lost_a_race(error: &Error) -> bool {

@@ -9,7 +9,7 @@
 //! then the store is unavailable. When the reply to the COMMIT is lost, nobody knows what it did, and
 //! the error says so. A statement that is a transaction of its own ([`Lane::once`]) has no COMMIT: it
 //! is sent once, and if its reply is lost, what it did is unknown. What can be repeated without harm is
-//! repeated here until it is known ([`Lane::settled`]); plan writes are by whoever decided them.
+//! repeated here until it is known ([`Lane::repeated`], [`Lane::settled`]); plan writes are by whoever decided them.
 //!
 //! Where it runs: everything here blocks, so a transaction runs whole in one `spawn_blocking`, and
 //! goes on to its end even if its future is dropped. A server that stands still, without its network
@@ -106,7 +106,18 @@ impl Lane {
         F: Fn(&mut PgConnection) -> Result<T, Fault> + Send + 'static,
     {
         let lane = Arc::clone(self);
-        self.aside(purpose, move || lane.state_once(purpose, statement)).await
+        self.aside(purpose, move || lane.state(purpose, false, statement)).await
+    }
+
+    /// The same for a statement that comes to the same if it is done twice, such as a grant to one owner:
+    /// if its reply is lost, it is asked again.
+    pub(crate) async fn repeated<T, F>(self: &Arc<Self>, purpose: Purpose, statement: F) -> Result<T, Fault>
+    where
+        T: Send + 'static,
+        F: Fn(&mut PgConnection) -> Result<T, Fault> + Send + 'static,
+    {
+        let lane = Arc::clone(self);
+        self.aside(purpose, move || lane.state(purpose, true, statement)).await
     }
 
     /// Runs one transaction until it is known what it did. Its work is told what an earlier try had come to
@@ -185,11 +196,22 @@ impl Lane {
         purpose: Purpose,
         statement: impl Fn(&mut PgConnection) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
+        self.state(purpose, false, statement)
+    }
+
+    fn state<T>(
+        &self,
+        purpose: Purpose,
+        repeats: bool,
+        statement: impl Fn(&mut PgConnection) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
         if self.setup.pooled() {
-            return self.transact(purpose, statement);
+            let begin = self.setup.begin(purpose);
+            return self
+                .patiently(purpose, repeats, |connection| whole(connection, &begin, purpose, &statement));
         }
         let reads = purpose == Purpose::Read;
-        self.patiently(purpose, false, |connection| match statement(connection) {
+        self.patiently(purpose, repeats, |connection| match statement(connection) {
             Err(Fault::Database(error)) if !reads && is_lost(&error) => Err(Fault::AtCommit(error)),
             outcome => outcome,
         })
@@ -298,7 +320,7 @@ fn whole<T>(
     clippy::disallowed_methods,
     reason = "nobody can tell when a server is back; who waits is told to give up elsewhere"
 )]
-fn rest(pause: Duration) {
+pub(crate) fn rest(pause: Duration) {
     std::thread::sleep(pause);
 }
 

@@ -75,7 +75,7 @@ impl LockPort for PostgresLocks {
             None => acquire::look(connection, &asked).map(|()| None),
             granted => Ok(granted),
         };
-        let granted = self.lane.once(Purpose::Lease, asking).await.map_err(lock_error)?;
+        let granted = self.lane.repeated(Purpose::Lease, asking).await.map_err(lock_error)?;
         if let Some(leases) = granted {
             return Ok(leases);
         }

@@ -1,6 +1,7 @@
 //! Recognising a database: ours, current, or why not.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Nullable, Text};
@@ -8,7 +9,8 @@ use thiserror::Error;
 
 use super::PostgresOptions;
 use super::connection::{Setup, Whereabouts, identity};
-use super::failure::first_line;
+use super::failure::{first_line, may_pass};
+use super::lane::rest;
 use super::statement::Statement;
 use crate::store::SCHEMA_VERSION;
 use crate::store::moving::MOVED_TO;
@@ -209,8 +211,20 @@ pub(crate) fn unavailable(options: &PostgresOptions, error: &dyn std::error::Err
     OpenError::Unavailable { place: options.url.to_string(), reason: first_line(&error.to_string()) }
 }
 
-/// Connects and reads what the database says of itself.
+/// Connects and reads what the database says of itself. Tried again for three seconds where a server was
+/// there and had no time for us, or was lost under the first words; one that is not there is told at once.
 pub(crate) fn examine(options: &PostgresOptions) -> Result<(PgConnection, Facts), OpenError> {
+    let mut pauses = [50, 150, 400, 800, 1600].into_iter().map(Duration::from_millis);
+    loop {
+        let seen = look(options);
+        match (&seen, pauses.next()) {
+            (Err(OpenError::Unavailable { reason, .. }), Some(pause)) if may_pass(reason) => rest(pause),
+            _ => return seen,
+        }
+    }
+}
+
+fn look(options: &PostgresOptions) -> Result<(PgConnection, Facts), OpenError> {
     let mut connection = Setup::ordinary(options).connect().map_err(|error| unavailable(options, &error))?;
     let facts = Facts::read(&mut connection).map_err(|error| unavailable(options, &error))?;
     Ok((connection, facts))

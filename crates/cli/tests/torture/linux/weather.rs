@@ -42,8 +42,6 @@ pub(crate) const KINDS: [&str; 10] = [
 ];
 /// In such weather the store may be away for longer than a command waits for it.
 pub(crate) const AWAY: [&str; 4] = ["half-open", "refuse", "restart", "crowd"];
-/// In such weather connections end, and new ones may come at once.
-pub(crate) const CUT: [&str; 4] = ["cut", "lost-reply", "backend", "serializable"];
 
 /// All worlds of this program have the same server.
 static RESTARTS: Mutex<Vec<Fault>> = Mutex::new(Vec::new());

@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use agents_domain::catalogue::{Removal, StoredAction};
-use agents_domain::lock::Fence;
+use agents_domain::lock::{Fence, FencingToken};
 use agents_domain::plan::{CommitOutcome, Plan, StoreError};
 use agents_domain::request::Closed;
 use agents_domain::time::Clock as _;
-use agents_testing::proxy::Fate;
+use agents_infrastructure::postgres::{PostgresOptions, PostgresStore, PostgresUrl};
+use agents_testing::postgres::Database;
+use agents_testing::proxy::{Fate, Proxy};
 use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
 use rstest::rstest;
@@ -15,7 +17,7 @@ use rstest::rstest;
 use super::{SOON, by_proxy, until_somebody_waits, with_database, with_database_pooled};
 use crate::orders::{any, claim, now, of, ordered, place, wanted};
 use crate::support::Fixture;
-use crate::values::{full_action, name, owner, project, prompt};
+use crate::values::{full_action, name, owner, parse_action, project, prompt};
 use crate::workers::worker;
 
 /// From now on whoever writes a plan is refused so often, with that code and these words.
@@ -101,6 +103,31 @@ async fn a_write_that_nobody_repeats_is_repeated_until_it_is_known(
     assert_eq!(store.actions.remove(&action.action.name).await, Ok(Removal::Removed));
     cut_at.recv_timeout(SOON).expect("it was cut");
     assert_eq!(store.actions.remove(&name("other")).await, Ok(Removal::Missing));
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_grant_whose_reply_is_lost_is_asked_for_again(#[values(Fate::Done, Fate::Lost)] fate: Fate) {
+    let (store, proxy) = by_proxy();
+    let [key] = store.projects([1]).await;
+    let cut_at = proxy.cut_at(&["UPDATE locks SET owner_id"], fate);
+    let lease = store.take_one(3, &key).await;
+    cut_at.recv_timeout(SOON).expect("it was cut");
+    assert_eq!(lease.fence.token().map(FencingToken::value), Some(1), "granted once");
+}
+
+#[rstest]
+#[case("obj_description", Fate::Lost)]
+#[case("obj_description", Fate::Done)]
+#[case("SET default_transaction_isolation", Fate::Lost)]
+fn who_opens_a_database_tries_again_if_it_is_cut_off(#[case] words: &str, #[case] fate: Fate) {
+    let database = Database::fresh();
+    let options = |url: String| PostgresOptions::new(PostgresUrl::parse(&url).expect("a URL"), parse_action);
+    drop(PostgresStore::create(options(database.url())).expect("made"));
+    let proxy = Proxy::to(database.server());
+    let cut_at = proxy.cut_at(&[words], fate);
+    drop(PostgresStore::open(options(database.url_by_way_of(proxy.address()))).expect("opened"));
+    cut_at.recv_timeout(SOON).expect("it was cut");
 }
 
 #[rstest]

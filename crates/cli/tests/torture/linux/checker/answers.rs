@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{Evidence, Verdict};
 use crate::linux::runs::{Fault, Run};
-use crate::linux::weather::{AWAY, CUT, Weather};
+use crate::linux::weather::{AWAY, Weather};
 
 /// What the database or its adapter says of itself.
 const RAW: [&str; 20] = [
@@ -33,9 +33,6 @@ const RAW: [&str; 20] = [
     "panicked",
     "internal error",
 ];
-/// How a command ends whose connection was cut under the first words to a server, or under a grant of a
-/// lock: they are sent once.
-const ONCE: [&str; 2] = ["the database postgres://", "the store of locks is unavailable"];
 /// A writer frozen in its turn keeps the others waiting for ten seconds; then they may give up.
 const GATE: i64 = 8_000;
 
@@ -134,22 +131,14 @@ fn codes(evidence: &Evidence<'_>, run: &Run, document: Option<&Value>, verdict: 
 
 /// Whether it is no wonder that the store was away. A file: the disk was full, or a process frozen for
 /// long, while this one ran. A server: it could not be reached then. That connections were cut is no
-/// excuse, for it is tried again, but for what is sent [`ONCE`]. That one transaction was in the way of
-/// another never is.
+/// excuse, for it is tried again; nor is it that one transaction was in the way of another.
 fn excused(evidence: &Evidence<'_>, run: &Run) -> bool {
     if evidence.world.oracle.place.server().is_some() {
-        let once = ONCE.iter().any(|words| run.out.contains(words)) || unknown_order(run);
-        let excuses = |kind: &str| AWAY.contains(&kind) || once && CUT.contains(&kind);
-        let excuses = |weather: &&Weather| excuses(weather.fault.kind);
+        let excuses = |weather: &&Weather| AWAY.contains(&weather.fault.kind);
         return evidence.weather.iter().filter(excuses).any(|weather| weather.met(run, 0));
     }
     let frozen = |fault: &Fault| fault.to - fault.from >= GATE;
     met(evidence, run, |fault| fault.kind == "full" || frozen(fault), GATE)
-}
-
-/// Whether it does not know if its order was taken. To order it again is to order it once.
-fn unknown_order(run: &Run) -> bool {
-    run.words.iter().any(|word| word == "--detach") && run.out.contains("\"store_outcome_unknown\"")
 }
 
 /// Whether the disk was full while this one ran.
