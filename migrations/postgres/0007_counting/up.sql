@@ -4,10 +4,11 @@
 -- event by that one was found by sorting the whole table, for every event that was written.
 CREATE OR REPLACE FUNCTION agents_era() RETURNS INTEGER LANGUAGE plpgsql STABLE AS $$
 BEGIN
-    RETURN coalesce((
+    -- Era 0 is of events that were moved here from another database.
+    RETURN greatest(1, (
         SELECT CASE WHEN e.tx >= pg_snapshot_xmax(pg_current_snapshot())
             AND e.tx IS DISTINCT FROM pg_current_xact_id_if_assigned() THEN e.era + 1 ELSE e.era END
-        FROM events AS e ORDER BY e.era DESC, e.tx DESC LIMIT 1), 1);
+        FROM events AS e ORDER BY e.era DESC, e.tx DESC LIMIT 1));
 END
 $$;
 

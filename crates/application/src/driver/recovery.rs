@@ -45,7 +45,10 @@ impl PhaseDriver {
         let plan = self.parts.lifecycle.load(id).await?;
         if plan.reversion_count > 0 {
             let left = self.parts.subplans.left_behind(id).await.map_err(LifecycleError::from)?;
-            self.cancel_those(&left, PAST).await?;
+            if let Err(error) = self.cancel_those(&left, PAST).await {
+                // They are in nobody's way, and looked for again at the next hold.
+                self.warn(&format!("plan {id}: subplans of its past stay open: {error}"));
+            }
         }
         let here = self.parts.lifecycle.locks().myself("recover");
         let action = decide(&Facts::held(&plan, &here, found == Found::CarriedOn));

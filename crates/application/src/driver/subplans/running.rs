@@ -64,9 +64,10 @@ impl PhaseDriver {
     }
 
     async fn child_to_executed(&self, errand: Errand) -> Result<Plan, DriveError> {
+        let mut rested = None;
         loop {
             let hold = self.hold(errand.child, "subplan").await?;
-            let outcome = Box::pin(self.drive_child(errand, &hold)).await;
+            let outcome = Box::pin(self.drive_child(errand, rested, &hold)).await;
             let plan = match self.end(errand.child, hold, outcome).await {
                 Err(DriveError::NoPlace { .. }) if self.shared.is_some() => {
                     self.offer(errand.child).await?;
@@ -75,13 +76,22 @@ impl PhaseDriver {
                 outcome => outcome?,
             };
             match pause(&plan) {
-                Some((waits, until)) => self.sit_out(&plan, waits, until).await?,
+                Some((waits, until)) => {
+                    self.sit_out(&plan, waits, until).await?;
+                    rested = Some(plan.version);
+                }
                 None => return Ok(plan),
             }
         }
     }
 
-    async fn drive_child(&self, errand: Errand, hold: &LockGuard) -> Result<Plan, DriveError> {
+    /// `rested`: the version of the child whose pause is over.
+    async fn drive_child(
+        &self,
+        errand: Errand,
+        rested: Option<u64>,
+        hold: &LockGuard,
+    ) -> Result<Plan, DriveError> {
         let mut plan = self.recovered(errand.child, hold, Found::CarriedOn).await?;
         self.heed_earlier(&plan).await?;
         if plan.state() == State::Errored && plan.phase() != Phase::Apply {
@@ -92,7 +102,8 @@ impl PhaseDriver {
             plan = self.parts.lifecycle.retry_from(plan.id, [].into(), false).await?;
         }
         let rests = plan.state().is_terminal() || plan.phase() == Phase::Apply;
-        if rests || asks(&plan) || pause(&plan).is_some_and(|(_, until)| self.parts.clock.now() < until) {
+        let waits = |(_, until)| rested != Some(plan.version) && self.parts.clock.now() < until;
+        if rests || asks(&plan) || pause(&plan).is_some_and(waits) {
             return Ok(plan);
         }
         if (plan.phase(), plan.state()) == (Phase::Execute, State::Complete) {
@@ -101,12 +112,14 @@ impl PhaseDriver {
         self.drive_to_executed(plan, hold, true).await
     }
 
-    /// Waits, holding nothing, until a child may be tried again that asked for a pause.
+    /// Waits, holding nothing, until a child may be tried again that asked for a pause: by the time of
+    /// day, and no longer than the pause was meant to be, should the time of day jump.
     async fn sit_out(&self, plan: &Plan, waits: &Parked, until: Timestamp) -> Result<(), DriveError> {
         tracing::info!(plan = %plan.id, cause = %waits.cause, "a subplan pauses");
         self.lifecycle().observer().pausing(plan, until);
+        let (began, length) = (self.parts.clock.boottime(), until.since(plan.updated_at));
         let mut looks = 0_u32;
-        while self.parts.clock.now() < until {
+        while self.parts.clock.now() < until && self.parts.clock.boottime().since(began) < length {
             looks += 1;
             if looks.is_multiple_of(LOOKS)
                 && self.parts.lifecycle.load(plan.id).await?.version != plan.version

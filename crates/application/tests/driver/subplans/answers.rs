@@ -6,6 +6,7 @@ use agents_domain::files::{Later, When};
 use agents_domain::id::PlanId;
 use agents_domain::plan::{Phase, State};
 use agents_domain::subplan::{Mode, Settings};
+use agents_domain::time::Timestamp;
 use agents_infrastructure::scripted::{Gate, Scripted};
 use tokio::task::JoinHandle;
 
@@ -83,4 +84,24 @@ async fn a_pause_that_a_person_ends_is_not_sat_out() {
     assert_eq!(at(&parent), (Phase::Execute, State::Complete), "{:?}", parent.failure);
     assert_eq!(world.states(root).await, [State::Cancelled, State::Applied]);
     world.check_tree(root).await;
+}
+
+/// The time of day jumps back by two hours while a child pauses for five minutes.
+#[tokio::test(start_paused = true)]
+async fn a_pause_is_no_longer_than_it_was_meant_to_be_whatever_the_time_of_day_says() {
+    let (world, pause) = (World::of_families(), Duration::from_mins(5));
+    world.clock.advance(Duration::from_hours(3));
+    world.runner.on_plan("a", "execute", fails(75));
+    world.files.commands_say(Some(Later::Time { when: When::In(pause), reason: None }));
+    let process = world.process(1);
+    let driving = world.spawn_family(&process, once(Mode::Parallel), items(&["a", "b"]));
+    until("`a` pauses", async || process.notes.have("waits until")).await;
+    world
+        .clock
+        .set_wall(Timestamp::from_millis(Duration::from_hours(1).as_millis().try_into().expect("small")));
+    world.clock.advance(pause);
+    until("its parent goes on", async || driving.is_finished()).await;
+    let parent = driving.await.expect("no panic").expect("driven");
+    assert_eq!(at(&parent), (Phase::Execute, State::Complete), "{:?}", parent.failure);
+    assert_eq!(world.states(world.root().await.id).await, [State::Applied; 2]);
 }
