@@ -264,7 +264,11 @@ impl Lane {
             for word in connection.notifications_iter() {
                 match word {
                     Ok(word) => heard(word.payload),
-                    Err(_) => lost = true,
+                    // It says so for ever, whoever asks.
+                    Err(_) => {
+                        lost = true;
+                        break;
+                    }
                 }
             }
         }

@@ -116,6 +116,18 @@ async fn a_grant_whose_reply_is_lost_is_asked_for_again(#[values(Fate::Done, Fat
     assert_eq!(lease.fence.token().map(FencingToken::value), Some(1), "granted once");
 }
 
+#[tokio::test]
+async fn who_waits_and_is_cut_off_looks_again() {
+    let (store, proxy) = by_proxy();
+    let [key] = store.projects([1]).await;
+    let keys = [key];
+    let first = store.line.look(&keys, None, None).await.expect("an answer").expect("a first look");
+    assert_ne!(proxy.cut(), 0, "it was connected");
+    let asking = store.line.look(&keys, None, Some(first.mark));
+    let again = tokio::time::timeout(SOON, asking).await.expect("it does not hang").expect("an answer");
+    assert!(again.is_some(), "what was said meanwhile nobody heard");
+}
+
 #[rstest]
 #[case("obj_description", Fate::Lost)]
 #[case("obj_description", Fate::Done)]
