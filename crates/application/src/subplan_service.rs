@@ -136,7 +136,7 @@ impl SubplanService {
 
     /// The children of a plan's past that are not at their end: whoever sent the plan back to its start
     /// died before it had given them up.
-    pub async fn left_behind(&self, plan: PlanId) -> Result<Vec<PlanId>, StoreError> {
+    pub(crate) async fn left_behind(&self, plan: PlanId) -> Result<Vec<PlanId>, StoreError> {
         let ever = PlanFilter { parent: Some(plan), all: true, ..PlanFilter::default() };
         let (ever, family) = (self.parts.reads.list(&ever).await?.plans, self.family(plan).await?);
         let is_past = |view: &PlanView| !family.children().any(|child| child.record.id == view.record.id);

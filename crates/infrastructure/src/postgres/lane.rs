@@ -262,14 +262,12 @@ impl Lane {
         let mut lost = false;
         for connection in &mut state.idle {
             for word in connection.notifications_iter() {
-                match word {
-                    Ok(word) => heard(word.payload),
-                    // It says so for ever, whoever asks.
-                    Err(_) => {
-                        lost = true;
-                        break;
-                    }
-                }
+                // One that is lost says so for ever, whoever asks.
+                let Ok(word) = word else {
+                    lost = true;
+                    break;
+                };
+                heard(word.payload);
             }
         }
         if lost {

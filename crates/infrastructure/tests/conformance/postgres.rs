@@ -116,19 +116,6 @@ async fn what_is_cut_off_before_its_commit_is_begun_anew() {
 }
 
 #[tokio::test]
-async fn a_grant_whose_reply_is_lost_is_unknown_and_asking_again_is_harmless() {
-    let (store, proxy) = by_proxy();
-    let [key] = store.projects([1]).await;
-    let cut = proxy.cut_at(&["WITH asked"], Fate::Done);
-    let first = store.locks.acquire(&request(1, &[&key])).await;
-    assert!(matches!(first, Err(LockError::Unavailable { .. })), "{first:?}");
-    cut.recv_timeout(SOON).expect("it was cut");
-    let again = store.take_one(1, &key).await;
-    assert!(again.reentrant, "it was granted");
-    assert_eq!(again.fence, fence(1, 1));
-}
-
-#[tokio::test]
 async fn connections_that_the_server_has_ended_are_replaced() {
     let (store, database) = with_database();
     let (plan, lease) = store.plan(1, 1).await;
