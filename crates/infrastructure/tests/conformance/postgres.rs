@@ -9,7 +9,7 @@ use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
-use agents_domain::lock::{Fence, FencingToken, LockError, LockKey};
+use agents_domain::lock::{Fence, FencingToken, LockKey};
 use agents_domain::plan::{CommitOutcome, StoreError};
 use agents_domain::time::Clock as _;
 use agents_infrastructure::postgres::{OpenError, PostgresOptions, PostgresStore, PostgresUrl};
