@@ -4,17 +4,24 @@
 //! A command that is late is asked to end, with its whole process group (ssh, helpers, and with a remote
 //! on this machine the hooks there), and killed if it does not. What it was to do may have been done: its
 //! callers treat it as one that failed, and ask the remote.
+//!
+//! It is over when its process has ended, not when its output has: what it leaves running (a connection that
+//! ssh shares, a daemon that keeps passwords) has the other end of the pipes too, for as long as it lives.
+//! All that git itself said is in them by then.
 
 use std::fs::File;
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Read};
+use std::os::fd::AsFd;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{Child, ExitStatus, Output};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
 
 use agents_domain::workspace::WorkspaceError;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::failure::{io, unsuitable};
@@ -22,35 +29,66 @@ use super::failure::{io, unsuitable};
 /// How long git is given to put away its lock files, and then the system to end it.
 const GRACE: Duration = Duration::from_secs(2);
 
+/// How long one who listens to a pipe on which nothing comes does so before looking whether git has ended.
+const LISTEN: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
+
 /// Waits for a child that leads its own process group.
-pub(super) fn wait(child: Child, limit: Duration) -> io::Result<Output> {
+pub(super) fn wait(mut child: Child, limit: Duration) -> io::Result<Output> {
     let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    let (out, err, over) = (child.stdout.take(), child.stderr.take(), AtomicBool::new(false));
     let (sender, answer) = channel();
-    thread::spawn(move || drop(sender.send(child.wait_with_output())));
-    let mut said = match answer.recv_timeout(limit) {
-        Ok(output) => return output,
-        Err(_) => end(group, &answer)?,
-    };
-    said.stderr.extend(late(limit).bytes());
-    Ok(said)
+    thread::spawn(move || drop(sender.send(child.wait())));
+    let (status, stdout, stderr) = thread::scope(|scope| {
+        let (out, err) = (scope.spawn(|| heard(out, &over)), scope.spawn(|| heard(err, &over)));
+        let status = answer.recv_timeout(limit).map_err(|_| end(group, &answer));
+        over.store(true, Ordering::SeqCst);
+        (status, out.join(), err.join())
+    });
+    let broken = |_| io::Error::other("who listened to git has panicked");
+    let (stdout, mut stderr) = (stdout.map_err(broken)??, stderr.map_err(broken)??);
+    let status = status.or_else(|ended| {
+        stderr.extend(late(limit).bytes());
+        Ok::<_, io::Error>(ended)
+    })?;
+    Ok(Output { status: status?, stdout, stderr })
 }
+
+/// What comes from that pipe, to its end or until all has been read of what was in it when git ended.
+fn heard(pipe: Option<impl Read + AsFd>, over: &AtomicBool) -> io::Result<Vec<u8>> {
+    let (mut all, mut buffer) = (Vec::new(), [0; 8192]);
+    let Some(mut pipe) = pipe else { return Ok(all) };
+    loop {
+        // In this order: what git wrote last must be found by the look that follows.
+        let over = over.load(Ordering::SeqCst);
+        let patience = if over { Timespec::default() } else { LISTEN };
+        match poll(&mut [PollFd::new(&pipe, PollFlags::IN)], Some(&patience)) {
+            Ok(0) if over => return Ok(all),
+            Ok(0) | Err(rustix::io::Errno::INTR) => continue,
+            ready => ready?,
+        };
+        match pipe.read(&mut buffer)? {
+            0 => return Ok(all),
+            count => all.extend(&buffer[..count]),
+        }
+    }
+}
+
+/// How what is said of a command that was ended begins.
+pub(super) const LATE: &str = "it did not end within";
 
 /// What is said of a command that was ended.
 fn late(limit: Duration) -> String {
-    format!("\nit did not end within {}, and was ended\n", shown(limit))
+    format!("\n{LATE} {}, and was ended\n", shown(limit))
 }
 
-/// Ends what is late. Something of it that has left the group may still hold its output; that is not
-/// waited for.
-fn end(group: Option<Pid>, answer: &Receiver<io::Result<Output>>) -> io::Result<Output> {
+/// Ends what is late, and says how it ended.
+fn end(group: Option<Pid>, answer: &Receiver<io::Result<ExitStatus>>) -> io::Result<ExitStatus> {
     send(group, Signal::TERM);
     let heard = answer.recv_timeout(GRACE);
     // Also if git has ended by itself: what it has started may hear nothing.
     send(group, Signal::KILL);
-    heard.or_else(|_| answer.recv_timeout(GRACE)).unwrap_or_else(|_| {
-        let status = ExitStatus::from_raw(Signal::KILL.as_raw());
-        Ok(Output { status, stdout: Vec::new(), stderr: Vec::new() })
-    })
+    let heard = heard.or_else(|_| answer.recv_timeout(GRACE));
+    heard.unwrap_or_else(|_| Ok(ExitStatus::from_raw(Signal::KILL.as_raw())))
 }
 
 /// A group that has ended meanwhile is fine.
@@ -114,6 +152,21 @@ mod tests {
     fn one_in_time_says_what_it_says() {
         let output = wait(sh("echo out; exit 3"), Duration::from_mins(1)).expect("it ran");
         assert_eq!((output.stdout, output.status.code()), (b"out\n".to_vec(), Some(3)));
+    }
+
+    #[test]
+    fn what_it_leaves_running_is_not_waited_for_and_all_that_it_said_is_heard() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("never");
+        assert!(Command::new("mkfifo").arg(&file).status().expect("it runs").success());
+        let script =
+            format!("(read x < {0}) & head -c 200000 /dev/zero; echo told >&2; exit 3", file.display());
+        let child = sh(&script);
+        let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw).expect("a pid");
+        let output = wait(child, Duration::from_secs(20)).expect("it ran");
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(3), 200_000));
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "told\n", "in time");
+        kill_process_group(group, Signal::KILL).expect("it is left alone");
     }
 
     #[test]

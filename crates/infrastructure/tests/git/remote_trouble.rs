@@ -40,6 +40,25 @@ async fn a_hook_that_hangs_is_ended_and_what_became_of_the_landing_is_unknown() 
     assert_eq!(shared.land(&shared.one, &intent).await, Ok(Landing::Landed));
 }
 
+/// What ssh does that shares its connection, and a helper that keeps passwords.
+#[tokio::test]
+async fn a_process_that_git_leaves_behind_is_not_waited_for() {
+    let shared = Shared::new();
+    let never = fifo(&shared.fixture.base().join("never"));
+    let text = format!(
+        "#!/bin/sh\ncase \"$*\" in *ls-remote*|*push*|*fetch*) (read x < {}) & ;; esac\nexec git \"$@\"\n",
+        never.display()
+    );
+    let script = script(&shared.fixture.base().join("leaving-git"), &text);
+    let git = shared.fixture.git().with_program(script).with_remote_limit(Duration::from_secs(20));
+    let state = shared.fixture.base().join("state");
+    let leaving = GitWorkspace::new(git, &state).on(machine("one"), &state);
+    let intent = shared.ready(&leaving).await;
+    assert_eq!(shared.land(&leaving, &intent).await, Ok(Landing::Landed));
+    // Whoever waits on it goes on, and ends.
+    File::options().read(true).write(true).open(&never).expect("it is there");
+}
+
 #[tokio::test]
 async fn behind_a_fetch_that_does_not_end_nobody_waits_for_ever() {
     let shared = Shared::new();
