@@ -74,12 +74,29 @@ Feature: Projects on several machines
     When I run "plan apply PLAN"
     Then the exit code is 7
     And I am told "main is protected"
+    And I am told "hook declined"
+    And I am told "see to what the hook of the remote wants; then: agents plan retry PLAN"
     And the plan is apply/errored
-    And its "error.code" is "remote"
+    And its "error.code" is "remote_refused"
     And in "far" the branch "main" has "one" in "notes.txt"
     When the remote takes pushes again
     And I run "plan retry PLAN"
     Then it succeeds
+    And in the remote 1 commit landed on "main"
+
+  Scenario: What a remote refuses for good ends the order at once, and is left to a person
+    Given an executed plan of "change" on "local/site"
+    And the remote refuses pushes to "main"
+    When I run "plan apply PLAN --detach"
+    And I run "worker run --once"
+    Then I am told "its order has ended: failed: remote_refused"
+    And the plan is apply/errored
+    And its "order.outcome" is "failed: remote_refused"
+    When the remote takes pushes again
+    And I run "plan retry PLAN --detach"
+    And I run "worker run --once"
+    Then the plan is apply/applied
+    And its "order.outcome" is "applied"
     And in the remote 1 commit landed on "main"
 
   Scenario: A remote out of reach changes nothing, and says what to look at

@@ -229,8 +229,8 @@ pub enum WorkspaceError {
     /// A project that is at home on another machine.
     #[error(transparent)]
     NotHere(#[from] NotHere),
-    /// The remote of a project cannot be used: it is out of reach, lets nobody in without a question,
-    /// lacks something, or refuses what it was asked for. Nothing was changed there.
+    /// The remote of a project cannot be used just now: it is out of reach, or somebody else is at it. To try
+    /// again may help. Nothing was changed there.
     #[error("{project}: the remote {url} cannot be used: {reason}")]
     Remote {
         /// The project.
@@ -239,6 +239,20 @@ pub enum WorkspaceError {
         url: String,
         /// What it said, and what helps.
         reason: String,
+    },
+    /// The remote of a project refuses, and will as long as nobody does something about it: a hook or a rule
+    /// there is against what it was asked for, it lets nobody in like this, or it is not where it should be.
+    /// Nothing was changed there.
+    #[error("{project}: the remote {url} refuses: {reason}")]
+    RemoteRefused {
+        /// The project.
+        project: Name,
+        /// Where it is.
+        url: String,
+        /// What it said.
+        reason: String,
+        /// What a person has to do: the beginning of a sentence.
+        remedy: String,
     },
     /// The remote was asked to land, and what became of it is not known: it went out of reach.
     #[error("{project}: whether {reference} has moved on the remote is not known: {reason}")]

@@ -14,6 +14,7 @@
 //!   path is the one we gave it.
 //! - Refs move by compare-and-swap; snapshots and markers are created, never overwritten.
 
+mod answers;
 mod checkout;
 mod command;
 mod commits;

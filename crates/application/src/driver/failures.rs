@@ -66,6 +66,7 @@ pub(super) fn of_workspace(plan: PlanId, error: &WorkspaceError) -> Failure {
         WorkspaceError::DirtyCheckout { .. } => "dirty_checkout",
         WorkspaceError::NotHere(_) => "not_here",
         WorkspaceError::Remote { .. } => "remote",
+        WorkspaceError::RemoteRefused { .. } => "remote_refused",
         WorkspaceError::LandingUnknown { .. } => "landing_unknown",
         WorkspaceError::NoCommit { .. } => "no_commit",
         WorkspaceError::Git { .. } => "git",
@@ -78,6 +79,7 @@ pub(super) fn of_workspace(plan: PlanId, error: &WorkspaceError) -> Failure {
         WorkspaceError::Remote { url, .. } => {
             format!("see that `git ls-remote {url}` answers here without a question, then: {retry}")
         }
+        WorkspaceError::RemoteRefused { remedy, .. } => format!("{remedy}; then: {retry}"),
         WorkspaceError::LandingUnknown { .. } => {
             format!("once the remote answers, this looks and goes on: {retry}")
         }

@@ -164,12 +164,15 @@ impl PhaseDriver {
                     match self.parts.worktrees.advance(project, id, old.clone(), new).await {
                         // The phase is complete whatever git says: it is recorded. Whoever goes on
                         // from the branch brings it up first.
-                        Err(error @ (WorkspaceError::Git { .. } | WorkspaceError::Remote { .. })) => self
-                            .warn(&format!(
-                                "{}: its branch will follow when the plan goes on, or by `agents recover` \
-                                 here: {error}",
-                                project.name
-                            )),
+                        Err(
+                            error @ (WorkspaceError::Git { .. }
+                            | WorkspaceError::Remote { .. }
+                            | WorkspaceError::RemoteRefused { .. }),
+                        ) => self.warn(&format!(
+                            "{}: its branch will follow when the plan goes on, or by `agents recover` \
+                             here: {error}",
+                            project.name
+                        )),
                         outcome => outcome?,
                     }
                 }

@@ -6,6 +6,7 @@ use agents_domain::lock::LockError;
 use agents_domain::orders::passes;
 use agents_domain::plan::Plan;
 use agents_domain::runner::StopCause;
+use agents_domain::workspace::WorkspaceError;
 
 use crate::driver::DriveError;
 use crate::lifecycle::LifecycleError;
@@ -50,6 +51,9 @@ impl After {
             Err(DriveError::Stopped { cause: StopCause::LeaseLost, .. }) => Self::lost(),
             Err(DriveError::Stopped { .. }) => Self::back("it was stopped".to_owned()),
             Err(DriveError::Lifecycle(error)) => Self::of_lifecycle(error, troubles),
+            Err(DriveError::Workspace(error @ WorkspaceError::RemoteRefused { remedy, .. })) => {
+                Self::Void(format!("refused: {error}; {remedy}"))
+            }
             Err(error) => Self::trouble(error.to_string(), troubles),
         }
     }

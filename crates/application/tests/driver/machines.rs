@@ -183,6 +183,16 @@ async fn a_result_that_could_not_be_pushed_is_pushed_by_the_machine_that_made_it
 }
 
 #[tokio::test]
+async fn a_phase_is_complete_though_the_remote_refuses_its_result_for_good() {
+    let world = shared();
+    let (project, url) = (world.projects[0].name.clone(), "ssh://far/api.git".into());
+    let (reason, remedy) = ("hook declined".into(), "see to its hook".into());
+    world.workspace.fail("advance", 1, WorkspaceError::RemoteRefused { project, url, reason, remedy });
+    let plan = world.executed(|_| ()).await;
+    assert_eq!(world.load(plan).await.state(), State::Complete);
+}
+
+#[tokio::test]
 async fn a_result_that_is_only_on_another_machine_is_said_to_be_there() {
     let world = shared();
     let plan = world.executed(|_| ()).await;

@@ -49,6 +49,11 @@ impl From<WorkspaceError> for Failure {
                 ))
                 .detail(json!({ "project": project.as_str(), "remote": url }))
                 .retry(),
+            WorkspaceError::RemoteRefused { project, url, remedy, .. } => {
+                Self::new(Exit::Internal, "remote_refused", message)
+                    .hint(format!("{remedy}; then repeat the command"))
+                    .detail(json!({ "project": project.as_str(), "remote": url }))
+            }
             WorkspaceError::LandingUnknown { project, reference, .. } => {
                 Self::new(Exit::Internal, "landing_unknown", message)
                     .hint("once the remote answers, repeat the command: it looks first")
@@ -123,6 +128,16 @@ mod tests {
                 WorkspaceError::Remote { project: project(), url: text(), reason: text() },
                 Exit::Internal,
                 "remote",
+            ),
+            (
+                WorkspaceError::RemoteRefused {
+                    project: project(),
+                    url: text(),
+                    reason: text(),
+                    remedy: text(),
+                },
+                Exit::Internal,
+                "remote_refused",
             ),
             (
                 WorkspaceError::LandingUnknown { project: project(), reference: text(), reason: text() },

@@ -19,7 +19,8 @@ pub const TRIES: u32 = 150;
 /// No order rests for longer. One that seems to was put back by a clock that was wrong, and is due.
 pub const LONGEST_REST: Duration = Duration::from_mins(10);
 
-/// Failures that pass by themselves: the remote of a project cannot be used, or did not answer.
+/// Failures that pass by themselves: the remote of a project cannot be used just now, or did not answer. What it
+/// refuses for good (`remote_refused`) is none of them: it would be refused all night.
 const PASSING: [&str; 2] = ["remote", "landing_unknown"];
 
 /// What is known of the past of a plan that is ordered.
@@ -273,7 +274,9 @@ mod tests {
             assert_eq!(next(&tired, fresh), Move::Over(Over::Failed { code: code.to_owned() }));
             assert!(passes(&errored) && !is_met(&again, &errored, fresh, NOW));
         }
-        assert!(!passes(&plan(Phase::Apply, State::Errored, Some("git"))));
+        for code in ["git", "remote_refused"] {
+            assert!(!passes(&plan(Phase::Apply, State::Errored, Some(code))), "{code}");
+        }
         assert!(!passes(&plan(Phase::Apply, State::Queued, Some("remote"))));
     }
 

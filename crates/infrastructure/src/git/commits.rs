@@ -6,7 +6,7 @@ use agents_domain::workspace::{Project, Snapshot, WorkspaceError};
 
 use super::command::Git;
 use super::refs;
-use super::remote::{Far, Push};
+use super::remote::Far;
 
 /// Whether this machine has the commit, or can have it from among the plan's refs on the remote.
 pub(super) fn held(git: &Git, project: &Project, plan: PlanId, commit: &Oid) -> Result<bool, WorkspaceError> {
@@ -38,12 +38,10 @@ pub(super) fn push_snapshot(git: &Git, project: &Project, snapshot: &Snapshot) {
     }
     let (name, commit) = (&snapshot.reference, &snapshot.commit);
     let pushed = Far::of(git, project).and_then(|far| match far {
-        Some(far) => far.push(&[format!("{commit}:{name}")], &[(name, None)]),
-        None => Ok(Push::Done),
+        Some(far) => far.push(&[format!("{commit}:{name}")], &[(name, None)])?.done(&far),
+        None => Ok(()),
     });
-    match pushed {
-        Ok(Push::Done) => {}
-        Ok(Push::Refused(why) | Push::Broken(why)) => tracing::warn!(%name, %why, "not pushed"),
-        Err(error) => tracing::warn!(%name, %error, "not pushed"),
+    if let Err(error) = pushed {
+        tracing::warn!(%name, %error, "not pushed");
     }
 }

@@ -16,6 +16,7 @@ use agents_domain::id::PlanId;
 use agents_domain::oid::Oid;
 use agents_domain::workspace::{Project, Remote, WorkspaceError};
 
+use super::answers::{self, Answer};
 use super::command::{At, Git};
 use super::{deadline, output, refs};
 
@@ -33,10 +34,21 @@ pub(super) struct Far<'a> {
 pub(super) enum Push {
     /// All refs are where they were to go.
     Done,
-    /// The remote said no, and why: nothing has moved.
-    Refused(String),
+    /// The remote said no, and why: nothing has moved. Whether it will say so again is told by the error.
+    Refused(WorkspaceError),
     /// It failed, and this is what is known; the remote may still be at it.
     Broken(String),
+}
+
+impl Push {
+    /// Where nothing will do but success.
+    pub(super) fn done(self, far: &Far<'_>) -> Result<(), WorkspaceError> {
+        match self {
+            Self::Done => Ok(()),
+            Self::Refused(error) => Err(error),
+            Self::Broken(why) => Err(far.cannot(why)),
+        }
+    }
 }
 
 /// Refs by their names.
@@ -166,12 +178,16 @@ impl<'a> Far<'a> {
             return Ok(Push::Done);
         }
         let (told, said) = (output::text(&answer.stdout), output::text(&answer.stderr));
-        let refusals: Vec<_> = told.lines().filter_map(refusal).collect();
-        Ok(if refusals.is_empty() || refusals.iter().any(|why| why.starts_with("[remote failure]")) {
-            Push::Broken(in_words(&said))
-        } else {
-            Push::Refused(format!("{}: {}", in_words(&said), refusals.join(", ")))
-        })
+        let refusals: Vec<_> = told.lines().filter_map(answers::refusal).collect();
+        if refusals.is_empty() || refusals.iter().any(|why| why.starts_with("[remote failure]")) {
+            let answer = answers::of_trouble(&said, is_here(&self.remote.url));
+            // Who is not let in has asked for nothing.
+            return Ok(match answer.remedy {
+                Some(_) => Push::Refused(self.as_told(answer)),
+                None => Push::Broken(answer.told),
+            });
+        }
+        Ok(Push::Refused(self.as_told(answers::of_refusals(&said, &refusals))))
     }
 
     /// Removes a ref there that is at `tip`. One that is gone is fine.
@@ -179,10 +195,7 @@ impl<'a> Far<'a> {
         if !self.look(&[name])?.contains_key(name) {
             return Ok(());
         }
-        match self.push(&[format!(":{name}")], &[(name, Some(tip))])? {
-            Push::Done => Ok(()),
-            Push::Refused(why) | Push::Broken(why) => Err(self.cannot(why)),
-        }
+        self.push(&[format!(":{name}")], &[(name, Some(tip))])?.done(self)
     }
 
     fn pushing(
@@ -224,7 +237,11 @@ impl<'a> Far<'a> {
 
     /// The remote cannot be used, as git says.
     pub(super) fn unusable(&self, said: &str) -> WorkspaceError {
-        self.cannot(in_words(said))
+        self.as_told(answers::of_trouble(said, is_here(&self.remote.url)))
+    }
+
+    fn as_told(&self, answer: Answer) -> WorkspaceError {
+        as_told(self.project, self.remote, answer)
     }
 
     /// The remote cannot be used, in words of ours.
@@ -242,15 +259,25 @@ pub(super) fn length_of_ids(git: &Git, project: &Project, remote: &Remote) -> Re
         .args(["HEAD", &project.target_ref()])
         .output()?;
     if !answer.status.success() {
-        let reason = in_words(&output::text(&answer.stderr));
-        return Err(WorkspaceError::Remote {
-            project: project.name.clone(),
-            url: remote.url.clone(),
-            reason,
-        });
+        let answer = answers::of_trouble(&output::text(&answer.stderr), is_here(&remote.url));
+        return Err(as_told(project, remote, answer));
     }
     let said = output::text(&answer.stdout);
     Ok(said.split('\t').next().map_or(0, str::len))
+}
+
+/// The error of what a remote said.
+fn as_told(project: &Project, remote: &Remote, answer: Answer) -> WorkspaceError {
+    let (project, url, reason) = (project.name.clone(), remote.url.clone(), answer.told);
+    match answer.remedy {
+        Some(remedy) => WorkspaceError::RemoteRefused { project, url, reason, remedy: remedy.to_owned() },
+        None => WorkspaceError::Remote { project, url, reason },
+    }
+}
+
+/// Whether it is a directory of this machine.
+fn is_here(url: &str) -> bool {
+    url.starts_with('/') || url.starts_with("file://")
 }
 
 /// The same place, for commands that speak with a remote.
@@ -278,66 +305,6 @@ fn in_batch_mode(ssh: &str) -> String {
     if is_openssh { format!("{ssh} {OPTIONS}") } else { ssh.to_owned() }
 }
 
-/// Why one ref was refused, from a line such as `!\tfrom:to\t[rejected] (stale info)`.
-fn refusal(line: &str) -> Option<&str> {
-    line.strip_prefix("!\t")?.split_once('\t').map(|(_, why)| why)
-}
-
-/// Git leaves passwords out of most of what it says; what comes before an `@` in a web address may be one.
-fn without_users(said: &str) -> String {
-    let mut words = Vec::new();
-    for word in said.split_inclusive(char::is_whitespace) {
-        let end =
-            word.find("://").filter(|at| word[..*at].ends_with("http") || word[..*at].ends_with("https"));
-        let user = end.and_then(|at| {
-            let authority = word[at + 3..].split('/').next().unwrap_or_default();
-            authority.rfind('@').map(|user| (at + 3, at + 3 + user + 1))
-        });
-        match user {
-            Some((from, to)) => words.push(format!("{}{}", &word[..from], &word[to..])),
-            None => words.push(word.to_owned()),
-        }
-    }
-    words.concat()
-}
-
-/// What git said, shortened, and what helps.
-fn in_words(said: &str) -> String {
-    const HELP: [(&str, &str); 10] = [
-        (
-            "it did not end within",
-            "see what it waits for; what takes so long for good reason: `remote_timeout`",
-        ),
-        (
-            "does not support --atomic",
-            "it cannot move a branch and its marker together; plans cannot land there",
-        ),
-        ("terminal prompts disabled", "it asks for a password: give git a credential helper that has it"),
-        ("unable to get password", "it asks for a password: give git a credential helper that has it"),
-        ("Authentication failed", "give git a credential helper that has the right password"),
-        ("Permission denied (", "give ssh a key that the server knows and that needs no passphrase here"),
-        ("Host key verification failed", "connect once by hand, so that ssh knows the server"),
-        (
-            "protected branch",
-            "let plans end at their branch (`land: branch` in the action), or let this user push",
-        ),
-        ("hook declined", "a hook of the remote said no; it says why"),
-        ("fetch first", "somebody has pushed meanwhile"),
-    ];
-    let said = &without_users(said);
-    let lines: Vec<_> = said
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty() && !line.starts_with("hint:") && !line.starts_with("To "))
-        .take(6)
-        .collect();
-    let told = if lines.is_empty() { "git says nothing".to_owned() } else { lines.join("; ") };
-    match HELP.iter().find(|(words, _)| said.contains(words)) {
-        Some((_, help)) => format!("{told} ({help})"),
-        None => told,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -347,19 +314,5 @@ mod tests {
         assert!(in_batch_mode("ssh -i key").starts_with("ssh -i key -o BatchMode=yes"));
         assert!(in_batch_mode("/usr/bin/ssh").contains("BatchMode"));
         assert_eq!(in_batch_mode("plink -batch"), "plink -batch");
-    }
-
-    #[test]
-    fn what_git_says_comes_with_what_helps() {
-        let said = "remote: no\nhint: look\nfatal: Authentication failed for 'https://far/x'\n";
-        let told = in_words(said);
-        assert!(told.contains("remote: no") && told.contains("credential helper"), "{told}");
-        assert!(!told.contains("hint"), "{told}");
-        assert_eq!(in_words(" \n"), "git says nothing");
-        let told =
-            in_words("fatal: unable to access 'https://secret:x@far/x@y.git/': no\nssh://git@far/x no");
-        assert_eq!(told, "fatal: unable to access 'https://far/x@y.git/': no; ssh://git@far/x no");
-        assert_eq!(refusal("!\tx:y\t[rejected] (stale info)"), Some("[rejected] (stale info)"));
-        assert_eq!(refusal("*\tx:y\t[new branch]"), None);
     }
 }

@@ -7,6 +7,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// What goes wrong with the next landing.
@@ -22,6 +23,7 @@ pub(crate) enum Trouble {
 pub(crate) struct Server {
     pub(crate) port: u16,
     trouble: Arc<Mutex<Option<Trouble>>>,
+    read_only: Arc<AtomicBool>,
 }
 
 struct Request {
@@ -38,14 +40,20 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = listener.local_addr().expect("bound").port();
         let trouble: Arc<Mutex<Option<Trouble>>> = Arc::default();
-        let (root, shared) = (root.to_owned(), trouble.clone());
+        let read_only: Arc<AtomicBool> = Arc::default();
+        let (root, shared, closed) = (root.to_owned(), trouble.clone(), read_only.clone());
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let (root, shared) = (root.clone(), shared.clone());
-                std::thread::spawn(move || serve(stream, &root, login, &shared));
+                let (root, shared, closed) = (root.clone(), shared.clone(), closed.clone());
+                std::thread::spawn(move || serve(stream, &root, login, (&shared, &closed)));
             }
         });
-        Self { port, trouble }
+        Self { port, trouble, read_only }
+    }
+
+    /// From now on nobody may push.
+    pub(crate) fn forbid_writing(&self) {
+        self.read_only.store(true, Ordering::SeqCst);
     }
 
     /// The next landing meets with that.
@@ -54,8 +62,20 @@ impl Server {
     }
 }
 
-fn serve(mut stream: TcpStream, root: &PathBuf, login: Option<&str>, trouble: &Mutex<Option<Trouble>>) {
+fn serve(
+    mut stream: TcpStream,
+    root: &PathBuf,
+    login: Option<&str>,
+    (trouble, read_only): (&Mutex<Option<Trouble>>, &AtomicBool),
+) {
     let Some(request) = read(&stream) else { return };
+    if read_only.load(Ordering::SeqCst)
+        && (request.path.ends_with("git-receive-pack") || request.query.contains("git-receive-pack"))
+    {
+        let head = "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+        drop(stream.write_all(head.as_bytes()));
+        return;
+    }
     if login.is_some() && request.headers.get("authorization").map(String::as_str) != login {
         let head = "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"far\"\r\n";
         drop(stream.write_all(format!("{head}Content-Length: 0\r\nConnection: close\r\n\r\n").as_bytes()));

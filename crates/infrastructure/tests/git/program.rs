@@ -62,6 +62,14 @@ async fn git_leads_a_process_group_of_its_own() {
     scripted(&fixture, script).check().expect("the leader of its group");
 }
 
+/// What a remote said is judged by git's words.
+#[test]
+fn git_speaks_as_in_the_c_locale() {
+    let fixture = Fixture::new();
+    let git = scripted(&fixture, "[ \"$LC_ALL\" = C ] && echo git version 2.40.0");
+    git.check().expect("whatever the caller speaks");
+}
+
 #[tokio::test]
 async fn hooks_of_the_repository_do_not_run() {
     let fixture = Fixture::new();

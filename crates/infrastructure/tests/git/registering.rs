@@ -41,7 +41,8 @@ fn a_remote_without_atomic_pushes_is_refused() {
     let shared = Shared::new();
     git(&shared.bare, &["config", "receive.advertiseAtomic", "false"]);
     let error = check_remote(&shared.fixture.git(), &shared.project).expect_err("refused");
-    assert!(error.to_string().contains("plans cannot land there"), "{error}");
+    let WorkspaceError::RemoteRefused { remedy, .. } = &error else { panic!("{error:?}") };
+    assert!(remedy.contains("plans cannot land there"), "{remedy}");
 }
 
 #[test]

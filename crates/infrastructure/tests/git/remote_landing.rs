@@ -138,10 +138,15 @@ async fn who_cannot_mark_that_a_landing_is_given_up_does_not_give_it_up() {
     fs::create_dir_all(hook.parent().expect("a parent")).expect("made");
     script(&hook, "#!/bin/sh\ncase $1 in refs/agents/landed/*) echo 'no marks'; exit 1;; esac\n");
     let refused = shared.land(&shared.one, &intent).await;
-    assert!(matches!(&refused, Err(WorkspaceError::Remote { reason, .. }) if reason.contains("no marks")));
+    assert!(
+        matches!(&refused, Err(WorkspaceError::RemoteRefused { reason, .. }) if reason.contains("no marks"))
+    );
     git(&shared.bare, &["update-ref", "refs/heads/main", intent.new.as_str()]);
     let refused = shared.land(&shared.one, &intent).await;
-    assert!(matches!(&refused, Err(WorkspaceError::Remote { .. })), "nor does it say landed: {refused:?}");
+    assert!(
+        matches!(&refused, Err(WorkspaceError::RemoteRefused { .. })),
+        "nor does it say landed: {refused:?}"
+    );
     git(&shared.bare, &["update-ref", "refs/heads/main", theirs.as_str()]);
     fs::remove_file(&hook).expect("gone");
     // The remote goes away between the look and the mark, which it may have got or not.
@@ -203,11 +208,38 @@ async fn a_push_that_a_hook_refuses_says_so_and_moves_nothing() {
     fs::write(&hook, text).expect("written");
     fs::set_permissions(&hook, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("executable");
     let landed = shared.land(&shared.one, &intent).await;
-    let Err(WorkspaceError::Remote { reason, .. }) = &landed else { panic!("{landed:?}") };
-    assert!(reason.contains("main is protected"), "{reason}");
+    let Err(WorkspaceError::RemoteRefused { reason, remedy, .. }) = &landed else { panic!("{landed:?}") };
+    assert!(
+        reason.starts_with("remote: main is protected; ") && reason.contains("(hook declined)"),
+        "{reason}"
+    );
+    assert_eq!(remedy, "see to what the hook of the remote wants");
     assert_eq!((shared.main(), shared.at(&intent.marker())), (intent.old.clone(), None), "none of the two");
     fs::remove_file(&hook).expect("gone");
     assert_eq!(shared.land(&shared.one, &intent).await, Ok(Landing::Landed));
+}
+
+#[tokio::test]
+async fn a_ref_that_is_locked_there_is_no_refusal_for_good() {
+    let shared = Shared::new();
+    let intent = shared.ready(&shared.one).await;
+    let lock = shared.bare.join("refs/heads/main.lock");
+    fs::write(&lock, "").expect("locked");
+    let landed = shared.land(&shared.one, &intent).await;
+    assert!(matches!(&landed, Err(WorkspaceError::Remote { .. })), "{landed:?}");
+    fs::remove_file(&lock).expect("there");
+    assert_eq!(shared.land(&shared.one, &intent).await, Ok(Landing::Landed));
+}
+
+#[tokio::test]
+async fn a_remote_in_which_somebody_works_on_the_branch_refuses_for_good() {
+    let shared = Shared::new();
+    let intent = shared.ready(&shared.one).await;
+    git(&shared.bare, &["config", "core.bare", "false"]);
+    let landed = shared.land(&shared.one, &intent).await;
+    let Err(WorkspaceError::RemoteRefused { remedy, .. }) = &landed else { panic!("{landed:?}") };
+    assert!(remedy.contains("a bare repository"), "{remedy}");
+    assert_eq!((shared.main(), shared.at(&intent.marker())), (intent.old.clone(), None), "none of the two");
 }
 
 #[tokio::test]

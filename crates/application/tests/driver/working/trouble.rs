@@ -16,7 +16,7 @@ use async_trait::async_trait;
 use rstest::rstest;
 
 use super::{is_at, order_of, ordered, outcome, work_once, work_with};
-use crate::world::{World, git_error, pass};
+use crate::world::{PLAINLY, World, git_error, pass};
 
 /// Lets time pass until the order of a plan is due again; for how long it rested.
 async fn sit_out(world: &World, plan: PlanId) -> Duration {
@@ -85,6 +85,42 @@ async fn a_remote_that_does_not_answer_lets_the_order_rest(
     is_at(&world, plan, Phase::Apply, State::Applied).await;
     assert_eq!(outcome(&world, plan).await.as_deref(), Some("applied"));
     world.check(plan).await;
+}
+
+fn never() -> WorkspaceError {
+    let project = Name::parse("team/one").expect("a name");
+    let (reason, remedy) = ("hook declined".into(), "see to its hook".into());
+    WorkspaceError::RemoteRefused { project, url: "ssh://host/one".into(), reason, remedy }
+}
+
+#[rstest]
+#[case("merge")]
+#[case("land")]
+#[tokio::test(start_paused = true)]
+async fn what_a_remote_refuses_for_good_ends_the_order_at_once(#[case] method: &'static str) {
+    let world = World::new();
+    let plan = ordered(&world, true).await;
+    world.workspace.fail(method, 1, never());
+    work_once(&world, 1).await;
+    is_at(&world, plan, Phase::Apply, State::Errored).await;
+    assert_eq!(outcome(&world, plan).await.as_deref(), Some("failed: remote_refused"));
+    let failure = world.load(plan).await.failure.clone().expect("told");
+    assert_eq!(failure.hint, Some(format!("see to its hook; then: agents plan retry {plan}")));
+    world.process(1).driver.retry(plan, PLAINLY).await.expect("driven");
+    is_at(&world, plan, Phase::Apply, State::Applied).await;
+    assert_eq!(world.workspace.moves().len(), 1);
+    world.check(plan).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_remote_refuses_for_good_before_a_plan_begins_ends_the_order_too() {
+    let world = World::new();
+    let plan = ordered(&world, false).await;
+    world.workspace.fail("head", 1, never());
+    work_once(&world, 1).await;
+    is_at(&world, plan, Phase::Strategize, State::Queued).await;
+    let told = outcome(&world, plan).await.expect("it has ended");
+    assert!(told.starts_with("refused: ") && told.ends_with("hook declined; see to its hook"), "{told}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -17,7 +17,8 @@
 //!
 //! A push that fails says little; what has happened is asked of the remote. Marker there: landed. No
 //! answer, or no refusal in so many words: unknown, and said so; the intent stays open, and whoever
-//! goes on asks again.
+//! goes on asks again. Who is not even let in is told so, since a person has to see to it; the intent stays
+//! open as well.
 //!
 //! An intent that is given up gets its marker too, a tag that leads to `old`, before anybody is told.
 
@@ -36,10 +37,7 @@ use crate::ids::SystemIds;
 pub(in crate::git) fn share(git: &Git, project: &Project, intent: &Intent) -> Result<(), WorkspaceError> {
     let Some(far) = Far::of(git, project)? else { return Ok(()) };
     let (shared, new) = (intent.shared(), &intent.new);
-    match far.push(&[format!("{new}:{shared}")], &[(&shared, None)])? {
-        Push::Done => Ok(()),
-        Push::Refused(why) | Push::Broken(why) => Err(far.cannot(why)),
-    }
+    far.push(&[format!("{new}:{shared}")], &[(&shared, None)])?.done(&far)
 }
 
 /// Carries out an intent on the remote.
@@ -57,7 +55,10 @@ struct Lander<'a> {
 impl Lander<'_> {
     fn land(&self) -> Result<Landing, WorkspaceError> {
         let (far, intent) = (self.far, self.intent);
-        let seen = self.look().map_err(|error| self.unknown(&error))?;
+        let seen = self.look().map_err(|error| match error {
+            refused @ WorkspaceError::RemoteRefused { .. } => refused,
+            error => self.unknown(&error),
+        })?;
         if let Some(settled) = self.settled(&seen)? {
             return Ok(settled);
         }
@@ -71,17 +72,16 @@ impl Lander<'_> {
         let pushed = far.push(&[branch, marker.0], &[step, (&marker.1, None)])?;
         let (why, refused) = match pushed {
             Push::Done => return Ok(self.ended(Landing::Landed)),
-            Push::Refused(why) => (why, true),
-            Push::Broken(why) => (why, false),
+            Push::Refused(error) => (error.to_string(), Some(error)),
+            Push::Broken(why) => (why, None),
         };
         let seen = self.look().map_err(|error| self.unknown(&format!("{why}; then: {error}")))?;
         if let Some(settled) = self.settled(&seen)? {
             return Ok(settled);
         }
         match seen.get(&intent.reference) {
-            Some(found) if *found == intent.old && refused => Err(far.cannot(why)),
             // It may be at it still: a connection that broke says nothing about what was sent before.
-            Some(found) if *found == intent.old => Err(self.unknown(&why)),
+            Some(found) if *found == intent.old => Err(refused.unwrap_or_else(|| self.unknown(&why))),
             _ => self.away(&seen),
         }
     }
@@ -139,14 +139,13 @@ impl Lander<'_> {
         let (why, refused) =
             match self.far.push(&[format!("{}:{marker}", self.tag(to)?)], &[(&marker, None)])? {
                 Push::Done => return Ok(self.ended(landing)),
-                Push::Refused(why) => (why, true),
-                Push::Broken(why) => (why, false),
+                Push::Refused(error) => (error.to_string(), Some(error)),
+                Push::Broken(why) => (why, None),
             };
         let seen = self.look().map_err(|error| self.unknown(&format!("{why}; then: {error}")))?;
         match self.settled(&seen)? {
             Some(settled) => Ok(settled),
-            None if refused => Err(self.far.cannot(why)),
-            None => Err(self.unknown(&why)),
+            None => Err(refused.unwrap_or_else(|| self.unknown(&why))),
         }
     }
 

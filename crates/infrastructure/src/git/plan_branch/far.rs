@@ -10,7 +10,7 @@ use agents_domain::workspace::{Project, WorkspaceError};
 use super::{Ours, moved, reference, settle_here};
 use crate::git::command::{At, Git};
 use crate::git::refs;
-use crate::git::remote::{Far, Push};
+use crate::git::remote::Far;
 
 /// Moves the remote's branch from `old` to `new`. Already at `new`: done before.
 pub(super) fn advance(
@@ -20,14 +20,13 @@ pub(super) fn advance(
     new: &Oid,
 ) -> Result<(), WorkspaceError> {
     let reference = reference(plan);
-    let (Push::Refused(why) | Push::Broken(why)) =
-        far.push(&[format!("{new}:{reference}")], &[(&reference, old)])?
-    else {
+    let pushed = far.push(&[format!("{new}:{reference}")], &[(&reference, old)])?;
+    let Err(error) = pushed.done(far) else {
         return far.note(&reference, Some(new));
     };
     match far.look(&[&reference])?.remove(&reference) {
         Some(found) if found == *new => far.note(&reference, Some(new)),
-        found if found.as_ref() == old => Err(far.cannot(why)),
+        found if found.as_ref() == old => Err(error),
         found => Err(moved(reference, old, found.as_ref())),
     }
 }
