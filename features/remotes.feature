@@ -177,6 +177,28 @@ Feature: Projects on several machines
     And in the remote 1 commit landed on "main"
     And in "far" the branch "main" has "4" in "notes.txt"
 
+  Scenario: The difference shown is that of the newest result, on every machine and while the remote is away
+    Given an action "count" that runs
+      """
+      echo "$AGENTS_ATTEMPT" > notes.txt
+      """
+    And an executed plan of "count" on "local/site"
+    And I am on the machine "beta"
+    When I run "plan revert PLAN"
+    And I run "plan execute PLAN"
+    Then it succeeds
+    Given I am on the machine "alpha"
+    When I run "plan diff PLAN"
+    Then it succeeds
+    And stdout says "+4"
+    And I am not told "does not appear"
+    When the remote is out of reach
+    And I run "plan diff PLAN"
+    Then it succeeds
+    And stdout says "+4"
+    And I am told "what somebody pushed since is not in it"
+    And I am told "does not appear to be a git repository"
+
   Scenario: A conflict on the remote is told as one
     Given an executed plan of "change" on "local/site"
     And in "site" somebody commits "three" to "notes.txt"

@@ -62,7 +62,7 @@ pub use inspect::{Found, check_project, inspect, locate};
 pub use kept::Kept;
 pub use mirror::Grounds;
 pub use register::{check_remote, chosen_remote};
-pub use results::{FileChange, bring, changed_files, diff, plan_tip, snapshots};
+pub use results::{FileChange, Tip, bring, changed_files, diff, plan_tip, snapshots};
 
 use leftovers::Ground;
 use paths::Kind;

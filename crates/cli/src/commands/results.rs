@@ -97,23 +97,29 @@ impl Results {
         self.newest(attempt).into_iter().filter_map(of).collect()
     }
 
-    /// From the start to the result; `None`: no phase that changes anything is complete yet.
-    fn to_result(&self, app: &App) -> Result<Option<Vec<Compared<'_>>>, Failure> {
+    /// From the start to the result, and what of it is not known; `None`: no phase that changes anything is
+    /// complete yet.
+    fn to_result(&self, app: &App) -> Result<Option<(Vec<Compared<'_>>, Vec<String>)>, Failure> {
         if self.record.projects.iter().all(|facts| facts.tip.is_none()) {
             return Ok(None);
         }
-        let mut compared = Vec::new();
+        let (mut compared, mut doubts) = (Vec::new(), Vec::new());
         for (project, facts) in self.definition.projects.iter().zip(&self.record.projects) {
             let Some(base) = facts.base.clone() else { continue };
-            let branch = match &facts.tip {
-                // A person may have put commits on top.
-                Some(_) => git::plan_tip(&app.git, project, self.id())?,
-                None => None,
+            let Some(recorded) = &facts.tip else {
+                compared.push(Compared { project, tip: base.clone(), base });
+                continue;
             };
-            let tip = branch.or_else(|| facts.tip.clone()).unwrap_or_else(|| base.clone());
-            compared.push(Compared { project, base, tip });
+            // A person may have put commits on top.
+            let found = git::plan_tip(&app.git, project, self.id(), recorded)?;
+            doubts.extend(found.unasked.map(|error| {
+                format!(
+                    "this is the result as it is known here; what somebody pushed since is not in it: {error}"
+                )
+            }));
+            compared.push(Compared { project, base, tip: found.commit });
         }
-        Ok(Some(compared))
+        Ok(Some((compared, doubts)))
     }
 }
 
@@ -132,11 +138,11 @@ fn whose(error: WorkspaceError, events: &[Event]) -> WorkspaceError {
 pub(super) fn diff(app: &App, plan: &PlanRef, attempt: Option<u32>, stat: bool) -> Result<Report, Failure> {
     let results = Results::of(app, plan)?;
     let whole = if attempt.is_none() { results.to_result(app)? } else { None };
-    let (attempt, compared) = if let Some(compared) = whole {
-        (None, compared)
+    let (attempt, (compared, doubts)) = if let Some(whole) = whole {
+        (None, whole)
     } else {
         let attempt = results.attempt(attempt)?;
-        (Some(attempt), results.to_attempt(attempt))
+        (Some(attempt), (results.to_attempt(attempt), Vec::new()))
     };
     for one in &compared {
         for commit in [&one.base, &one.tip] {
@@ -147,7 +153,7 @@ pub(super) fn diff(app: &App, plan: &PlanRef, attempt: Option<u32>, stat: bool) 
     let data = |projects: Vec<Value>| json!({ "plan_id": results.id().as_str(), "attempt": attempt, "projects": projects });
     if app.base.flags.format() == Format::Json {
         let listed = compared.iter().map(|one| listed(app, one)).collect::<Result<_, _>>()?;
-        return Ok(Report::of(data(listed)));
+        return Ok(Report { messages: doubts, ..Report::of(data(listed)) });
     }
     let mut all: Box<dyn Read + Send> = Box::new(std::io::empty());
     for one in &compared {
@@ -158,7 +164,7 @@ pub(super) fn diff(app: &App, plan: &PlanRef, attempt: Option<u32>, stat: bool) 
         let shown = git::diff(&app.git, one.project, (&one.base, &one.tip), stat, colored(app))?;
         all = Box::new(all.chain(shown));
     }
-    Ok(Report { body: Body::Raw(all), ..Report::of(data(Vec::new())) })
+    Ok(Report { body: Body::Raw(all), messages: doubts, ..Report::of(data(Vec::new())) })
 }
 
 /// Unlike labels, which go to stderr, the difference goes to stdout.

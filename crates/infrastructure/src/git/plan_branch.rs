@@ -12,6 +12,7 @@ use agents_domain::workspace::{Project, WorkspaceError};
 use super::command::{At, Git};
 use super::refs;
 use super::remote::Far;
+use super::results::Tip;
 
 /// Moves it from `old` to `new`. Already at `new`: done before.
 pub(super) fn advance(
@@ -62,6 +63,20 @@ pub(super) fn settle(
         Some(far) => far::settle(&far, project, &ours, recorded),
         None => settle_here(&ours, recorded),
     }
+}
+
+/// The tip for who only looks; see [`super::results::plan_tip`].
+pub(super) fn newest(
+    git: &Git,
+    project: &Project,
+    plan: PlanId,
+    recorded: &Oid,
+) -> Result<Tip, WorkspaceError> {
+    if let Some(far) = Far::of(git, project)? {
+        return far::newest(&far, plan, recorded);
+    }
+    let found = refs::read(&git.repository(&project.common_dir), &reference(plan))?;
+    Ok(Tip { commit: found.unwrap_or_else(|| recorded.clone()), unasked: None })
 }
 
 pub(super) use far::unpushed;

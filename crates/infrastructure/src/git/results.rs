@@ -12,7 +12,7 @@ use agents_domain::workspace::{Project, WorkspaceError};
 
 use super::command::Git;
 use super::kept::{self, Kept};
-use super::{commits, output, plan_branch, refs};
+use super::{commits, output, plan_branch};
 
 /// One path that differs between two commits.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,10 +31,20 @@ pub fn snapshots(git: &Git, project: &Project, plan: PlanId) -> Result<Vec<Kept>
     kept::of_plan(&git.repository(&project.common_dir), project, plan)
 }
 
-/// Where the plan branch is; `None`: there is none.
-pub fn plan_tip(git: &Git, project: &Project, plan: PlanId) -> Result<Option<Oid>, WorkspaceError> {
+/// The result of a plan, as far as it is known here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tip {
+    /// What is recorded, or what a person put on top of it.
+    pub commit: Oid,
+    /// Why the remote could not be asked what is on the branch there; `None`: it was, or there is none.
+    pub unasked: Option<WorkspaceError>,
+}
+
+/// The result of a plan of which that commit is recorded. With a remote its branch there counts, too: the one
+/// here may be from before another machine went on. Nothing is moved; what is lacking is fetched.
+pub fn plan_tip(git: &Git, project: &Project, plan: PlanId, recorded: &Oid) -> Result<Tip, WorkspaceError> {
     git.check()?;
-    refs::read(&git.repository(&project.common_dir), &plan_branch::reference(plan))
+    plan_branch::newest(git, project, plan, recorded)
 }
 
 /// Brings a commit of a plan here from the project's remote, if it is not here.

@@ -11,7 +11,7 @@ use agents_domain::workspace::{
     Intent, Landing, Landings as _, Machine, MergeRequest, Merged, Project, Remote, Slot, WorkspaceError,
     Worktrees as _,
 };
-use agents_infrastructure::git::GitWorkspace;
+use agents_infrastructure::git::{GitWorkspace, Tip, plan_tip};
 
 use crate::fixture::{Fixture, commit, git, oid, plan, token, try_git, write};
 
@@ -245,6 +245,32 @@ async fn what_a_person_pushed_on_top_of_the_plan_branch_is_gone_on_from() {
         let settled = workspace.settle(&shared.project, plan(), Some(made.clone()), &[]).await;
         assert_eq!(settled, Ok(Some(theirs.clone())));
     }
+}
+
+#[tokio::test]
+async fn who_looks_at_a_result_sees_the_newest_and_hears_if_the_remote_is_away() {
+    let shared = Shared::new();
+    let (git_program, branch) = (shared.fixture.git(), format!("refs/heads/agents/plan-{}", plan()));
+    let tip = |recorded: &Oid| plan_tip(&git_program, &shared.project, plan(), recorded).expect("looked");
+    let first = shared.executed(&shared.one, 1, "made").await;
+    assert_eq!(tip(&first), Tip { commit: first.clone(), unasked: None });
+    // Another machine goes on; the branch here stays where it was.
+    let second = shared.executed(&shared.two, 2, "more").await;
+    assert_eq!(tip(&second), Tip { commit: second.clone(), unasked: None });
+    assert_eq!(oid(&shared.fixture.repo, &branch), first);
+    // What was not pushed is newer than what is there.
+    git(&shared.fixture.repo, &["update-ref", &branch, second.as_str()]);
+    git(&shared.bare, &["update-ref", &branch, first.as_str()]);
+    assert_eq!(tip(&second).commit, second);
+    assert_eq!(tip(&first).commit, second);
+    // One from a past life counts neither there nor here.
+    let aside = commit(&shared.fixture.repo, "aside");
+    git(&shared.fixture.repo, &["update-ref", &branch, aside.as_str()]);
+    assert_eq!(tip(&second).commit, second);
+    fs::rename(&shared.bare, shared.fixture.base().join("aside.git")).expect("moved");
+    let away = tip(&second);
+    assert_eq!(away.commit, second);
+    assert!(matches!(away.unasked, Some(WorkspaceError::Remote { .. })), "{away:?}");
 }
 
 #[tokio::test]

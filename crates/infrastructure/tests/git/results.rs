@@ -78,9 +78,11 @@ async fn snapshots_and_the_plan_branch_are_found_by_their_refs() {
     let found = snapshots(&fixture.git(), &fixture.project, plan()).expect("listed");
     assert_eq!(found.len(), 1);
     assert_eq!((found[0].attempt, found[0].token, &found[0].commit), (1, 7, &made));
-    assert_eq!(plan_tip(&fixture.git(), &fixture.project, plan()), Ok(None));
+    let tip =
+        |recorded: &Oid| plan_tip(&fixture.git(), &fixture.project, plan(), recorded).map(|tip| tip.commit);
+    assert_eq!(tip(&fixture.head()), Ok(fixture.head()), "there is no branch");
     fixture.workspace.advance(&fixture.project, plan(), None, &made).await.expect("moved");
-    assert_eq!(plan_tip(&fixture.git(), &fixture.project, plan()), Ok(Some(made)));
+    assert_eq!(tip(&fixture.head()), Ok(made));
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ use super::{Ours, moved, reference, settle_here};
 use crate::git::command::{At, Git};
 use crate::git::refs;
 use crate::git::remote::Far;
+use crate::git::results::Tip;
 
 /// Moves the remote's branch from `old` to `new`. Already at `new`: done before.
 pub(super) fn advance(
@@ -69,6 +70,35 @@ pub(super) fn settle(
         advance(far, plan, theirs.as_ref(), tip)?;
     }
     Ok(settled)
+}
+
+/// The tip for who only looks: of the branches there and here that have what is recorded the one that is ahead,
+/// or what is recorded, if none has it.
+pub(super) fn newest(far: &Far<'_>, plan: PlanId, recorded: &Oid) -> Result<Tip, WorkspaceError> {
+    let branch = reference(plan);
+    let (theirs, unasked) = match found(far, &branch) {
+        Ok(theirs) => (theirs, None),
+        Err(error @ (WorkspaceError::Remote { .. } | WorkspaceError::RemoteRefused { .. })) => {
+            (None, Some(error))
+        }
+        Err(error) => return Err(error),
+    };
+    let mut commit = recorded.clone();
+    if refs::exists(&far.at, recorded)? {
+        for tip in [theirs, refs::read(&far.at, &branch)?].into_iter().flatten() {
+            if refs::contains(&far.at, &tip, &commit)? {
+                commit = tip;
+            }
+        }
+    }
+    Ok(Tip { commit, unasked })
+}
+
+/// Where the branch is there; its commit is here afterwards.
+fn found(far: &Far<'_>, branch: &str) -> Result<Option<Oid>, WorkspaceError> {
+    let mut seen = far.look(&[branch])?;
+    far.bring(&seen)?;
+    Ok(seen.remove(branch))
 }
 
 /// Whether this machine has that result, and the remote's branch was without it when it last looked.
