@@ -199,6 +199,17 @@ Feature: Projects on several machines
     And I am told "what somebody pushed since is not in it"
     And I am told "does not appear to be a git repository"
 
+  Scenario: A project that was registered with a token in its URL is told of, with the way out
+    Given the remote was registered as "https://s3cret@far.example/x.git"
+    When I run "--json diagnostics"
+    Then there the check "remotes" is "warn"
+    And I am told "the URL of local/site holds a user, who may be a token"
+    And I am told "agents project remove local/site"
+    And I am told "--name local/site --branch main --remote https://far.example/x.git"
+    And I am not told "s3cret"
+    When I run "project list"
+    Then I am told "the URL of local/site holds a user, who may be a token"
+
   Scenario: A conflict on the remote is told as one
     Given an executed plan of "change" on "local/site"
     And in "site" somebody commits "three" to "notes.txt"

@@ -61,7 +61,7 @@ pub use export::export;
 pub use inspect::{Found, check_project, inspect, locate};
 pub use kept::Kept;
 pub use mirror::Grounds;
-pub use register::{check_remote, chosen_remote};
+pub use register::{check_remote, chosen_remote, secret, without_secrets};
 pub use results::{FileChange, Tip, bring, changed_files, diff, plan_tip, snapshots};
 
 use leftovers::Ground;

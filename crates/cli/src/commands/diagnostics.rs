@@ -1,5 +1,6 @@
 //! `agents diagnostics`: what is well and what is not. Changes nothing.
 
+pub(super) mod remotes;
 mod worktrees;
 
 use std::path::Path;
@@ -48,7 +49,7 @@ pub fn diagnostics(base: Base) -> Result<Report, Failure> {
         Ok(app) => {
             checks.push(ok("database", app.store.place()));
             checks.extend([fencing(&app), locks(&app), plans(&app), places(&app)]);
-            checks.extend([workers(&app), worktrees::check(&app)]);
+            checks.extend([workers(&app), remotes::check(&app), worktrees::check(&app)]);
         }
     }
     Ok(report(&checks))

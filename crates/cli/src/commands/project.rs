@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use crate::app::App;
 use crate::args::project::ProjectCommand;
 use crate::args::value::Words;
+use crate::commands::diagnostics::remotes;
 use crate::commands::resolve;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -99,7 +100,14 @@ fn list(app: &App) -> Result<Report, Failure> {
     }
     let data = json!({ "projects": projects.iter().map(view).collect::<Vec<_>>() });
     let ids = projects.iter().map(|project| project.name.to_string()).collect();
-    Ok(Report { body: Body::Table(grid), ids, ..Report::of(data) })
+    let report = Report { body: Body::Table(grid), ids, ..Report::of(data) };
+    Ok(projects.iter().fold(report, |report, project| match remotes::secret_of(project) {
+        Some(what) => {
+            let name = &project.name;
+            report.message(format!("the URL of {name} holds {what}; what helps: `agents diagnostics`"))
+        }
+        None => report,
+    }))
 }
 
 fn show(app: &App, name: &Name) -> Result<Report, Failure> {

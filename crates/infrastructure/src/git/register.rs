@@ -59,7 +59,7 @@ fn is_path(url: &str) -> bool {
 
 /// What of a URL is secret, or may be. For the web a user's name is as good as a token, which many servers
 /// take in its place; and no repository needs a query.
-fn secret(url: &str) -> Option<&'static str> {
+pub fn secret(url: &str) -> Option<&'static str> {
     let (scheme, rest) = url.split_once("://")?;
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     let user = authority.rsplit_once('@').map(|(user, _)| user);
@@ -70,6 +70,20 @@ fn secret(url: &str) -> Option<&'static str> {
         _ if web && rest.contains(['?', '#']) => Some("a query, which may be a token"),
         _ => None,
     }
+}
+
+/// The URL less what [`secret`] finds in it.
+pub fn without_secrets(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://").filter(|_| secret(url).is_some()) else {
+        return url.to_owned();
+    };
+    let web = scheme.to_ascii_lowercase().starts_with("http");
+    let end = rest.find(if web { &['?', '#'][..] } else { &[] }).unwrap_or(rest.len());
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let Some(at) = authority.rfind('@') else { return format!("{scheme}://{}", &rest[..end]) };
+    // For ssh it is the user who is needed, and the password that is not.
+    let user = authority[..at].split(':').next().filter(|_| !web).map(|user| format!("{user}@"));
+    format!("{scheme}://{}{}", user.unwrap_or_default(), &rest[at + 1..end])
 }
 
 #[cfg(test)]
@@ -89,6 +103,17 @@ mod tests {
         }
         for url in ["https://host:8443/x@y.git", "ssh://git@host/x", "git@host:x.git", "/srv/x:y@z?"] {
             assert_eq!(secret(url), None, "{url}");
+        }
+        for (url, clean) in [
+            ("https://ann:s@host:8443/x@y.git", "https://host:8443/x@y.git"),
+            ("HTTP://tok@host/x?t=1", "HTTP://host/x"),
+            ("https://host/x#t", "https://host/x"),
+            ("ssh://git:s@host/x", "ssh://git@host/x"),
+            ("ssh://git@host/x?y", "ssh://git@host/x?y"),
+            ("/srv/a:b@c", "/srv/a:b@c"),
+        ] {
+            assert_eq!(without_secrets(url), clean);
+            assert_eq!(secret(clean), None);
         }
         assert!(is_path("../x.git") && is_path("/srv/x.git") && is_path("x/y:z"));
         assert!(!is_path("git@host:x.git") && !is_path("file:///srv/x.git"));

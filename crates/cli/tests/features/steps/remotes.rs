@@ -4,6 +4,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
 use cucumber::{given, then, when};
+use diesel::connection::{Connection as _, SimpleConnection as _};
+use diesel::sqlite::SqliteConnection;
 
 use crate::repository::{Repository, git_in};
 use crate::world::World;
@@ -80,6 +82,20 @@ fn away(world: &mut World) {
 #[when("the remote is back")]
 fn back(world: &mut World) {
     std::fs::rename(world.root().join("away.git"), world.root().join("far.git")).expect("moved back");
+}
+
+/// By a program that did not yet refuse it.
+#[given(expr = "the remote was registered as {string}")]
+fn registered(world: &mut World, url: String) {
+    let sql = format!("UPDATE projects SET remote = '{url}'");
+    match &world.server {
+        Some(server) => server.connect().batch_execute(&sql).expect("noted"),
+        None => {
+            let path = world.database();
+            let connection = SqliteConnection::establish(path.to_str().expect("utf-8"));
+            connection.expect("opens").batch_execute(&sql).expect("noted");
+        }
+    }
 }
 
 #[then(expr = "the machine {string} has a mirror")]
