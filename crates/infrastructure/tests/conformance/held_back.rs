@@ -10,12 +10,13 @@ use agents_domain::lock::Fence;
 use agents_domain::measures::Measures as _;
 use agents_domain::plan::{Event, Opening, PlanStore as _};
 use agents_domain::time::Timestamp;
-use agents_infrastructure::postgres::{PostgresOptions, PostgresStore, PostgresUrl};
+use agents_infrastructure::postgres::PostgresStore;
 use agents_testing::postgres::Database;
 use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 
+use crate::support::postgres_options;
 use crate::values::{self, event_id, new_plan, plan_id, prompt};
 
 /// What else is done for one event in a thousand.
@@ -42,8 +43,7 @@ struct Found {
 impl Server {
     async fn with_plans(numbers: std::ops::RangeInclusive<u32>) -> Self {
         let database = Database::fresh();
-        let url = PostgresUrl::parse(&database.url()).expect("a URL");
-        let options = PostgresOptions::new(url, values::parse_action).allow_unfenced();
+        let options = postgres_options(&database.url()).allow_unfenced();
         let server = Self { store: PostgresStore::create(options).expect("a database"), database };
         for number in numbers {
             let new = new_plan(number, noon());

@@ -1,197 +1,27 @@
 //! Moving between any two databases, and going on with a restored one.
 
+mod content;
+mod place;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 
 use agents_domain::feed::FeedPosition;
-use agents_domain::id::RequestId;
 use agents_domain::lock::{AcquireRequest, LockError, LockFilter, LockKey, Release, Renewal};
-use agents_domain::plan::{CommitOutcome, Opening, Plan, StoreError, replay};
-use agents_domain::reads::PlanFilter;
-use agents_domain::request::{Asker, Request, Wish};
-use agents_domain::time::{Clock, Timestamp};
-use agents_infrastructure::clock::HandClock;
-use agents_infrastructure::postgres::{self, PostgresOptions, PostgresStore, PostgresUrl};
-use agents_infrastructure::sqlite::{self, SqliteOptions, SqliteStore};
-use agents_infrastructure::store::moving::{
-    Arrival, Departure, Move, MoveError, Moved, Restored, Step, carry_out,
-};
-use agents_testing::postgres::Database;
-use diesel::connection::SimpleConnection as _;
+use agents_domain::plan::{CommitOutcome, Opening, StoreError};
+use agents_domain::time::Clock as _;
+use agents_infrastructure::sqlite::{SqliteOptions, SqliteStore};
+use agents_infrastructure::store::moving::{Move, MoveError, Moved, Restored, Step, carry_out};
 use diesel::prelude::*;
 use rstest::rstest;
-use tempfile::TempDir;
 
-use crate::children::{child, spawn};
-use crate::journey;
 use crate::line::asking;
-use crate::orders;
-use crate::support::{Fixture, TERM, request, term, ttl};
-use crate::values::{self, new_plan, number_of, owner, plan_id, prompt, step};
+use crate::support::{TERM, request, term, ttl};
+use crate::values::{self, new_plan, owner, plan_id, prompt};
+use content::{cancel, filled, same};
+use place::{At, Kind, Place};
 
 /// What a fencing token grows by when a database is restored.
 const LEAP: i64 = 1_000_000_000_000;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    File,
-    Server,
-}
-
-/// Somewhere a database can be.
-struct Place {
-    at: At,
-    clock: Arc<HandClock>,
-}
-
-enum At {
-    File(TempDir),
-    Server(Database),
-}
-
-impl Place {
-    fn new(kind: Kind) -> Self {
-        let clock = Arc::new(HandClock::new(Timestamp::from_millis(1_790_000_000_000)));
-        let at = match kind {
-            Kind::File => At::File(tempfile::tempdir().expect("a directory")),
-            Kind::Server => At::Server(Database::fresh()),
-        };
-        Self { at, clock }
-    }
-
-    fn file(&self, directory: &TempDir) -> SqliteOptions {
-        let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
-        let path = directory.path().join("agents.db");
-        SqliteOptions::new(path, clock, "this boot", "this machine", values::parse_action)
-    }
-
-    fn server(&self, database: &Database) -> PostgresOptions {
-        let url = PostgresUrl::parse(&database.url()).expect("a URL");
-        PostgresOptions::new(url, values::parse_action).on_clock(Arc::clone(&self.clock) as Arc<dyn Clock>)
-    }
-
-    fn open(&self) -> Result<Fixture, String> {
-        match &self.at {
-            At::File(directory) => {
-                let store = SqliteStore::open(self.file(directory)).map_err(|error| error.to_string())?;
-                Ok(self.fixture_of_file(&store))
-            }
-            At::Server(database) => {
-                let store = PostgresStore::open(self.server(database)).map_err(|error| error.to_string())?;
-                Ok(self.fixture_of_server(&store))
-            }
-        }
-    }
-
-    fn create(&self) -> Fixture {
-        match &self.at {
-            At::File(directory) => drop(SqliteStore::create(self.file(directory)).expect("made")),
-            At::Server(database) => drop(PostgresStore::create(self.server(database)).expect("made")),
-        }
-        self.open().expect("opened")
-    }
-
-    fn fixture_of_file(&self, store: &SqliteStore) -> Fixture {
-        Fixture {
-            clock: Arc::clone(&self.clock),
-            locks: Arc::new(store.locks()),
-            plans: Arc::new(store.plans()),
-            projects: Arc::new(store.projects()),
-            actions: Arc::new(store.actions()),
-            reads: Arc::new(store.reads()),
-            requests: Arc::new(store.requests()),
-            pulse: Arc::new(store.pulse()),
-            line: Arc::new(store.line()),
-            feed: Arc::new(store.feed()),
-            measures: Arc::new(store.measures()),
-            costly: false,
-            orders: Arc::new(store.orders()),
-            workers: Arc::new(store.workers()),
-            _kept: Box::new(()),
-        }
-    }
-
-    fn fixture_of_server(&self, store: &PostgresStore) -> Fixture {
-        Fixture {
-            clock: Arc::clone(&self.clock),
-            locks: Arc::new(store.locks()),
-            plans: Arc::new(store.plans()),
-            projects: Arc::new(store.projects()),
-            actions: Arc::new(store.actions()),
-            reads: Arc::new(store.reads()),
-            requests: Arc::new(store.requests()),
-            pulse: Arc::new(store.pulse()),
-            line: Arc::new(store.line()),
-            feed: Arc::new(store.feed()),
-            measures: Arc::new(store.measures()),
-            costly: false,
-            orders: Arc::new(store.orders()),
-            workers: Arc::new(store.workers()),
-            _kept: Box::new(()),
-        }
-    }
-
-    fn leave(&self) -> Departure {
-        match &self.at {
-            At::File(directory) => SqliteStore::leave(&self.file(directory)).expect("left"),
-            At::Server(database) => PostgresStore::leave(&self.server(database)).expect("left"),
-        }
-    }
-
-    fn arrive(&self) -> Arrival {
-        match &self.at {
-            At::File(directory) => SqliteStore::arrive(&self.file(directory)).expect("arrived"),
-            At::Server(database) => PostgresStore::arrive(&self.server(database)).expect("arrived"),
-        }
-    }
-
-    fn restored(&self) -> Restored {
-        match &self.at {
-            At::File(directory) => SqliteStore::restored(&self.file(directory)).expect("restored"),
-            At::Server(database) => PostgresStore::restored(&self.server(database)).expect("restored"),
-        }
-    }
-
-    /// What a check finds wrong, and how many plans it replays.
-    fn checked(&self) -> (u64, Vec<String>) {
-        let report = match &self.at {
-            At::File(directory) => SqliteStore::open(self.file(directory)).expect("opened").check(),
-            At::Server(database) => PostgresStore::open(self.server(database)).expect("opened").check(),
-        };
-        let report = report.expect("checked");
-        (report.plans, report.problems)
-    }
-
-    fn moved_to(&self) -> Option<String> {
-        match &self.at {
-            At::File(directory) => sqlite::status(&self.file(directory).path).expect("described").moved_to,
-            At::Server(database) => postgres::status(&self.server(database)).expect("described").moved_to,
-        }
-    }
-
-    fn sql(&self, sql: &str) {
-        match &self.at {
-            At::File(directory) => {
-                let path = self.file(directory).path.display().to_string();
-                let mut connection = SqliteConnection::establish(&path).expect("opened");
-                connection.batch_execute(sql).expect("done");
-            }
-            At::Server(database) => database.connect().batch_execute(sql).expect("done"),
-        }
-    }
-
-    /// As if it had never been there.
-    fn wipe(&self) {
-        match &self.at {
-            At::File(directory) => {
-                for file in std::fs::read_dir(directory.path()).expect("listed") {
-                    std::fs::remove_file(file.expect("listed").path()).expect("removed");
-                }
-            }
-            At::Server(_) => self.sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public"),
-        }
-    }
-}
 
 fn mark(to: &str) -> Move {
     Move { id: format!("move to {to}"), to: to.to_owned() }
@@ -199,99 +29,6 @@ fn mark(to: &str) -> Move {
 
 fn moved(from: &Place, to: &Place) -> Result<Moved, MoveError> {
     carry_out(from.leave(), to.arrive(), &mark("there"), &mut |_| {})
-}
-
-/// A request, open, of a plan.
-fn cancel(key: &LockKey, at: Timestamp) -> Request {
-    Request {
-        id: RequestId::parse("01ARZ3NDEKTSV4RRFFQ6900001").expect("valid"),
-        key: key.clone(),
-        wish: Wish::Cancel { keep_landed: true },
-        by: Asker { host: "box".into(), pid: 7, user: "ada".into() },
-        reason: Some("it's \"stuck\"".into()),
-        at,
-        closed: None,
-    }
-}
-
-/// A plan that has gone that road, held by its owner.
-async fn travelled(store: &Fixture, who: u32, number: u32, road: Vec<agents_domain::plan::Change>) -> Plan {
-    let (mut plan, lease) = store.plan(who, number).await;
-    for change in road {
-        let write = step(&plan, change, store.clock.now());
-        assert_eq!(store.plans.commit(&write, &lease.fence).await, Ok(CommitOutcome::Applied));
-        plan = write.plan;
-    }
-    plan
-}
-
-/// A store with a bit of everything. Ids of children come before those of their parents. The locks of
-/// plans are held until their terms run out.
-async fn filled(place: &Place) -> Fixture {
-    let store = place.create();
-    let keys = store.projects([1, 2]).await;
-    let definition = values::full_definition();
-    let action = agents_domain::catalogue::StoredAction {
-        action: definition.action.clone(),
-        source: definition.action_source.clone(),
-        updated_at: store.clock.now(),
-    };
-    store.actions.put(&action).await.expect("stored");
-    travelled(&store, 1, 500, journey::to_applied()).await;
-    travelled(&store, 1, 501, journey::to_cancelled()).await;
-    travelled(&store, 1, 502, vec![journey::start(3, '1', true)]).await;
-    let held = store.take_one(4, &LockKey::Plan(plan_id(103))).await;
-    let parent = store.plans.load(plan_id(103)).await.expect("read").expect("a child");
-    let write = spawn(&parent, &[child(5, "deep"), child(6, "deeper")], store.clock.now());
-    assert_eq!(store.plans.commit(&write, &held.fence).await, Ok(CommitOutcome::Applied));
-    let asked = cancel(&LockKey::Plan(plan_id(502)), store.clock.now());
-    store.requests.make(&[asked]).await.expect("asked");
-    store.line.take(&asking(8, &[&keys[0]])).await.expect("a ticket");
-    orders::ordered(&store, 503).await;
-    assert!(orders::claim(&store, &orders::any(&store, 11)).await.is_some());
-    store.clock.advance(TERM * 2);
-    store
-}
-
-/// All that two stores can say of plans, projects and actions.
-async fn same(one: &Fixture, other: &Fixture) {
-    let all = PlanFilter { all: true, ..PlanFilter::default() };
-    let [ones, others] =
-        [one.reads.list(&all).await, other.reads.list(&all).await].map(|list| list.expect("listed"));
-    assert_eq!((ones.total, ones.plans.len()), (others.total, others.plans.len()));
-    assert!(ones.total > 8, "not much moved: {}", ones.total);
-    for (view, arrived) in ones.plans.iter().zip(&others.plans) {
-        let id = view.record.id;
-        assert_eq!((&view.record, &arrived.lock), (&arrived.record, &None));
-        let log = one.plans.events(id).await.expect("a log");
-        assert_eq!(Ok(&log), other.plans.events(id).await.as_ref());
-        assert_eq!(replay(&log).ok(), other.plans.load(id).await.expect("read"));
-        assert_eq!(one.plans.definition(id).await, other.plans.definition(id).await);
-        let key = LockKey::Plan(id);
-        assert_eq!(one.requests.history(&key).await, other.requests.history(&key).await);
-        let below = |views: Vec<agents_domain::reads::PlanView>| -> Vec<u32> {
-            views.iter().map(|view| number_of(view.record.id)).collect()
-        };
-        let (one, other) = (one.reads.family(id).await, other.reads.family(id).await);
-        assert_eq!(one.map(below), other.map(below));
-    }
-    let unclaimed = orders::of(one, plan_id(503)).await;
-    assert!(unclaimed.claim.is_some());
-    let unclaimed = agents_domain::orders::WorkOrder { claim: None, ..unclaimed };
-    assert_eq!(
-        orders::of(other, plan_id(503)).await,
-        unclaimed,
-        "a claim is the word of a worker of the old place"
-    );
-    assert_eq!(one.projects.list().await, other.projects.list().await);
-    assert_eq!(one.actions.list().await, other.actions.list().await);
-    assert_eq!(other.locks.list(&LockFilter::default()).await, Ok(vec![]));
-    let request = cancel(&LockKey::Plan(plan_id(502)), one.clock.now());
-    assert_eq!(
-        other.requests.open(&request.key).await.expect("read").len(),
-        1,
-        "what was asked is still asked"
-    );
 }
 
 #[rstest]

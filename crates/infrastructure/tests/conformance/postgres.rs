@@ -12,15 +12,15 @@ use std::time::Duration;
 use agents_domain::lock::{Fence, FencingToken, LockKey};
 use agents_domain::plan::{CommitOutcome, StoreError};
 use agents_domain::time::Clock as _;
-use agents_infrastructure::postgres::{OpenError, PostgresOptions, PostgresStore, PostgresUrl};
+use agents_infrastructure::postgres::{OpenError, PostgresOptions, PostgresStore};
 use agents_testing::postgres::Database;
 use agents_testing::proxy::{Fate, Proxy};
 use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
 
 use crate::children::{child, spawn};
-use crate::support::{Fixture, Unfenced, postgres_at, request, term};
-use crate::values::{self, owner, prompt};
+use crate::support::{Fixture, Unfenced, postgres_at, postgres_options, request, term};
+use crate::values::{owner, prompt};
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -35,16 +35,25 @@ fn by_proxy() -> (Fixture, Arc<Proxy>) {
 
 /// A store, and its database.
 fn with_database() -> (Fixture, Arc<Database>) {
-    let database = Arc::new(Database::fresh());
-    let store = postgres_at(&database.url(), Unfenced::Refused, |o| o, Box::new(Arc::clone(&database)));
-    (store, database)
+    with_database_as(|options| options)
 }
 
 /// The same as if a pooler in transaction mode stood in between.
 fn with_database_pooled() -> (Fixture, Arc<Database>) {
+    with_database_as(PostgresOptions::pooled)
+}
+
+fn with_database_as(more: fn(PostgresOptions) -> PostgresOptions) -> (Fixture, Arc<Database>) {
     let database = Arc::new(Database::fresh());
     let kept = Box::new(Arc::clone(&database));
-    (postgres_at(&database.url(), Unfenced::Refused, PostgresOptions::pooled, kept), database)
+    (postgres_at(&database.url(), Unfenced::Refused, more, kept), database)
+}
+
+/// Ends all connections of the database of `admin` but that one.
+fn end_all(admin: &mut PgConnection) {
+    let end_all = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity \
+                   WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    admin.batch_execute(end_all).expect("ended");
 }
 
 fn fence(who: u32, token: i64) -> Fence {
@@ -120,14 +129,12 @@ async fn connections_that_the_server_has_ended_are_replaced() {
     let (store, database) = with_database();
     let (plan, lease) = store.plan(1, 1).await;
     let write = prompt(&plan, "smaller", store.clock.now());
-    let end_all = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity \
-                   WHERE datname = current_database() AND pid <> pg_backend_pid()";
     let mut admin = database.connect();
-    admin.batch_execute(end_all).expect("ended");
+    end_all(&mut admin);
     assert_eq!(store.plans.commit(&write, &lease.fence).await, Ok(CommitOutcome::Applied));
-    admin.batch_execute(end_all).expect("ended");
+    end_all(&mut admin);
     assert!(store.locks.release(owner(1), &term(&lease)).await.is_ok());
-    admin.batch_execute(end_all).expect("ended");
+    end_all(&mut admin);
     assert_eq!(store.pulse.look(owner(1), &[]).await.map(|look| look.is_some()), Ok(true));
     assert_eq!(store.stored(&plan).await, write.plan);
 }
@@ -207,7 +214,7 @@ fn noted(admin: &mut PgConnection) -> Vec<String> {
 }
 
 fn options(database: &Database) -> PostgresOptions {
-    PostgresOptions::new(PostgresUrl::parse(&database.url()).expect("a URL"), values::parse_action)
+    postgres_options(&database.url())
 }
 
 #[test]
@@ -259,9 +266,8 @@ fn a_schema_of_another_version_is_refused() {
 
 #[tokio::test]
 async fn waiting_for_others_is_bounded_and_writes_nothing() {
-    let database = Arc::new(Database::fresh());
     let brief = |options| PostgresOptions { patience: Duration::from_millis(200), connections: 1, ..options };
-    let store = postgres_at(&database.url(), Unfenced::Refused, brief, Box::new(Arc::clone(&database)));
+    let (store, database) = with_database_as(brief);
     let (plan, lease) = store.plan(1, 1).await;
     let mut rival = database.connect();
     rival.batch_execute("BEGIN; SELECT FROM locks FOR UPDATE").expect("in the way");

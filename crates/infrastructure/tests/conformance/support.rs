@@ -22,6 +22,7 @@ use agents_infrastructure::memory::MemoryStore;
 use agents_infrastructure::postgres::{PostgresOptions, PostgresStore, PostgresUrl};
 use agents_infrastructure::sqlite::{SqliteOptions, SqliteStore};
 use agents_testing::postgres::Database;
+use tempfile::TempDir;
 
 use crate::values::{self, holder, owner};
 
@@ -55,6 +56,50 @@ pub(crate) struct Fixture {
     pub(crate) workers: Arc<dyn Workers>,
     /// What must live as long as the store: a directory, for one.
     pub(crate) _kept: Box<dyn Any>,
+}
+
+/// The ports of an opened store; stores of different kinds have no trait in common.
+macro_rules! ports {
+    ($store:ident, $clock:ident, $costly:literal, $kept:ident) => {
+        Fixture {
+            clock: $clock,
+            locks: Arc::new($store.locks()),
+            plans: Arc::new($store.plans()),
+            projects: Arc::new($store.projects()),
+            actions: Arc::new($store.actions()),
+            reads: Arc::new($store.reads()),
+            requests: Arc::new($store.requests()),
+            pulse: Arc::new($store.pulse()),
+            line: Arc::new($store.line()),
+            feed: Arc::new($store.feed()),
+            measures: Arc::new($store.measures()),
+            costly: $costly,
+            orders: Arc::new($store.orders()),
+            workers: Arc::new($store.workers()),
+            _kept: $kept,
+        }
+    };
+}
+
+/// The ports of a store on a SQLite file.
+pub(crate) fn of_sqlite(store: &SqliteStore, clock: Arc<HandClock>, kept: Box<dyn Any>) -> Fixture {
+    ports!(store, clock, false, kept)
+}
+
+/// The ports of a store on PostgreSQL.
+pub(crate) fn of_postgres(store: &PostgresStore, clock: Arc<HandClock>, kept: Box<dyn Any>) -> Fixture {
+    ports!(store, clock, true, kept)
+}
+
+/// A file in that directory, on that clock.
+pub(crate) fn sqlite_options(directory: &TempDir, clock: &Arc<HandClock>) -> SqliteOptions {
+    let (path, time) = (directory.path().join("agents.db"), Arc::clone(clock) as Arc<dyn Clock>);
+    SqliteOptions::new(path, time, "this boot", "this machine", values::parse_action)
+}
+
+/// A database on a server, on the clock of that.
+pub(crate) fn postgres_options(url: &str) -> PostgresOptions {
+    PostgresOptions::new(PostgresUrl::parse(url).expect("a URL"), values::parse_action)
 }
 
 /// The store in memory.
@@ -93,28 +138,10 @@ pub(crate) fn sqlite_in_place(unfenced: Unfenced) -> Fixture {
 
 fn sqlite_with(unfenced: Unfenced, more: fn(SqliteOptions) -> SqliteOptions) -> Fixture {
     let (clock, directory) = (hand_clock(), tempfile::tempdir().expect("a directory"));
-    let time = Arc::clone(&clock) as Arc<dyn Clock>;
-    let path = directory.path().join("agents.db");
-    let options = SqliteOptions::new(path, time, "this boot", "this machine", values::parse_action);
+    let options = sqlite_options(&directory, &clock);
     let options = if unfenced == Unfenced::Allowed { options.allow_unfenced() } else { options };
     let store = SqliteStore::create(more(options)).expect("a database");
-    Fixture {
-        clock,
-        locks: Arc::new(store.locks()),
-        plans: Arc::new(store.plans()),
-        projects: Arc::new(store.projects()),
-        actions: Arc::new(store.actions()),
-        reads: Arc::new(store.reads()),
-        requests: Arc::new(store.requests()),
-        pulse: Arc::new(store.pulse()),
-        line: Arc::new(store.line()),
-        feed: Arc::new(store.feed()),
-        measures: Arc::new(store.measures()),
-        costly: false,
-        orders: Arc::new(store.orders()),
-        workers: Arc::new(store.workers()),
-        _kept: Box::new(directory),
-    }
+    of_sqlite(&store, clock, Box::new(directory))
 }
 
 /// The store on PostgreSQL.
@@ -140,32 +167,14 @@ pub(crate) fn postgres_at(
     kept: Box<dyn Any>,
 ) -> Fixture {
     let clock = hand_clock();
-    let url = PostgresUrl::parse(url).expect("a URL");
-    let options =
-        PostgresOptions::new(url, values::parse_action).on_clock(Arc::clone(&clock) as Arc<dyn Clock>);
+    let options = postgres_options(url).on_clock(Arc::clone(&clock) as Arc<dyn Clock>);
     let options = if unfenced == Unfenced::Allowed { options.allow_unfenced() } else { options };
     let store = PostgresStore::create(more(options)).expect("a database");
-    Fixture {
-        clock,
-        locks: Arc::new(store.locks()),
-        plans: Arc::new(store.plans()),
-        projects: Arc::new(store.projects()),
-        actions: Arc::new(store.actions()),
-        reads: Arc::new(store.reads()),
-        requests: Arc::new(store.requests()),
-        pulse: Arc::new(store.pulse()),
-        line: Arc::new(store.line()),
-        feed: Arc::new(store.feed()),
-        measures: Arc::new(store.measures()),
-        costly: true,
-        orders: Arc::new(store.orders()),
-        workers: Arc::new(store.workers()),
-        _kept: kept,
-    }
+    of_postgres(&store, clock, kept)
 }
 
 /// Some day in 2026, by a machine that was booted a while ago.
-fn hand_clock() -> Arc<HandClock> {
+pub(crate) fn hand_clock() -> Arc<HandClock> {
     let clock = HandClock::new(Timestamp::from_millis(1_790_000_000_000));
     clock.set_boottime(BootInstant::from_millis(50_000));
     Arc::new(clock)

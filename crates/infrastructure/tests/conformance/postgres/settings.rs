@@ -9,7 +9,7 @@ use agents_infrastructure::postgres::{PostgresOptions, PostgresStore, PostgresUr
 use agents_testing::postgres::Database;
 use diesel::connection::SimpleConnection as _;
 
-use super::{options, with_database, with_database_pooled};
+use super::{end_all, options, with_database, with_database_pooled};
 use crate::support::{request, term};
 use crate::values::{owner, prompt};
 
@@ -19,9 +19,7 @@ fn set_for_all(database: &Database, settings: &[&str]) {
     for setting in settings {
         admin.batch_execute(&format!("ALTER DATABASE {} SET {setting}", database.name())).expect("set");
     }
-    let end_all = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity \
-                   WHERE datname = current_database() AND pid <> pg_backend_pid()";
-    admin.batch_execute(end_all).expect("ended");
+    end_all(&mut admin);
 }
 
 #[tokio::test]

@@ -7,17 +7,17 @@ use agents_domain::lock::{Fence, FencingToken};
 use agents_domain::plan::{CommitOutcome, Plan, StoreError};
 use agents_domain::request::Closed;
 use agents_domain::time::Clock as _;
-use agents_infrastructure::postgres::{PostgresOptions, PostgresStore, PostgresUrl};
+use agents_infrastructure::postgres::PostgresStore;
 use agents_testing::postgres::Database;
 use agents_testing::proxy::{Fate, Proxy};
 use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
 use rstest::rstest;
 
-use super::{SOON, by_proxy, until_somebody_waits, with_database, with_database_pooled};
+use super::{SOON, by_proxy, options, until_somebody_waits, with_database, with_database_pooled};
 use crate::orders::{any, claim, now, of, ordered, place, wanted};
-use crate::support::Fixture;
-use crate::values::{full_action, name, owner, parse_action, project, prompt};
+use crate::support::{Fixture, postgres_options};
+use crate::values::{full_action, name, owner, project, prompt};
 use crate::workers::worker;
 
 /// From now on whoever writes a plan is refused so often, with that code and these words.
@@ -134,11 +134,10 @@ async fn who_waits_and_is_cut_off_looks_again() {
 #[case("SET default_transaction_isolation", Fate::Lost)]
 fn who_opens_a_database_tries_again_if_it_is_cut_off(#[case] words: &str, #[case] fate: Fate) {
     let database = Database::fresh();
-    let options = |url: String| PostgresOptions::new(PostgresUrl::parse(&url).expect("a URL"), parse_action);
-    drop(PostgresStore::create(options(database.url())).expect("made"));
+    drop(PostgresStore::create(options(&database)).expect("made"));
     let proxy = Proxy::to(database.server());
     let cut_at = proxy.cut_at(&[words], fate);
-    drop(PostgresStore::open(options(database.url_by_way_of(proxy.address()))).expect("opened"));
+    drop(PostgresStore::open(postgres_options(&database.url_by_way_of(proxy.address()))).expect("opened"));
     cut_at.recv_timeout(SOON).expect("it was cut");
 }
 
