@@ -102,7 +102,7 @@ impl Settings {
                 .unwrap_or_default(),
             },
             grace: setting("grace", env.grace.as_ref(), file.grace.as_ref(), &config_file, |text| {
-                value::duration(text).map_err(|error| error.to_string())
+                length(text, None)
             })?
             .unwrap_or(DEFAULT_GRACE),
             concurrency: setting(
@@ -133,7 +133,7 @@ impl Settings {
                 env.remote_timeout.as_ref(),
                 file.remote_timeout.as_ref(),
                 &config_file,
-                remote_timeout,
+                |text| length(text, Some(["1s", "24h"])),
             )?
             .unwrap_or(DEFAULT_REMOTE_TIMEOUT),
             automation: setting(
@@ -161,13 +161,19 @@ fn number(text: &str, most: u32) -> Result<u32, String> {
     number.ok_or_else(|| format!("use a number from 1 to {most}"))
 }
 
-/// It stands in rows, messages and lines for people; nothing that could be taken for more.
-fn remote_timeout(text: &str) -> Result<Duration, String> {
-    let bounds = Duration::from_secs(1)..=Duration::from_hours(24);
-    let given = value::duration(text).map_err(|error| error.to_string())?;
-    if bounds.contains(&given) { Ok(given) } else { Err("use a time from 1s to 24h".to_owned()) }
+/// A length of time; `within`: from the one to the other.
+fn length(text: &str, within: Option<[&str; 2]>) -> Result<Duration, String> {
+    let parsed = |text| value::duration(text).map_err(|error| error.to_string());
+    let given = parsed(text)?;
+    match within {
+        Some([least, most]) if !(parsed(least)?..=parsed(most)?).contains(&given) => {
+            Err(format!("use a time from {least} to {most}"))
+        }
+        _ => Ok(given),
+    }
 }
 
+/// It stands in rows, messages and lines for people; nothing that could be taken for more.
 fn machine_name(text: &str) -> Result<String, String> {
     const LONGEST: usize = 64;
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
@@ -315,6 +321,25 @@ mod tests {
         }
         let (_keep, env) = configured("concurrency = \"2\"");
         assert_eq!(Settings::resolve(&Global::default(), &env).expect("file").concurrency, 2);
+    }
+
+    #[test]
+    fn an_exchange_with_a_remote_takes_a_second_to_a_day_and_ten_minutes_unless_told() {
+        let resolved = |text: Option<&str>| {
+            let env = Env { remote_timeout: text.map(str::to_owned), ..bare() };
+            Settings::resolve(&Global::default(), &env).map(|settings| settings.remote_timeout)
+        };
+        assert_eq!(resolved(None), Ok(Duration::from_mins(10)));
+        for (text, given) in [("1s", Duration::from_secs(1)), ("24h", Duration::from_hours(24))] {
+            assert_eq!(resolved(Some(text)), Ok(given));
+        }
+        for bad in ["999ms", "24h1s", "soon"] {
+            let failure = resolved(Some(bad)).expect_err("out of bounds");
+            assert!(failure.message.starts_with("AGENTS_REMOTE_TIMEOUT: "), "{}", failure.message);
+        }
+        let (_keep, env) = configured("remote_timeout = \"2m\"");
+        let told = Settings::resolve(&Global::default(), &env).expect("file").remote_timeout;
+        assert_eq!(told, Duration::from_mins(2));
     }
 
     #[test]
