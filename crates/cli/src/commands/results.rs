@@ -34,6 +34,12 @@ struct Compared<'a> {
     tip: Oid,
 }
 
+/// What is compared in all of them, and what of it is not known.
+struct Comparison<'a> {
+    all: Vec<Compared<'a>>,
+    doubts: Vec<String>,
+}
+
 impl Results {
     fn of(app: &App, plan: &PlanRef) -> Result<Self, Failure> {
         let record = resolve::view(app, resolve::plan(app, plan)?)?.record;
@@ -87,27 +93,26 @@ impl Results {
     }
 
     /// From the start to what an attempt left.
-    fn to_attempt(&self, attempt: u32) -> Vec<Compared<'_>> {
+    fn to_attempt(&self, attempt: u32) -> Comparison<'_> {
         let bases = history::bases(&self.events, attempt);
         let of = |(project, kept): (_, &Kept)| {
             let project: &Project = project;
             let base = bases.get(&project.name)?.clone();
             Some(Compared { project, base, tip: kept.commit.clone() })
         };
-        self.newest(attempt).into_iter().filter_map(of).collect()
+        Comparison { all: self.newest(attempt).into_iter().filter_map(of).collect(), doubts: Vec::new() }
     }
 
-    /// From the start to the result, and what of it is not known; `None`: no phase that changes anything is
-    /// complete yet.
-    fn to_result(&self, app: &App) -> Result<Option<(Vec<Compared<'_>>, Vec<String>)>, Failure> {
+    /// From the start to the result; `None`: no phase that changes anything is complete yet.
+    fn to_result(&self, app: &App) -> Result<Option<Comparison<'_>>, Failure> {
         if self.record.projects.iter().all(|facts| facts.tip.is_none()) {
             return Ok(None);
         }
-        let (mut compared, mut doubts) = (Vec::new(), Vec::new());
+        let (mut all, mut doubts) = (Vec::new(), Vec::new());
         for (project, facts) in self.definition.projects.iter().zip(&self.record.projects) {
             let Some(base) = facts.base.clone() else { continue };
             let Some(recorded) = &facts.tip else {
-                compared.push(Compared { project, tip: base.clone(), base });
+                all.push(Compared { project, tip: base.clone(), base });
                 continue;
             };
             // A person may have put commits on top.
@@ -117,9 +122,9 @@ impl Results {
                     "this is the result as it is known here; what somebody pushed since is not in it: {error}"
                 )
             }));
-            compared.push(Compared { project, base, tip: found.commit });
+            all.push(Compared { project, base, tip: found.commit });
         }
-        Ok(Some((compared, doubts)))
+        Ok(Some(Comparison { all, doubts }))
     }
 }
 
@@ -138,11 +143,11 @@ fn whose(error: WorkspaceError, events: &[Event]) -> WorkspaceError {
 pub(super) fn diff(app: &App, plan: &PlanRef, attempt: Option<u32>, stat: bool) -> Result<Report, Failure> {
     let results = Results::of(app, plan)?;
     let whole = if attempt.is_none() { results.to_result(app)? } else { None };
-    let (attempt, (compared, doubts)) = if let Some(whole) = whole {
+    let (attempt, Comparison { all: compared, doubts }) = if let Some(whole) = whole {
         (None, whole)
     } else {
         let attempt = results.attempt(attempt)?;
-        (Some(attempt), (results.to_attempt(attempt), Vec::new()))
+        (Some(attempt), results.to_attempt(attempt))
     };
     for one in &compared {
         for commit in [&one.base, &one.tip] {

@@ -263,6 +263,12 @@ async fn who_looks_at_a_result_sees_the_newest_and_hears_if_the_remote_is_away()
     git(&shared.bare, &["update-ref", &branch, first.as_str()]);
     assert_eq!(tip(&second).commit, second);
     assert_eq!(tip(&first).commit, second);
+    // So is what a person pushed on top.
+    let theirs =
+        git(&shared.bare, &["commit-tree", &format!("{second}^{{tree}}"), "-p", second.as_str(), "-m", "x"]);
+    git(&shared.bare, &["update-ref", &branch, &theirs]);
+    assert_eq!(tip(&second).commit.as_str(), theirs);
+    git(&shared.bare, &["update-ref", &branch, first.as_str()]);
     // One from a past life counts neither there nor here.
     let aside = commit(&shared.fixture.repo, "aside");
     git(&shared.fixture.repo, &["update-ref", &branch, aside.as_str()]);
