@@ -88,13 +88,12 @@ fn back(world: &mut World) {
 #[given(expr = "the remote was registered as {string}")]
 fn registered(world: &mut World, url: String) {
     let sql = format!("UPDATE projects SET remote = '{url}'");
-    match &world.server {
-        Some(server) => server.connect().batch_execute(&sql).expect("noted"),
-        None => {
-            let path = world.database();
-            let connection = SqliteConnection::establish(path.to_str().expect("utf-8"));
-            connection.expect("opens").batch_execute(&sql).expect("noted");
-        }
+    if let Some(server) = &world.server {
+        server.connect().batch_execute(&sql).expect("noted");
+    } else {
+        let path = world.database();
+        let connection = SqliteConnection::establish(path.to_str().expect("utf-8"));
+        connection.expect("opens").batch_execute(&sql).expect("noted");
     }
 }
 
