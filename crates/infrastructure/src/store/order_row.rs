@@ -34,6 +34,34 @@ pub(crate) struct OrderRow {
     outcome: Option<String>,
 }
 
+/// An order that nobody has in hand any more.
+#[derive(Debug, Clone, Copy, AsChangeset)]
+#[diesel(table_name = orders, treat_none_as_null = true)]
+pub(crate) struct Unclaimed {
+    worker: Option<&'static str>,
+    claimed_at: Option<i64>,
+}
+
+/// The only one.
+pub(crate) const UNCLAIMED: Unclaimed = Unclaimed { worker: None, claimed_at: None };
+
+/// How an order ends.
+#[derive(Debug, Clone, Copy, AsChangeset)]
+#[diesel(table_name = orders, treat_none_as_null = true)]
+pub(crate) struct Ended<'a> {
+    closed_at: Option<i64>,
+    outcome: Option<&'a str>,
+    worker: Option<&'static str>,
+    claimed_at: Option<i64>,
+}
+
+impl<'a> From<&'a Closed> for Ended<'a> {
+    fn from(closed: &'a Closed) -> Self {
+        let (closed_at, outcome) = (Some(closed.at.as_millis()), Some(closed.outcome.as_str()));
+        Self { closed_at, outcome, worker: None, claimed_at: None }
+    }
+}
+
 impl From<&WorkOrder> for OrderRow {
     fn from(order: &WorkOrder) -> Self {
         let wanted = &order.wanted;

@@ -200,12 +200,14 @@ async fn workers_and_those_who_count_them_out_do_not_wait_crosswise() {
     let me = worker(&store, 5);
     store.workers.report(&me, &[]).await.expect("written");
     claim(&store, &any(&store, 5)).await.expect("taken");
+    let seen = store.workers.list().await.expect("read").remove(0).worker;
     for leaves in [false, true] {
+        let seen = seen.clone();
         let mut itself = database.connect();
         itself.batch_execute("BEGIN; SELECT FROM workers FOR UPDATE").expect("about to report");
         let (workers, at) = (std::sync::Arc::clone(&store.workers), now(&store));
         let other = tokio::spawn(async move {
-            if leaves { workers.leave(owner(5)).await } else { workers.bury(&[owner(5)], at).await }
+            if leaves { workers.leave(owner(5)).await } else { workers.bury(&[seen], at).await }
         });
         until_somebody_waits(&database, 1).await;
         itself.batch_execute("SELECT FROM orders FOR UPDATE NOWAIT; COMMIT").expect("its orders are free");
