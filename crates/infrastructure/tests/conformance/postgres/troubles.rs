@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use agents_domain::catalogue::{Removal, StoredAction};
 use agents_domain::lock::{Fence, FencingToken};
-use agents_domain::plan::{CommitOutcome, Plan, StoreError};
+use agents_domain::orders::{Claim, PutBack};
+use agents_domain::plan::{Change, CommitOutcome, Plan, StoreError};
 use agents_domain::request::Closed;
 use agents_domain::time::Clock as _;
 use agents_infrastructure::postgres::{PostgresOptions, PostgresStore, PostgresUrl};
@@ -15,7 +16,7 @@ use diesel::prelude::*;
 use rstest::rstest;
 
 use super::{SOON, by_proxy, until_somebody_waits, with_database, with_database_pooled};
-use crate::orders::{any, claim, now, of, ordered, place, wanted};
+use crate::orders::{any, back, claim, now, of, ordered, place, wanted, write};
 use crate::support::Fixture;
 use crate::values::{full_action, name, owner, parse_action, project, prompt};
 use crate::workers::worker;
@@ -177,6 +178,43 @@ async fn of_two_who_register_a_name_at_once_the_second_is_told() {
     rival.batch_execute("COMMIT").expect("registered");
     let refused = adding.await.expect("no panic");
     assert!(matches!(&refused, Err(StoreError::Taken { by, .. }) if by.contains("/theirs")), "{refused:?}");
+}
+
+/// It rests already, and is wanted now.
+#[rstest]
+#[tokio::test]
+async fn an_order_that_is_placed_again_rests_no_more(#[values(Fate::Done, Fate::Lost)] fate: Fate) {
+    let (store, proxy) = by_proxy();
+    let (plan, _) = store.plan(1, 1).await;
+    let order = wanted(&store, &plan);
+    place(&store, &order).await;
+    let worker = Claim { dead: vec![owner(1)], ..any(&store, 5) };
+    claim(&store, &worker).await.expect("taken");
+    let trouble = Some("no answer".to_owned());
+    let back = PutBack { rest: Some(SOON), trouble, ..back(&store, plan.id, 5).await };
+    store.orders.put_back(&back).await.expect("put back");
+    let cut_at = proxy.cut_at(&["UPDATE \"orders\"", "COMMIT"], fate);
+    let placed = place(&store, &order).await;
+    cut_at.recv_timeout(SOON).expect("it was cut");
+    assert_eq!((placed.revision, placed.not_before, placed.trouble.clone()), (1, None, None));
+    assert_eq!(of(&store, plan.id).await, placed);
+}
+
+#[rstest]
+#[case("UPDATE orders SET plan_version = 9", "its order is of a version that it has not come to")]
+#[case("DROP TRIGGER orders_end_with_their_plan ON plans", "it is at its end, and its order is open")]
+#[tokio::test]
+async fn a_check_finds_an_order_that_cannot_be(#[case] damage: &str, #[case] words: &str) {
+    let (store, database) = with_database();
+    let plan = ordered(&store, 1).await;
+    let url = || PostgresUrl::parse(&database.url()).expect("a URL");
+    let check = || PostgresStore::open(PostgresOptions::new(url(), parse_action)).expect("opened").check();
+    assert_eq!(check().expect("checked").problems, Vec::<String>::new());
+    database.connect().batch_execute(damage).expect("damaged");
+    let cancel = Change::Cancelled { reason: None, keep_landed: false, work: vec![], given_up: None };
+    write(&store, &plan, 2, cancel).await;
+    let found = check().expect("checked").problems.join("\n");
+    assert!(found.contains(plan.id.as_str()) && found.contains(words), "{words}\n---\n{found}");
 }
 
 /// Between the look at an order and its claim it was put back, to rest.
