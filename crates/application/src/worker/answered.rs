@@ -11,15 +11,15 @@
 //! of its own. One that has been answered for [`SILENCE`](agents_domain::workers::SILENCE) has left them
 //! the time for that.
 //!
-//! A gap is an error, or a pause between two answers that is longer than any should be: then this worker
-//! itself was stopped or suspended, and the store may have been away in between.
+//! A gap is a pause between two answers that is longer than any should be: the store was away, or may have
+//! been while this worker itself was stopped. A shorter one silences nobody for that long.
 
 use std::time::Duration;
 
 use agents_domain::time::BootInstant;
 use agents_domain::workers::ROLL_CALL;
 
-/// Between two answers, at most; to be late by one is no gap.
+/// Longer is a gap; to miss one answer is none.
 const GAP: Duration = ROLL_CALL.saturating_mul(2);
 
 /// The answers to the roll calls of one worker.
@@ -36,11 +36,6 @@ impl Answered {
         self.stretch = Some((since.map_or(now, |(first, _)| first), now));
     }
 
-    /// There was none.
-    pub(super) const fn not(&mut self) {
-        self.stretch = None;
-    }
-
     /// From the first answer to the last.
     pub(super) fn length(self) -> Duration {
         self.stretch.map_or(Duration::ZERO, |(first, last)| last.since(first))
@@ -55,15 +50,12 @@ mod tests {
     fn a_stretch_goes_from_the_first_answer_to_the_last_and_begins_anew_after_a_gap() {
         let mut answered = Answered::default();
         let at = |seconds: u64| BootInstant::from_millis(0).plus(Duration::from_secs(seconds));
+        assert_eq!(answered.length(), Duration::ZERO);
         let mut length = |seconds| {
             answered.again(at(seconds));
             answered.length().as_secs()
         };
         assert_eq!([7, 17, 37, 47].map(&mut length), [0, 10, 30, 40], "late by one is no gap");
-        assert_eq!([68, 78].map(&mut length), [0, 10], "it was stopped itself");
-        answered.not();
-        assert_eq!(answered.length(), Duration::ZERO);
-        answered.again(at(80));
-        assert_eq!(answered.length(), Duration::ZERO);
+        assert_eq!([68, 78].map(&mut length), [0, 10]);
     }
 }

@@ -343,9 +343,6 @@ impl Shift {
     }
 
     fn weather_worsens(&mut self, error: StoreError) {
-        if matches!(error, StoreError::Unavailable { .. } | StoreError::Unknown { .. }) {
-            self.answered.not();
-        }
         self.weather.tries += 1;
         if self.weather.error.as_ref() != Some(&error) {
             self.parts.overseer.away(&error);
