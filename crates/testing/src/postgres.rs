@@ -16,6 +16,7 @@ use diesel::{Connection as _, PgConnection};
 
 const URL: &str = "AGENTS_TEST_POSTGRES_URL";
 const RESTART: &str = "AGENTS_TEST_POSTGRES_RESTART";
+const POOLER: &str = "AGENTS_TEST_POSTGRES_POOLER";
 
 /// An empty database, dropped with this value.
 #[derive(Debug)]
@@ -50,6 +51,15 @@ impl Database {
     /// The same by way of another address, such as that of a [`Proxy`](crate::proxy::Proxy).
     pub fn url_by_way_of(&self, address: SocketAddr) -> String {
         self.server.url(address, &self.name)
+    }
+
+    /// The same by way of a pooler in transaction mode, if a person has put one before the server and says
+    /// where it is; else as without.
+    pub fn url_of_a_pooler(&self) -> String {
+        match pooler() {
+            Some(address) => self.url_by_way_of(address.parse().expect("an address")),
+            None => self.url(),
+        }
     }
 
     /// The password of its owner, which no program shows.
@@ -127,6 +137,11 @@ impl Server {
 #[expect(clippy::disallowed_methods, reason = "the script that brings the server up says by it where it is")]
 fn variable(name: &str) -> String {
     required(name, std::env::var(name).ok())
+}
+
+#[expect(clippy::disallowed_methods, reason = "a person says by it where a pooler is")]
+fn pooler() -> Option<String> {
+    std::env::var(POOLER).ok()
 }
 
 fn required(name: &str, value: Option<String>) -> String {

@@ -57,9 +57,14 @@ impl PhaseDriver {
             };
             let mut finished = self.attempt(&plan, definition, spec, hold, place).await;
             let again = another_attempt(spec, &mut finished.end, tries);
-            let (id, recorded) = (plan.id, self.record(plan, definition, finished, hold).await);
+            let (id, attempt, work) = (plan.id, plan.attempt, finished.work.clone());
+            let recorded = self.record(plan, definition, finished, hold).await;
             if !hold.is_lost() {
-                self.clear_away(id, definition).await;
+                match &recorded {
+                    Ok(_) => self.clear_saved(id, attempt, &work, definition).await,
+                    // Whether it was recorded all the same is in the log.
+                    Err(_) => self.clear_away(id, definition).await,
+                }
             }
             plan = recorded?;
             let Some(pause) = again else { return Ok(plan) };

@@ -10,6 +10,7 @@
 
 use agents_domain::id::PlanId;
 use agents_domain::lock::Holder;
+use agents_domain::name::Name;
 use agents_domain::oid::Oid;
 use agents_domain::plan::{Definition, InterruptCause, Phase, Plan, Saved, Work};
 use agents_domain::workspace::{Slot, WorkspaceError};
@@ -102,10 +103,20 @@ impl PhaseDriver {
         Ok(plan)
     }
 
-    /// Removes the last attempt's directories, once the log names the snapshots of what is in them.
-    /// Whatever fails is said and left to `agents prune`.
+    /// Removes the last attempt's directories, as far as the log names the snapshots of what is in them.
     pub(super) async fn clear_away(&self, id: PlanId, definition: &Definition) {
-        for (slot, _) in self.safe(id, definition).await {
+        self.clear(self.safe(id, definition).await).await;
+    }
+
+    /// Removes the directories of an attempt of which the log tells that, and no more, by now.
+    pub(super) async fn clear_saved(&self, id: PlanId, attempt: u32, work: &[Work], definition: &Definition) {
+        let saved = work.iter().filter_map(|work| safe(id, attempt, &work.project, &work.saved, definition));
+        self.clear(saved.collect()).await;
+    }
+
+    /// Whatever fails is said and left to `agents prune`.
+    async fn clear(&self, slots: Vec<(Slot, Oid)>) {
+        for (slot, _) in slots {
             if let Err(error) = self.parts.worktrees.close(&slot).await {
                 self.stays(&slot, &error.to_string());
             }
@@ -130,13 +141,8 @@ impl PhaseDriver {
             Works::new()
         });
         let last = works.keys().next_back().map(|(attempt, _)| *attempt);
-        let of_last = works.into_iter().filter(|((attempt, _), _)| Some(*attempt) == last);
-        let safe = of_last.filter_map(|((attempt, name), saved)| {
-            let Saved::Snapshot { commit, kept: None, .. } = saved else { return None };
-            let project = definition.projects.iter().find(|project| project.name == name)?.clone();
-            Some((Slot { plan: id, attempt, project }, commit))
-        });
-        safe.collect()
+        let of_last = works.iter().filter(|((attempt, _), _)| Some(*attempt) == last);
+        of_last.filter_map(|((attempt, name), saved)| safe(id, *attempt, name, saved, definition)).collect()
     }
 
     pub(super) fn stays(&self, slot: &Slot, reason: &str) {
@@ -166,6 +172,19 @@ impl PhaseDriver {
             }
         }
     }
+}
+
+/// A place whose directory may go, and the snapshot of what is in it.
+fn safe(
+    plan: PlanId,
+    attempt: u32,
+    project: &Name,
+    saved: &Saved,
+    definition: &Definition,
+) -> Option<(Slot, Oid)> {
+    let Saved::Snapshot { commit, kept: None, .. } = saved else { return None };
+    let project = definition.projects.iter().find(|known| known.name == *project)?.clone();
+    Some((Slot { plan, attempt, project }, commit.clone()))
 }
 
 /// Whether that very process drove its last attempt: then it has cleared away what that left.

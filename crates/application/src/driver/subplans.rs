@@ -3,7 +3,7 @@
 //! ```text
 //! parent: start ─ children: run … merge … run … merge ─ all settled? ─┬─ its own command ─ complete
 //!   (held and renewed throughout; no place, no command of its own)    └─ errored, or parked
-//! child:          hold ─ strategize ─ execute ─ let go ⋯ hold ─ merge into the parent ─ let go
+//! child:          hold ─ strategize ─ execute ─ merge into the parent ─ let go
 //! ```
 //!
 //! The holder of the parent's lock is its only scheduler; what it decides by is a pure state machine

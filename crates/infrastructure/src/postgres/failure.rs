@@ -1,5 +1,7 @@
 //! What PostgreSQL says when it cannot, in our words.
 
+use std::time::Duration;
+
 use agents_domain::plan::StoreError;
 use diesel::result::{DatabaseErrorKind, Error};
 
@@ -45,6 +47,12 @@ pub(crate) fn may_pass(message: &str) -> bool {
     ]
     .iter()
     .any(|words| message.contains(words))
+}
+
+/// Whether it was given up for the time it took, though it took less than any time limit: libpq goes by the
+/// time of day (`pqWaitTimed`), which jumps when a machine wakes or its clock is set.
+pub(crate) fn is_hasty(message: &str, took: Duration) -> bool {
+    message.contains("timeout expired") && took < Duration::from_secs(1)
 }
 
 /// Whether the same transaction, begun anew, may well succeed: it was one of several that could not
@@ -187,6 +195,13 @@ mod tests {
             error(DatabaseErrorKind::Unknown, "cannot set transaction read-write mode during recovery");
         assert!(is_standby(&no_writes(refused)));
         assert!(is_lost(&no_writes(error(DatabaseErrorKind::ClosedConnection, ""))));
+    }
+
+    #[test]
+    fn a_clock_that_jumped_is_no_time_limit() {
+        let words = "connection to server at \"::1\", port 5432 failed: timeout expired";
+        assert!(is_hasty(words, Duration::from_millis(40)) && !is_hasty(words, Duration::from_secs(10)));
+        assert!(!is_hasty("Connection refused", Duration::ZERO));
     }
 
     #[test]

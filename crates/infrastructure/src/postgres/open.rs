@@ -1,7 +1,7 @@
 //! Recognising a database: ours, current, or why not.
 
 use std::collections::HashMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Nullable, Text};
@@ -9,7 +9,7 @@ use thiserror::Error;
 
 use super::PostgresOptions;
 use super::connection::{Setup, Whereabouts, identity};
-use super::failure::{first_line, may_pass};
+use super::failure::{first_line, is_hasty, may_pass};
 use super::lane::rest;
 use super::statement::Statement;
 use crate::store::SCHEMA_VERSION;
@@ -213,12 +213,18 @@ pub(crate) fn unavailable(options: &PostgresOptions, error: &dyn std::error::Err
 
 /// Connects and reads what the database says of itself. Tried again for three seconds where a server was
 /// there and had no time for us, or was lost under the first words; one that is not there is told at once.
+#[expect(clippy::disallowed_methods, reason = "a length that no lease hangs on, and no time of day")]
 pub(crate) fn examine(options: &PostgresOptions) -> Result<(PgConnection, Facts), OpenError> {
     let mut pauses = [50, 150, 400, 800, 1600].into_iter().map(Duration::from_millis);
     loop {
+        let began = Instant::now();
         let seen = look(options);
         match (&seen, pauses.next()) {
-            (Err(OpenError::Unavailable { reason, .. }), Some(pause)) if may_pass(reason) => rest(pause),
+            (Err(OpenError::Unavailable { reason, .. }), Some(pause))
+                if may_pass(reason) || is_hasty(reason, began.elapsed()) =>
+            {
+                rest(pause);
+            }
             _ => return seen,
         }
     }

@@ -119,17 +119,15 @@ fn sqlite_with(unfenced: Unfenced, more: fn(SqliteOptions) -> SqliteOptions) -> 
 
 /// The store on PostgreSQL.
 pub(crate) fn postgres(unfenced: Unfenced) -> Fixture {
-    postgres_with(unfenced, |options| options)
-}
-
-/// The same as if a pooler in transaction mode stood in between: nothing outlives a transaction.
-pub(crate) fn postgres_pooled(unfenced: Unfenced) -> Fixture {
-    postgres_with(unfenced, PostgresOptions::pooled)
-}
-
-fn postgres_with(unfenced: Unfenced, more: fn(PostgresOptions) -> PostgresOptions) -> Fixture {
     let database = Database::fresh();
-    postgres_at(&database.url(), unfenced, more, Box::new(database))
+    postgres_at(&database.url(), unfenced, |options| options, Box::new(database))
+}
+
+/// The same as if a pooler in transaction mode stood in between, or by way of one if there is one: nothing
+/// outlives a transaction.
+pub(crate) fn postgres_pooled(unfenced: Unfenced) -> Fixture {
+    let database = Database::fresh();
+    postgres_at(&database.url_of_a_pooler(), unfenced, PostgresOptions::pooled, Box::new(database))
 }
 
 /// The same, at that URL.

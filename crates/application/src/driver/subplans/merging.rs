@@ -11,7 +11,7 @@ use agents_domain::oid::Oid;
 use agents_domain::plan::{Failure, Phase, Plan, State};
 use agents_domain::subplan::{MergePolicy, NodeId};
 
-use super::scheduling::{Scheduling, is_trouble};
+use super::scheduling::{Handed, Scheduling, is_trouble};
 use crate::driver::landing::Terms;
 use crate::driver::recovery::Found;
 use crate::driver::{DriveError, PhaseDriver, is_at};
@@ -26,9 +26,16 @@ impl Scheduling<'_> {
     pub(super) async fn merge(&mut self, node: NodeId) -> Result<(), DriveError> {
         let driver = self.driver.for_child(self.driver.parts.stop.clone());
         let id = self.child(node).id;
+        let mut handed = self.handed.take_if(|handed| handed.node == node);
+        if let Some(lost) = handed.take_if(|handed| handed.hold.is_lost()) {
+            driver.let_go(lost.hold).await;
+        }
         for _ in 0..TRIES {
-            let hold = driver.hold_below(id, "merge into its parent", self.hold).await?;
-            let outcome = Box::pin(self.merge_held(&driver, node, &hold)).await;
+            let (plan, hold) = match handed.take() {
+                Some(Handed { plan, hold, .. }) => (Some(plan), hold),
+                None => (None, driver.hold_below(id, "merge into its parent", self.hold).await?),
+            };
+            let outcome = Box::pin(self.merge_held(&driver, node, plan, &hold)).await;
             match driver.end(id, hold, outcome).await {
                 Ok(child) => return self.merged_or_not(node, &child).await,
                 Err(error) if is_trouble(&error) => {
@@ -66,16 +73,23 @@ impl Scheduling<'_> {
         Ok(())
     }
 
+    /// `known`: the child as it is, under the hold in which it did its work.
     async fn merge_held(
         &self,
         driver: &PhaseDriver,
         node: NodeId,
+        known: Option<Plan>,
         hold: &LockGuard,
     ) -> Result<Plan, DriveError> {
         let id = self.child(node).id;
         let lifecycle = &driver.parts.lifecycle;
-        let child = driver.recovered(id, hold, Found::PutAway).await?;
-        driver.heed_earlier(&child).await?;
+        let child = if let Some(child) = known {
+            child
+        } else {
+            let child = driver.recovered(id, hold, Found::PutAway).await?;
+            driver.heed_earlier(&child).await?;
+            child
+        };
         let child = match (child.phase(), child.state()) {
             (Phase::Apply, State::Errored | State::Constrained) => {
                 lifecycle.retry_from(id, BTreeMap::new(), false).await?

@@ -12,7 +12,7 @@ use agents_domain::subplan::NodeId;
 use agents_domain::time::Timestamp;
 
 use crate::driver::recovery::Found;
-use crate::driver::{DriveError, DriverParts, PhaseDriver};
+use crate::driver::{DriveError, DriverParts, PhaseDriver, is_at};
 use crate::lock_service::{LockGuard, Wait};
 use crate::stop::StopHub;
 use crate::subplan_service::{is_torn, was_interrupted};
@@ -21,7 +21,14 @@ use crate::subplan_service::{is_torn, was_interrupted};
 const LOOKS: u32 = 10;
 
 /// A child that is run.
-pub(super) type Run = Pin<Box<dyn Future<Output = (NodeId, Result<Plan, DriveError>)> + Send>>;
+pub(super) type Run = Pin<Box<dyn Future<Output = (NodeId, Result<Ran, DriveError>)> + Send>>;
+
+/// What a child has come to.
+pub(super) struct Ran {
+    pub(super) plan: Plan,
+    /// Its lock, if it is to be merged: whoever merges it need not ask for it again.
+    pub(super) hold: Option<LockGuard>,
+}
 
 /// What to run.
 #[derive(Debug, Clone, Copy)]
@@ -63,12 +70,18 @@ impl PhaseDriver {
         Box::pin(async move { (errand.node, self.child_to_executed(errand).await) })
     }
 
-    async fn child_to_executed(&self, errand: Errand) -> Result<Plan, DriveError> {
+    async fn child_to_executed(&self, errand: Errand) -> Result<Ran, DriveError> {
         let mut rested = None;
         loop {
             let hold = self.hold(errand.child, "subplan").await?;
             let outcome = Box::pin(self.drive_child(errand, rested, &hold)).await;
-            let plan = match self.end(errand.child, hold, outcome).await {
+            let outcome = match outcome {
+                Ok(plan) if is_at(&plan, Phase::Execute, State::Complete) => {
+                    return Ok(Ran { plan, hold: Some(hold) });
+                }
+                outcome => self.end(errand.child, hold, outcome).await,
+            };
+            let plan = match outcome {
                 Err(DriveError::NoPlace { .. }) if self.shared.is_some() => {
                     self.offer(errand.child).await?;
                     continue;
@@ -80,7 +93,7 @@ impl PhaseDriver {
                     self.sit_out(&plan, waits, until).await?;
                     rested = Some(plan.version);
                 }
-                None => return Ok(plan),
+                None => return Ok(Ran { plan, hold: None }),
             }
         }
     }

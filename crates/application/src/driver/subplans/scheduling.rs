@@ -10,7 +10,7 @@ use agents_domain::runner::StopCause;
 use agents_domain::subplan::{Cause, GivenUp, NodeId, Scheduler, Status, Step};
 use tokio::task::JoinSet;
 
-use super::running::{Errand, needs_a_person};
+use super::running::{Errand, Ran, needs_a_person};
 use crate::driver::{DriveError, PhaseDriver, failures};
 use crate::lifecycle::LifecycleError;
 use crate::lock_service::LockGuard;
@@ -34,13 +34,22 @@ pub(super) struct Scheduling<'a> {
     pub(super) scheduler: Scheduler,
     /// The child of each node.
     pub(super) children: Vec<Child>,
-    running: JoinSet<(NodeId, Result<Plan, DriveError>)>,
+    running: JoinSet<(NodeId, Result<Ran, DriveError>)>,
+    /// The child that has just done its work, still held, to be merged at once or let go.
+    pub(super) handed: Option<Handed>,
     /// By which each running child is stopped.
     hubs: BTreeMap<NodeId, StopHub>,
     /// Children that could not be run or merged for no fault of theirs, and the first reason. The
     /// others go on.
     pub(super) troubled: BTreeSet<NodeId>,
     pub(super) trouble: Option<DriveError>,
+}
+
+/// A child whose lock we have.
+pub(super) struct Handed {
+    pub(super) node: NodeId,
+    pub(super) plan: Plan,
+    pub(super) hold: LockGuard,
 }
 
 /// Why a scheduler ends before its children have.
@@ -75,6 +84,7 @@ impl PhaseDriver {
             scheduler,
             children,
             running: JoinSet::new(),
+            handed: None,
             hubs: BTreeMap::new(),
             troubled: BTreeSet::new(),
             trouble: None,
@@ -160,11 +170,17 @@ impl Scheduling<'_> {
                 return Ok(Some(end));
             }
             match self.scheduler.step() {
-                None => return Ok(None),
+                None => {
+                    self.let_go().await;
+                    return Ok(None);
+                }
                 Some(Step::Start(node)) => self.run(node),
                 Some(Step::Merge(node)) => Box::pin(self.merge(node)).await?,
                 Some(Step::Stop(node, _)) => self.hubs.get(&node).into_iter().for_each(StopHub::let_go),
-                Some(Step::Cancel(node, cause)) => self.give_up(node, cause).await?,
+                Some(Step::Cancel(node, cause)) => {
+                    self.let_go().await;
+                    self.give_up(node, cause).await?;
+                }
             }
         }
     }
@@ -208,13 +224,17 @@ impl Scheduling<'_> {
     }
 
     /// What came of a child that ran.
-    async fn take_in(&mut self, node: NodeId, outcome: Result<Plan, DriveError>) -> Result<(), DriveError> {
+    async fn take_in(&mut self, node: NodeId, outcome: Result<Ran, DriveError>) -> Result<(), DriveError> {
         let stopping = match self.scheduler.status(node) {
             Status::Stopping(cause) => Some(cause),
             _ => None,
         };
         let child = match outcome {
-            Ok(child) => child,
+            Ok(Ran { plan, hold }) => {
+                self.let_go().await;
+                self.handed = hold.map(|hold| Handed { node, plan: plan.clone(), hold });
+                plan
+            }
             // Somebody asked for it, or has it by now: its row says what has come of it.
             Err(DriveError::Stopped { .. } | DriveError::Lifecycle(LifecycleError::LeaseLost { .. })) => {
                 self.driver.parts.lifecycle.load(self.child(node).id).await?
@@ -228,6 +248,7 @@ impl Scheduling<'_> {
         };
         if let Some(cause) = stopping {
             // Whatever it came to in its last moment does not count.
+            self.let_go().await;
             self.scheduler.cancelled(node);
             return self.give_up(node, cause).await;
         }
@@ -252,6 +273,13 @@ impl Scheduling<'_> {
         self.driver.give_up_child(self.child(node).id, given_up, self.hold).await
     }
 
+    /// Lets go of a child that is not merged now.
+    async fn let_go(&mut self) {
+        if let Some(handed) = self.handed.take() {
+            self.driver.let_go(handed.hold).await;
+        }
+    }
+
     /// Notes why a child could not be run or merged.
     pub(super) fn meet(&mut self, node: NodeId, error: DriveError) {
         self.driver.warn(&format!("subplan `{}`: {error}", self.child(node).name));
@@ -263,11 +291,14 @@ impl Scheduling<'_> {
     /// saved its work.
     async fn drain(&mut self) {
         self.hubs.values().for_each(StopHub::let_go);
+        self.let_go().await;
         while let Some(ended) = self.running.join_next().await {
-            if let Ok((node, Err(error))) = ended
-                && !matches!(error, DriveError::Stopped { .. })
-            {
-                self.driver.warn(&format!("subplan `{}`: {error}", self.child(node).name));
+            match ended {
+                Ok((_, Ok(Ran { hold: Some(hold), .. }))) => self.driver.let_go(hold).await,
+                Ok((node, Err(error))) if !matches!(error, DriveError::Stopped { .. }) => {
+                    self.driver.warn(&format!("subplan `{}`: {error}", self.child(node).name));
+                }
+                _ => {}
             }
         }
     }

@@ -13,8 +13,8 @@ use agents_domain::subplan::Mode;
 use agents_infrastructure::scripted::{Gate, Scripted};
 use tokio::task::JoinHandle;
 
-use super::tree::{beats, cancelling, item, items, once, until};
-use crate::world::{Outcome, Process, World, fails, now, program};
+use super::tree::{beats, cancelling, interrupted, item, items, once, retrying, until};
+use crate::world::{Outcome, PLAINLY, Process, World, fails, now, program};
 
 /// `b` builds on `a`.
 fn family(world: &World, process: &Process) -> JoinHandle<Outcome> {
@@ -45,6 +45,17 @@ async fn without_the_parents_lock_nothing_is_given_up() {
     world.check_tree(root).await;
 }
 
+/// That child is validated before it is merged, and the validation waits for the gate.
+fn merges_behind_a_gate(world: &World, child: &str) -> Gate {
+    world.store_action("work", |action| {
+        let (name, program, timeout, required) = ("lint".to_owned(), program(), None, true);
+        action.validations = vec![ValidationSpec { name, program, timeout, required }];
+    });
+    let gate = Gate::default();
+    world.runner.on_plan(child, "validation lint", Scripted::exits(0).behind(&gate));
+    gate
+}
+
 async fn ends_cancelled(world: &World, root: PlanId, driving: JoinHandle<Outcome>) {
     let stopped = driving.await.expect("no panic");
     assert_eq!(stopped, Err(DriveError::Stopped { plan: root, cause: StopCause::Cancelled }));
@@ -59,29 +70,47 @@ async fn ends_cancelled(world: &World, root: PlanId, driving: JoinHandle<Outcome
     world.check_tree(root).await;
 }
 
-/// The scheduler waits for `a`, which has done its work and which somebody else has by now.
+/// The next scheduler waits for `b`, which has done its work and which somebody else has by now.
 #[tokio::test(start_paused = true)]
 async fn a_cancel_is_heard_while_the_lock_of_a_child_is_waited_for_to_merge_it() {
     let world = World::of_families();
-    let gate = world.gate("a", Scripted::exits(0));
+    let root = interrupted(&world, once(Mode::Parallel), &["b"]).await;
     let (ada, bob, carl) = (world.process(1), world.process(2), world.process(3));
-    let driving = family(&world, &ada);
-    gate.reached().await;
-    let root = world.root().await.id;
-    let child = world.child(root, "a").await.id;
-    let lifecycle = carl.driver.lifecycle().clone();
-    let holding = tokio::spawn(async move { lifecycle.hold(child, "test", Wait::Forever).await });
-    until("carl is in line", async || carl.notes.have("waiting for plan/")).await;
-    gate.open();
-    let held = holding.await.expect("no panic").expect("held");
+    let child = world.child(root, "b").await.id;
+    carl.driver.retry(child, PLAINLY).await.expect("it does its work");
+    let held = carl.driver.lifecycle().hold(child, "test", Wait::No).await.expect("free");
+    let driving = retrying(&ada, root);
     until("ada is in line", async || ada.notes.have("waiting for plan/")).await;
     let asking = cancelling(&bob, root);
     until("ada is asked", async || !world.asked(root).await.is_empty()).await;
     ada.locks.beat().await;
-    until("ada has heard it, and wants to cancel `a`", async || ada.notes.have("asked the holder of")).await;
+    until("ada has heard it, and wants to cancel `b`", async || ada.notes.have("asked the holder of")).await;
     held.release().await.expect("given back");
     asking.await.expect("no panic").expect("cancelled");
     ends_cancelled(&world, root, driving).await;
+}
+
+/// `b` has done its work, and its lock is kept until its turn to be merged comes.
+#[tokio::test(start_paused = true)]
+async fn a_child_that_somebody_cancels_before_its_turn_comes_is_not_merged() {
+    let world = World::of_families();
+    let (gate, lint) = (world.gate("b", Scripted::exits(0)), merges_behind_a_gate(&world, "a"));
+    let (ada, bob) = (world.process(1), world.process(2));
+    let driving = world.spawn_family(&ada, once(Mode::Parallel), items(&["a", "b"]));
+    lint.reached().await;
+    gate.reached().await;
+    let (root, b) = (world.root().await.id, world.child(world.root().await.id, "b").await.id);
+    gate.open();
+    until("b has done its work", async || world.load(b).await.state() == State::Complete).await;
+    let asking = cancelling(&bob, b);
+    until("ada is asked", async || !world.asked(b).await.is_empty()).await;
+    ada.locks.beat().await;
+    lint.open();
+    asking.await.expect("no panic").expect("cancelled");
+    driving.await.expect("no panic").expect("driven");
+    assert_eq!(world.states(root).await, [State::Applied, State::Cancelled]);
+    world.check_answers(root).await;
+    world.check_tree(root).await;
 }
 
 /// The scheduler waits for `b`, which is to be given up and which somebody else has.
@@ -110,12 +139,7 @@ async fn a_cancel_is_heard_while_the_lock_of_a_child_is_waited_for_to_give_it_up
 #[tokio::test(start_paused = true)]
 async fn a_cancel_that_comes_during_a_merge_is_one_of_the_whole_tree() {
     let world = World::of_families();
-    world.store_action("work", |action| {
-        let (name, program, timeout, required) = ("lint".to_owned(), program(), None, true);
-        action.validations = vec![ValidationSpec { name, program, timeout, required }];
-    });
-    let gate = Gate::default();
-    world.runner.on_plan("a", "validation lint", Scripted::exits(0).behind(&gate));
+    let gate = merges_behind_a_gate(&world, "a");
     let (ada, bob) = (world.process(1), world.process(2));
     let driving = family(&world, &ada);
     gate.reached().await;

@@ -9,7 +9,7 @@ use agents_domain::subplan::{MergePolicy, Mode, Settings};
 use agents_infrastructure::scripted::{Scripted, ScriptedRunner};
 use rstest::rstest;
 
-use super::tree::{interrupted, item, items, once};
+use super::tree::{interrupted, item, items, once, until};
 use crate::world::{PLAINLY, World, at, code};
 
 /// The merge of that number, from 1, conflicts; those after it do not.
@@ -23,6 +23,27 @@ fn conflicts_at(world: &World, nth: u32) {
         workspace.conflict(&clean, &[]);
         Ok(())
     });
+}
+
+/// Carl stands in line while it does its work; it is merged before it is his.
+#[tokio::test(start_paused = true)]
+async fn a_child_is_merged_under_the_hold_in_which_it_did_its_work() {
+    let world = World::of_families();
+    let gate = world.gate("a", Scripted::exits(0));
+    let (ada, carl) = (world.process(1), world.process(2));
+    let driving = world.spawn_family(&ada, once(Mode::Parallel), items(&["a"]));
+    gate.reached().await;
+    let child = world.child(world.root().await.id, "a").await.id;
+    let lifecycle = carl.driver.lifecycle().clone();
+    let holding = tokio::spawn(async move { lifecycle.hold(child, "test", Wait::Forever).await });
+    until("carl is in line", async || carl.notes.have("waiting for plan/")).await;
+    gate.open();
+    let held = holding.await.expect("no panic").expect("held");
+    assert_eq!(world.load(child).await.state(), State::Applied);
+    let (before, after) = (world.events(child).await, held.fence().token());
+    assert!(before.iter().filter_map(|event| event.token).all(|token| Some(token) < after));
+    held.release().await.expect("given back");
+    driving.await.expect("no panic").expect("driven");
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use crate::linux::procs::{self, Process};
 use crate::linux::room::Ballast;
 use crate::linux::runs::Fault;
 use crate::linux::users;
-use crate::linux::weather;
+use crate::linux::weather::{self, Weather};
 use crate::linux::world::{TTL_MS, World};
 
 /// By how much, each time anew.
@@ -251,11 +251,9 @@ impl Nemesis<'_> {
         let ballast = Ballast::of(&self.world.disk);
         let time = self.chance.millis(200, 2_500);
         pass(time);
-        let pids = self.world.running.pids();
         drop(ballast);
-        for pid in pids {
-            self.note(pid, "full", from);
-        }
+        // Whoever ran at any time of it has met it, also who has ended by now.
+        self.world.weather.lock().expect("whole").push(Weather::everywhere("full", from));
     }
 
     /// The directory of an attempt.

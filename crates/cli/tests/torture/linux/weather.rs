@@ -1,4 +1,5 @@
-//! Bad weather: what befalls the network and the server. Only plans on PostgreSQL meet it.
+//! Bad weather: what befalls all processes of a machine, or of all. The network's and the server's is met
+//! by plans on PostgreSQL alone; a disk that is full, by any ([`super::nemesis`]).
 //!
 //! | fault | what |
 //! |---|---|
@@ -44,7 +45,7 @@ pub(crate) const KINDS: [&str; 10] = [
 pub(crate) const AWAY: [&str; 4] = ["half-open", "refuse", "restart", "crowd"];
 
 /// All worlds of this program have the same server.
-static RESTARTS: Mutex<Vec<Fault>> = Mutex::new(Vec::new());
+static RESTARTS: Mutex<Vec<Weather>> = Mutex::new(Vec::new());
 /// Read by who cannot do with a restart.
 pub(crate) static QUIET: RwLock<()> = RwLock::new(());
 
@@ -56,6 +57,11 @@ pub(crate) struct Weather {
 }
 
 impl Weather {
+    /// What befalls all machines, from then till now.
+    pub(crate) fn everywhere(kind: &'static str, from: i64) -> Self {
+        Self { machine: None, fault: Fault { kind, from, to: clock::now() } }
+    }
+
     /// Whether a process ran then, or began less than so long after it.
     pub(crate) fn met(&self, run: &Run, after: i64) -> bool {
         let here = self.machine.is_none_or(|machine| machine == run.machine);
@@ -65,8 +71,7 @@ impl Weather {
 
 /// When the server was restarted.
 pub(crate) fn restarts() -> Vec<Weather> {
-    let restarts = RESTARTS.lock().unwrap_or_else(PoisonError::into_inner);
-    restarts.iter().map(|fault| Weather { machine: None, fault: fault.clone() }).collect()
+    RESTARTS.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }
 
 /// Whoever makes it.
@@ -210,7 +215,9 @@ impl<'a> Storm<'a> {
         // It may be the victim itself; then its transaction is over already.
         let locked = say("SET lock_timeout = 3000; BEGIN") && say(first);
         pass(time);
-        let _ = locked && crosswise && say(locks);
+        if locked && crosswise {
+            say(locks);
+        }
         say("ROLLBACK");
     }
 
@@ -236,8 +243,8 @@ fn restart() -> bool {
     let Ok(_alone) = QUIET.try_write() else { return false };
     let from = clock::now();
     postgres::restart();
-    let fault = Fault { kind: "restart", from, to: clock::now() };
-    RESTARTS.lock().unwrap_or_else(PoisonError::into_inner).push(fault);
+    let restarted = Weather::everywhere("restart", from);
+    RESTARTS.lock().unwrap_or_else(PoisonError::into_inner).push(restarted);
     // Noted for all worlds above.
     false
 }

@@ -112,7 +112,8 @@ fn codes(evidence: &Evidence<'_>, run: &Run, document: Option<&Value>, verdict: 
             verdict.violations.push(format!("T2 {} ended with {code}, and says another", run.line()));
         }
         // Git could not write: said so, with what helps.
-        Some(1) if full(evidence, run) && document.is_some_and(|it| it["error"]["code"] == "git_failed") => {}
+        Some(1)
+            if full(evidence, run, 0) && document.is_some_and(|it| it["error"]["code"] == "git_failed") => {}
         // These tell of each thing that they could not do.
         Some(1)
             if !run.words.iter().any(|word| ["recover", "prune", "diagnostics"].contains(&word.as_str())) =>
@@ -138,18 +139,15 @@ fn excused(evidence: &Evidence<'_>, run: &Run) -> bool {
         return evidence.weather.iter().filter(excuses).any(|weather| weather.met(run, 0));
     }
     let frozen = |fault: &Fault| fault.to - fault.from >= GATE;
-    met(evidence, run, |fault| fault.kind == "full" || frozen(fault), GATE)
+    let meets = |fault: &Fault| fault.from <= run.to && run.from <= fault.to + GATE;
+    let mut faults = evidence.runs.iter().flat_map(|other| &other.faults);
+    full(evidence, run, GATE) || faults.any(|fault| frozen(fault) && meets(fault))
 }
 
-/// Whether the disk was full while this one ran.
-fn full(evidence: &Evidence<'_>, run: &Run) -> bool {
-    met(evidence, run, |fault| fault.kind == "full", 0)
-}
-
-/// Whether there was such a fault, or had been so long before.
-fn met(evidence: &Evidence<'_>, run: &Run, such: impl Fn(&Fault) -> bool, before: i64) -> bool {
-    let meets = |fault: &Fault| fault.from <= run.to && run.from <= fault.to + before;
-    evidence.runs.iter().flat_map(|other| &other.faults).any(|fault| such(fault) && meets(fault))
+/// Whether the disk was full while this one ran, or had been so long before.
+fn full(evidence: &Evidence<'_>, run: &Run, before: i64) -> bool {
+    let mut weather = evidence.weather.iter();
+    weather.any(|weather| weather.fault.kind == "full" && weather.met(run, before))
 }
 
 /// Whether the history says otherwise.
