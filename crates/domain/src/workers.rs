@@ -153,7 +153,7 @@ mod tests {
         let silent = at_work(None, SILENCE);
         let plan = PlanId::parse("01ARZ3NDEKTSV4RRFFQ69G5FAV").expect("a ULID");
         let busy = AtWork { plans: vec![plan], ..silent.clone() };
-        let (short, long) = (SILENCE - Duration::from_millis(1), SILENCE);
+        let (short, long) = (SILENCE.saturating_sub(Duration::from_millis(1)), SILENCE);
         for proved in [Alive, Unknown] {
             assert!(!silent.is_gone(proved, short) && silent.is_gone(proved, long));
             assert!(busy.is_in_doubt(proved, short) && !busy.is_in_doubt(proved, long));

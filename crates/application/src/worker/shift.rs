@@ -184,12 +184,11 @@ impl Shift {
         let claim = order.claim.expect("it was claimed");
         self.parts.orders.put_back(&PutBack { plan, claim, at: now, rest, trouble }).await?;
         let found = self.parts.orders.of(plan).await?;
-        match found.as_ref().and_then(|order| order.closed.as_ref()) {
-            Some(closed) => self.parts.overseer.ended(plan, &closed.outcome),
-            None => {
-                let until = found.filter(|_| rest.is_some()).and_then(|order| order.not_before);
-                self.parts.overseer.given_back(plan, &why, until);
-            }
+        if let Some(closed) = found.as_ref().and_then(|order| order.closed.as_ref()) {
+            self.parts.overseer.ended(plan, &closed.outcome);
+        } else {
+            let until = found.filter(|_| rest.is_some()).and_then(|order| order.not_before);
+            self.parts.overseer.given_back(plan, &why, until);
         }
         Ok(())
     }

@@ -62,7 +62,7 @@ impl Working {
         if let Some(endpoint) = &self.endpoint {
             told.say(&format!("metrics are at http://{}/metrics", endpoint.address()));
         }
-        let work = self.and_put_right(WorkerService::new(parts).run(), &drain);
+        let work = Box::pin(self.and_put_right(WorkerService::new(parts).run(), &drain));
         let worked = shown(work, receiver, show).await;
         release_all_if_stopped(app).await;
         worked?;

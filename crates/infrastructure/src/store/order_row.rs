@@ -35,10 +35,10 @@ pub(crate) struct OrderRow {
 }
 
 /// An order that nobody has in hand any more.
-#[derive(Debug, Clone, Copy, AsChangeset)]
+#[derive(Debug, Clone, AsChangeset)]
 #[diesel(table_name = orders, treat_none_as_null = true)]
 pub(crate) struct Unclaimed {
-    worker: Option<&'static str>,
+    worker: Option<String>,
     claimed_at: Option<i64>,
 }
 
@@ -46,19 +46,19 @@ pub(crate) struct Unclaimed {
 pub(crate) const UNCLAIMED: Unclaimed = Unclaimed { worker: None, claimed_at: None };
 
 /// How an order ends.
-#[derive(Debug, Clone, Copy, AsChangeset)]
+#[derive(Debug, Clone, AsChangeset)]
 #[diesel(table_name = orders, treat_none_as_null = true)]
-pub(crate) struct Ended<'a> {
-    closed_at: Option<i64>,
-    outcome: Option<&'a str>,
-    worker: Option<&'static str>,
-    claimed_at: Option<i64>,
+pub(crate) struct Ended {
+    closed_at: i64,
+    outcome: String,
+    #[diesel(embed)]
+    unclaimed: Unclaimed,
 }
 
-impl<'a> From<&'a Closed> for Ended<'a> {
-    fn from(closed: &'a Closed) -> Self {
-        let (closed_at, outcome) = (Some(closed.at.as_millis()), Some(closed.outcome.as_str()));
-        Self { closed_at, outcome, worker: None, claimed_at: None }
+impl From<&Closed> for Ended {
+    fn from(closed: &Closed) -> Self {
+        let (closed_at, outcome) = (closed.at.as_millis(), closed.outcome.clone());
+        Self { closed_at, outcome, unclaimed: UNCLAIMED }
     }
 }
 

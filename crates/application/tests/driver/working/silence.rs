@@ -23,7 +23,7 @@ async fn listed(world: &World, worker: OwnerId) -> Option<AtWork> {
 async fn goes_by(world: &World, length: Duration) {
     let mut gone = Duration::ZERO;
     while gone < length {
-        let step = ROLL_CALL.min(length - gone);
+        let step = ROLL_CALL.min(length.saturating_sub(gone));
         world.clock.advance(step);
         pass(Duration::from_secs(3)).await;
         gone += step;
@@ -94,7 +94,7 @@ async fn who_is_silent_is_counted_out_once_one_was_heard_oneself_for_as_long() {
     world.clock.advance(SILENCE);
     let process = world.process(2);
     let hand = work(&world, &process);
-    goes_by(&world, SILENCE - ROLL_CALL).await;
+    goes_by(&world, SILENCE.saturating_sub(ROLL_CALL)).await;
     assert_eq!(hand.heard.count("lost"), 0, "it was not heard itself before");
     goes_by(&world, 2 * ROLL_CALL).await;
     assert_eq!((hand.heard.count("lost 1"), hand.heard.count("taken")), (1, 0), "its lease stands");
@@ -129,7 +129,7 @@ async fn comes_back_first(speaks: bool) -> (World, Hand, Process) {
     if speaks {
         speak().await;
     }
-    goes_by(&world, SILENCE - ROLL_CALL).await;
+    goes_by(&world, SILENCE.saturating_sub(ROLL_CALL)).await;
     (world, hand, silent)
 }
 
