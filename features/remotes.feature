@@ -337,3 +337,52 @@ Feature: Projects on several machines
     And I am told "on alpha, and not here"
     When I run "plan cancel PLAN"
     Then it succeeds
+
+  @process
+  Scenario: A worker takes up work at once and ends when it is asked to, whatever a remote does
+    Given an action "offline" that runs
+      """
+      echo two > notes.txt; mv ROOT/far.git ROOT/away.git
+      """
+    And I have run "--json run offline local/site"
+    And the remote is back
+    And the remote stops when the result of a plan is pushed
+    And a repository "own"
+    When Ada starts "worker run"
+    And Ada reaches "push"
+    And I run "--json run change local/own --detach"
+    Then it succeeds
+    And Ada says "its order has ended: reached" while it runs
+    When Ada gets SIGTERM
+    Then Ada ends with exit code 0
+    And the plan is execute/complete
+    When I run "--json lock list"
+    Then there "data.locks" is "[]"
+    When "push" goes on
+    And I run "worker run --once"
+    Then it succeeds
+    And 1 plans have run, each once, by "pushed"
+
+  @process
+  Scenario: A recovery that is told to stop pushes nothing more
+    Given an action "offline" that runs
+      """
+      echo two > notes.txt; mv ROOT/far.git ROOT/away.git
+      """
+    And I have run "--json run offline local/site"
+    And the remote is back
+    And I have run "--json run offline local/site"
+    And the remote is back
+    And the remote stops when the result of a plan is pushed
+    When Ada starts "recover"
+    And Ada reaches "push"
+    And Ada gets SIGTERM
+    And "push" goes on
+    Then Ada ends with exit code 143
+    And I am told "agents recover"
+    And 1 plans have run, each once, by "pushed"
+    When I run "--json lock list"
+    Then there "data.locks" is "[]"
+    When I run "recover"
+    Then it succeeds
+    And 2 plans have run, each once, by "pushed"

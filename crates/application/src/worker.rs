@@ -10,9 +10,13 @@
 //! What makes this safe is the lock of each plan, under which the driver does everything. A claim
 //! spreads workers, and the list of workers is for people; so either may be wrong, or forgotten.
 //!
+//! One that works once ends when nothing is due and nothing can become so by counting out who is silent: for
+//! that it stays until it has been answered for long enough to tell.
+//!
 //! If the store is out of reach nothing new is taken up, and the worker tries again, later each time.
 //! What runs meanwhile is ended by the heartbeat thread if its lease cannot be renewed.
 
+mod answered;
 mod outcome;
 mod shift;
 
@@ -77,6 +81,8 @@ pub trait Overseer: Send + Sync {
     fn ended(&self, _plan: PlanId, _outcome: &str) {}
     /// An order was given back, open: why, and until when it rests.
     fn given_back(&self, _plan: PlanId, _why: &str, _until: Option<Timestamp>) {}
+    /// Another worker is silent, and has plans in hand: this one stays to see whether it is gone.
+    fn doubted(&self, _worker: &Worker) {}
     /// Another worker was counted out.
     fn lost(&self, _worker: &Worker) {}
     /// Nothing more is taken up; so many plans go on to their end.

@@ -237,9 +237,11 @@ impl App {
         PhaseDriver::new(self.driver_parts())
     }
 
-    /// The driver that looks after plan after plan: unless told, it waits for no project.
-    pub fn recoverer(&self) -> PhaseDriver {
-        PhaseDriver::new(DriverParts { wait_for_projects: self.wait(Wait::No), ..self.driver_parts() })
+    /// The driver that looks after plan after plan until `stop` is heard: unless told, it waits for no
+    /// project.
+    pub fn recoverer(&self, stop: &StopHub) -> PhaseDriver {
+        let (stop, wait_for_projects) = (stop.clone(), self.wait(Wait::No));
+        PhaseDriver::new(DriverParts { stop, wait_for_projects, ..self.driver_parts() })
     }
 
     fn driver_parts(&self) -> DriverParts {

@@ -86,7 +86,7 @@ pub struct NewOrder {
 pub struct Claimed {
     /// The worker, by the owner of its locks.
     pub worker: OwnerId,
-    /// Since when.
+    /// Since when: see [`Claim::since`].
     pub since: Timestamp,
 }
 
@@ -95,11 +95,12 @@ pub struct Claimed {
 pub struct WorkOrder {
     /// What is ordered, with whatever was added since; by whom first.
     pub wanted: NewOrder,
-    /// Grows whenever something is added: an end that was decided before is void.
+    /// Grows whenever something is added, or somebody else wants it, too: an end that was decided before
+    /// is void.
     pub revision: u32,
     /// Since when it stands in line.
     pub ready_at: Timestamp,
-    /// Not taken up before then, nor if that is too far off to be meant ([`LONGEST_REST`]).
+    /// Not taken up before then, by the store's clock ([`WorkOrder::rests`]).
     pub not_before: Option<Timestamp>,
     /// How often in a row it was put back because of trouble that is not the plan's.
     pub troubles: u32,
@@ -147,25 +148,32 @@ impl WorkOrder {
         let goal = before.goal.max(more.goal);
         let allow_empty = before.allow_empty || more.allow_empty;
         let wanted = NewOrder { goal, allow_empty, again, version, ..before.clone() };
-        let revision = if wanted == before { self.revision } else { self.revision.saturating_add(1) };
+        let same = wanted == before && more.by == before.by;
+        let revision = if same { self.revision } else { self.revision.saturating_add(1) };
         Self { wanted, revision, not_before: None, troubles: 0, trouble: None, ..self }
     }
 }
 
 impl WorkOrder {
-    /// What is stored once it is given back; `None`: it is not in that hand.
+    /// What is stored once it is given back, at `now` by the store's clock; `None`: that claim is over.
     #[must_use]
-    pub fn put_back(self, back: &PutBack) -> Option<Self> {
-        let claimed = self.claim.is_some_and(|claim| claim.worker == back.worker);
+    pub fn put_back(self, back: &PutBack, now: Timestamp) -> Option<Self> {
+        let claimed = self.claim == Some(back.claim);
         let troubles = if back.trouble.is_some() { self.troubles.saturating_add(1) } else { 0 };
         claimed.then(|| Self {
             ready_at: back.at,
-            not_before: back.not_before,
+            not_before: back.rest.map(|rest| now.plus(rest.min(LONGEST_REST))),
             troubles,
             trouble: back.trouble.clone(),
             claim: None,
             ..self
         })
+    }
+
+    /// Whether it rests, at `now` by the store's clock. A rest that is longer than any is meant to be
+    /// ([`LONGEST_REST`]) was begun before that clock was set back, and is over.
+    pub fn rests(&self, now: Timestamp) -> bool {
+        self.not_before.is_some_and(|until| now < until && until <= now.plus(LONGEST_REST))
     }
 }
 

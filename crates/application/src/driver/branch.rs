@@ -43,7 +43,7 @@ impl PhaseDriver {
 
     /// Pushes results of that plan which this machine made and could not push; returns of which projects.
     /// Takes the plan's lock only if there are any. What of a plan is running, or at its end, is not looked
-    /// at.
+    /// at. A stop is heard between two pushes.
     pub async fn push_missed(&self, plan: PlanId) -> Result<Vec<Name>, DriveError> {
         let found = self.parts.lifecycle.load(plan).await?;
         if self.missed(&found).await?.is_empty() {
@@ -52,6 +52,9 @@ impl PhaseDriver {
         let mut pushed = Vec::new();
         let work = async |plan: Plan, _: &LockGuard| {
             for (project, tip) in self.missed(&plan).await? {
+                if let Some(cause) = self.parts.stop.requested() {
+                    return Err(DriveError::Stopped { plan: plan.id, cause });
+                }
                 self.tip(&project, plan.id, Some(tip)).await?;
                 pushed.push(project.name);
             }

@@ -8,11 +8,12 @@ use agents_domain::lock::{Liveness, LockError, LockFilter};
 use agents_domain::orders::{Claim, PutBack, WorkOrder};
 use agents_domain::plan::{Plan, StoreError};
 use agents_domain::request::Closed;
-use agents_domain::time::BootInstant;
+use agents_domain::time::{BootInstant, Timestamp};
 use agents_domain::workers::{REMEMBRANCE, ROLL_CALL, Worker};
 use tokio::task::{Id, JoinError, JoinSet};
 
 use super::WorkerParts;
+use super::answered::Answered;
 use super::outcome::After;
 use crate::driver::{DriveError, DriverParts, PhaseDriver};
 use crate::lock_service::{LockService, Wait};
@@ -36,8 +37,14 @@ pub(super) struct Shift {
     over: Vec<(WorkOrder, After)>,
     /// When the last roll call was answered; `None`: none was.
     called: Option<BootInstant>,
+    /// The moment of the last report or claim: see [`Claim::since`].
+    last: Timestamp,
     /// Whether it ever was.
     enlisted: bool,
+    /// For how long the store has answered.
+    answered: Answered,
+    /// Who is silent, and may have to be counted out.
+    doubted: Vec<OwnerId>,
     /// How many looks have found nothing new.
     idle: u32,
     weather: Weather,
@@ -71,7 +78,10 @@ impl Shift {
             driving: HashMap::new(),
             over: Vec::new(),
             called: None,
+            last: now,
             enlisted: false,
+            answered: Answered::default(),
+            doubted: Vec::new(),
             idle: PATIENCE,
             weather: Weather::default(),
         }
@@ -90,7 +100,7 @@ impl Shift {
             }
             // Who is to end does not wait for a store that is away: its claims go with its death.
             let ends = self.me.draining && self.running.is_empty();
-            if ends || (done && self.parts.terms.once) {
+            if ends || (done && self.doubted.is_empty() && self.parts.terms.once) {
                 break;
             }
             self.wait().await;
@@ -129,12 +139,20 @@ impl Shift {
             return Ok(());
         }
         let doing: Vec<PlanId> = self.in_hand().map(|order| order.wanted.plan).collect();
-        self.parts.workers.report(&self.me, &doing).await?;
+        let me = Worker { seen: self.moment(), ..self.me.clone() };
+        self.parts.workers.report(&me, &doing).await?;
+        self.answered.again(self.parts.driver.clock.boottime());
         if !std::mem::replace(&mut self.enlisted, true) {
             self.parts.overseer.begun(&self.me);
         }
         self.called = Some(now);
         Ok(())
+    }
+
+    /// Now, and later than ever before: the clock may have been set back.
+    fn moment(&mut self) -> Timestamp {
+        self.last = self.parts.driver.clock.now().max(self.last.plus(Duration::from_millis(1)));
+        self.last
     }
 
     fn in_hand(&self) -> impl Iterator<Item = &WorkOrder> {
@@ -162,12 +180,15 @@ impl Shift {
             }
             After::Back { why, rest, trouble } => (why, rest, trouble),
         };
-        let not_before = rest.map(|rest| now.plus(rest + self.parts.driver.ids.jitter(rest / 4)));
-        let back = PutBack { plan, worker: self.me.id, at: now, not_before, trouble };
-        self.parts.orders.put_back(&back).await?;
-        match self.parts.orders.of(plan).await?.and_then(|order| order.closed) {
-            Some(closed) => self.parts.overseer.ended(plan, &closed.outcome),
-            None => self.parts.overseer.given_back(plan, &why, not_before),
+        let rest = rest.map(|rest| rest + self.parts.driver.ids.jitter(rest / 4));
+        let claim = order.claim.expect("it was claimed");
+        self.parts.orders.put_back(&PutBack { plan, claim, at: now, rest, trouble }).await?;
+        let found = self.parts.orders.of(plan).await?;
+        if let Some(closed) = found.as_ref().and_then(|order| order.closed.as_ref()) {
+            self.parts.overseer.ended(plan, &closed.outcome);
+        } else {
+            let until = found.filter(|_| rest.is_some()).and_then(|order| order.not_before);
+            self.parts.overseer.given_back(plan, &why, until);
         }
         Ok(())
     }
@@ -185,24 +206,39 @@ impl Shift {
     }
 
     /// Workers that are no more have nothing in hand.
-    async fn count_out(&self) -> Result<(), StoreError> {
-        let now = self.parts.driver.clock.now();
-        let (mut lost, mut stale) = (Vec::new(), false);
+    async fn count_out(&mut self) -> Result<(), StoreError> {
+        let (now, answered) = (self.parts.driver.clock.now(), self.answered.length());
+        let (mut lost, mut doubted, mut stale) = (Vec::new(), Vec::new(), false);
         for other in self.parts.workers.list().await? {
             let proved = self.parts.processes.liveness(&other.worker.process);
             stale |= other.worker.lost.is_some_and(|lost| lost.plus(REMEMBRANCE) < now);
-            if other.worker.id != self.me.id && other.is_gone(proved) {
+            if other.worker.id == self.me.id {
+                continue;
+            }
+            if other.is_gone(proved, answered) {
                 lost.push(other.worker);
+            } else if other.is_in_doubt(proved, answered) {
+                doubted.push(other.worker);
             }
         }
         if stale || !lost.is_empty() {
-            let ids: Vec<OwnerId> = lost.iter().map(|worker| worker.id).collect();
-            self.parts.workers.bury(&ids, now).await?;
+            self.parts.workers.bury(&lost, now).await?;
             for worker in &lost {
                 self.parts.overseer.lost(worker);
             }
         }
+        self.doubt(&doubted);
         Ok(())
+    }
+
+    /// Only who would end otherwise stays because of it, and says so.
+    fn doubt(&mut self, doubted: &[Worker]) {
+        let known = std::mem::replace(&mut self.doubted, doubted.iter().map(|worker| worker.id).collect());
+        if self.parts.terms.once {
+            for worker in doubted.iter().filter(|worker| !known.contains(&worker.id)) {
+                self.parts.overseer.doubted(worker);
+            }
+        }
     }
 
     /// Takes up orders while there is room.
@@ -214,6 +250,7 @@ impl Shift {
         let claim = Claim {
             worker: self.me.id,
             now: self.parts.driver.clock.now(),
+            since: self.moment(),
             dead: self.dead().await?,
             projects: self.parts.terms.projects.clone(),
             machine: self.parts.driver.machine.id.clone(),

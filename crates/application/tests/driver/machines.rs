@@ -182,6 +182,30 @@ async fn a_result_that_could_not_be_pushed_is_pushed_by_the_machine_that_made_it
     world.check(plan).await;
 }
 
+/// Each push may take as long as a remote does not answer.
+#[tokio::test]
+async fn a_stop_is_heard_between_two_pushes() {
+    let mut world = World::with(&["local/api", "local/web"]);
+    for project in &mut world.projects {
+        project.remote = Some(Remote { url: "ssh://far/x.git".into(), push_snapshots: false });
+    }
+    for nth in 1..=2 {
+        world.workspace.fail("advance", nth, away(&world));
+    }
+    let plan = world.executed(|_| ()).await;
+    let (process, before) = (world.process(2), world.workspace.calls("settle"));
+    let stop = process.stop.clone();
+    world.workspace.before("settle", before + 1, move |_| {
+        stop.stop();
+        Ok(())
+    });
+    let stopped = process.driver.push_missed(plan).await;
+    assert!(matches!(stopped, Err(DriveError::Stopped { .. })), "{stopped:?}");
+    assert_eq!(world.workspace.calls("settle"), before + 1);
+    let second = world.projects[1].name.clone();
+    assert_eq!(world.process(3).driver.push_missed(plan).await, Ok(vec![second]));
+}
+
 #[tokio::test]
 async fn a_phase_is_complete_though_the_remote_refuses_its_result_for_good() {
     let world = shared();

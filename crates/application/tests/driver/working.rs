@@ -7,17 +7,16 @@ use agents_application::driver::Ordered;
 use agents_application::worker::{Overseer, Terms, WorkerParts};
 use agents_application::{DriveError, LifecycleError, StopHub, WorkerService};
 use agents_domain::id::PlanId;
-use agents_domain::lock::Liveness;
 use agents_domain::orders::{Again, Orders, Wish, WorkOrder};
 use agents_domain::plan::{Phase, Plan, State, StoreError};
 use agents_domain::time::Timestamp;
-use agents_domain::workers::{ROLL_CALL, SILENCE, Worker};
+use agents_domain::workers::{ROLL_CALL, Worker};
 use agents_infrastructure::scripted::{Gate, Scripted};
 use tokio::task::JoinHandle;
 
-use crate::fuse::Fuse;
 use crate::world::{PLAINLY, Process, World, at, fails, pass, settle};
 
+mod silence;
 mod trouble;
 
 /// What a person would be told of a worker.
@@ -50,6 +49,9 @@ impl Overseer for Heard {
     }
     fn given_back(&self, _plan: PlanId, why: &str, until: Option<Timestamp>) {
         self.note(format!("given back{}: {why}", if until.is_some() { " for later" } else { "" }));
+    }
+    fn doubted(&self, worker: &Worker) {
+        self.note(format!("doubted {}", worker.process.pid));
     }
     fn lost(&self, worker: &Worker) {
         self.note(format!("lost {}", worker.process.pid));
@@ -254,89 +256,6 @@ async fn the_second_request_stops_what_runs_and_its_order_stays_open() {
     work_once(&world, 2).await;
     is_at(&world, plan, Phase::Execute, State::Complete).await;
     world.check(plan).await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_a_dead_worker_had_in_hand_is_taken_up_at_once() {
-    let world = World::new();
-    let (plan, gate, fuse) = (ordered(&world, true).await, Gate::default(), Fuse::of(100_000));
-    world.runner.on("execute", Scripted::exits(0).behind(&gate));
-    let dying = world.process_on(1, world.ports().fused(&fuse));
-    let hand = work(&world, &dying);
-    gate.reached().await;
-    fuse.blow();
-    gate.open();
-    hand.work.abort();
-    settle().await;
-    assert_eq!(work_once(&world, 2).await.len(), 1, "as far as anybody knows, it lives");
-    world.dies(1);
-    let heard = work_once(&world, 2).await;
-    assert_eq!(heard[1..3], ["lost 1".to_owned(), format!("taken {plan}")]);
-    is_at(&world, plan, Phase::Apply, State::Applied).await;
-    world.check(plan).await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_a_worker_claims_that_was_counted_out_and_lives_goes_back_when_it_dies() {
-    let (world, gate, fuse) = (World::new(), Gate::default(), Fuse::of(100_000));
-    world.runner.on("execute", Scripted::exits(0).behind(&gate));
-    let dying = world.process_on(1, world.ports().fused(&fuse));
-    let hand = work(&world, &dying);
-    settle().await;
-    let me = dying.locks.owner();
-    world.store.workers().bury(&[me], Timestamp::from_millis(0)).await.expect("written");
-    let plan = ordered(&world, false).await;
-    pass(Duration::from_secs(3)).await;
-    gate.reached().await;
-    assert!(order_of(&world, plan).await.claim.is_some_and(|claim| claim.worker == me));
-    fuse.blow();
-    gate.open();
-    hand.work.abort();
-    world.dies(1);
-    let heard = work_once(&world, 2).await;
-    assert_eq!(heard[1..3], ["lost 1".to_owned(), format!("taken {plan}")]);
-    is_at(&world, plan, Phase::Execute, State::Complete).await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_worker_of_another_machine_is_counted_out_after_a_silence() {
-    let world = World::new();
-    let (plan, fuse, gate) = (ordered(&world, false).await, Fuse::of(100_000), Gate::default());
-    world.runner.on("execute", Scripted::exits(0).behind(&gate));
-    let dying = world.process_on(1, world.ports().fused(&fuse));
-    let hand = work(&world, &dying);
-    gate.reached().await;
-    fuse.blow();
-    hand.work.abort();
-    world.census.says(1, Liveness::Unknown);
-    world.clock.advance(SILENCE / 2);
-    assert_eq!(work_once(&world, 2).await.len(), 1);
-    world.clock.advance(SILENCE / 2);
-    assert_eq!(work_once(&world, 2).await[1..], ["lost 1"], "its lease stands");
-    world.clock.advance(Duration::from_mins(5));
-    let heard = work_once(&world, 2).await;
-    assert_eq!(heard[1], format!("taken {plan}"));
-    is_at(&world, plan, Phase::Execute, State::Complete).await;
-}
-
-/// Its process is there, and stopped: it answers to nobody.
-#[tokio::test(start_paused = true)]
-async fn a_worker_that_is_frozen_is_counted_out_and_works_on_once_it_thaws() {
-    let world = World::new();
-    let process = world.process(1);
-    let frozen = work(&world, &process);
-    pass(Duration::from_secs(1)).await;
-    let before = world.store.workers().list().await.expect("read").remove(0).worker;
-    frozen.drained().await;
-    world.store.workers().report(&before, &[]).await.expect("as if it had not ended");
-    world.clock.advance(SILENCE / 2);
-    assert_eq!(work_once(&world, 2).await, ["begun, 2 at once"]);
-    world.clock.advance(SILENCE / 2);
-    assert_eq!(work_once(&world, 2).await, ["begun, 2 at once", "lost 1"]);
-    assert_eq!(work_once(&world, 2).await, ["begun, 2 at once"], "once");
-    world.store.workers().report(&before, &[]).await.expect("it thaws");
-    let back = world.store.workers().list().await.expect("read").remove(0);
-    assert_eq!((back.worker.id, back.worker.lost), (before.id, None));
 }
 
 #[tokio::test(start_paused = true)]

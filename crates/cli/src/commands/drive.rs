@@ -75,9 +75,14 @@ pub(super) fn over_many<T>(app: &App, remedy: &str, work: impl AsyncFnOnce() -> 
 }
 
 pub(super) async fn release_all_if_stopped(app: &App) {
-    if app.stop.requested().is_some()
-        && let Err(error) = app.locks().release_all_for_owner().await
-    {
+    if app.stop.requested().is_some() {
+        release_all(app).await;
+    }
+}
+
+/// Gives everything back that this process holds.
+pub(super) async fn release_all(app: &App) {
+    if let Err(error) = app.locks().release_all_for_owner().await {
         // It changes no outcome: the locks end with their leases, or at once as our proven death.
         app.watch.warning(&format!("locks could not be released and end with their lease: {error}"));
     }

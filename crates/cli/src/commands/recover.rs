@@ -5,7 +5,7 @@
 //! the next time, unless `--wait` says otherwise: the other plans come first.
 
 use agents_application::recovery::{Action, Facts, decide};
-use agents_application::{DriveError, LifecycleError, PhaseDriver};
+use agents_application::{DriveError, LifecycleError, PhaseDriver, StopHub};
 use agents_domain::id::PlanId;
 use agents_domain::lock::LockError;
 use agents_domain::plan::State;
@@ -24,7 +24,7 @@ pub fn recover(app: &App) -> Result<Report, Failure> {
     let stuck = stuck(app)?;
     // Of plans that another machine may have recovered, the directories are here.
     let left = app.block_on(app.leftovers().plans(&[]))?;
-    let driver = app.recoverer();
+    let driver = app.recoverer(&app.stop);
     let mut grid = Grid::new(&["PLAN", "OUTCOME"]);
     let (mut rows, mut exit) = (Vec::new(), Exit::Done);
     let recovered = drive::over_many(app, "agents recover", async || {
@@ -95,12 +95,15 @@ pub fn recover(app: &App) -> Result<Report, Failure> {
     })
 }
 
-/// Makes the snapshots that are pending on this machine, and pushes what it could not push; what cannot be
-/// done now is done another time.
-pub(super) async fn put_all_right(app: &App) {
+/// Makes the snapshots that are pending on this machine, and pushes what it could not push, until `stop` is
+/// heard; what cannot be done now is done another time.
+pub(super) async fn put_all_right(app: &App, stop: &StopHub) {
     let Ok(left) = app.leftovers().plans(&[]).await else { return };
-    let driver = app.recoverer();
+    let driver = app.recoverer(stop);
     for plan in left {
+        if stop.requested().is_some() {
+            return;
+        }
         match put_right(&driver, plan).await {
             Ok(done) if done.is_empty() => {}
             Ok(done) => tracing::info!(%plan, "{}", done.join("; ")),

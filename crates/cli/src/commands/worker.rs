@@ -17,7 +17,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::app::App;
 use crate::args::worker::WorkArgs;
-use crate::commands::drive::release_all_if_stopped;
+use crate::commands::drive::{release_all, release_all_if_stopped};
 use crate::commands::metrics;
 use crate::commands::recover::put_all_right;
 use crate::exit::Exit;
@@ -58,12 +58,12 @@ impl Working {
         let signals = Signals::listen_in_steps(drain.clone(), app.stop.clone())?;
         let (sender, receiver) = unbounded_channel();
         let told = Arc::new(Told::new(app.watch.clone(), app.base.progress.clone(), sender));
-        let parts = app.worker_parts((told.clone(), told.clone()), drain, self.terms.clone());
+        let parts = app.worker_parts((told.clone(), told.clone()), drain.clone(), self.terms.clone());
         if let Some(endpoint) = &self.endpoint {
             told.say(&format!("metrics are at http://{}/metrics", endpoint.address()));
         }
-        put_all_right(app).await;
-        let worked = shown(WorkerService::new(parts).run(), receiver, show).await;
+        let work = Box::pin(self.and_put_right(WorkerService::new(parts).run(), &drain));
+        let worked = shown(work, receiver, show).await;
         release_all_if_stopped(app).await;
         worked?;
         let stopped = app.stop.requested().is_some();
@@ -71,6 +71,37 @@ impl Working {
             told.say("stopped by a signal; what was interrupted stays ordered; next: agents worker run");
         }
         Ok(stopped.then(|| signals.exit()))
+    }
+
+    /// Works, and meanwhile puts right what is pending on this machine; who works once does so afterwards,
+    /// lest it hold plans that it was to take up. A remote may be silent for long, so whoever is asked to
+    /// end does not wait for that; its git goes on, and ends by itself.
+    async fn and_put_right(
+        &self,
+        work: impl Future<Output = Result<(), StoreError>>,
+        drain: &StopHub,
+    ) -> Result<(), StoreError> {
+        let once = self.terms.once;
+        let (mut work, mut right) = (pin!(work), pin!(put_all_right(&self.app, drain)));
+        let mut is_right = false;
+        let worked = loop {
+            tokio::select! {
+                biased;
+                worked = &mut work => break worked,
+                () = &mut right, if !once && !is_right => is_right = true,
+            }
+        };
+        if once && worked.is_ok() {
+            tokio::select! {
+                biased;
+                _ = drain.stopped() => {}
+                () = &mut right => is_right = true,
+            }
+        }
+        if !is_right && drain.requested().is_some() {
+            release_all(&self.app).await;
+        }
+        worked
     }
 }
 

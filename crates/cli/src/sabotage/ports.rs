@@ -133,6 +133,7 @@ counted!(Orders as "orders" {
     of(plan: PlanId) -> Result<Option<WorkOrder>, StoreError>;
     claim(claim: &Claim) -> Result<Option<WorkOrder>, StoreError>;
     put_back(back: &PutBack) -> Result<(), StoreError>;
+    withdraw(seen: &WorkOrder, closed: &Closed) -> Result<bool, StoreError>;
     end(plan: PlanId, revision: u32, closed: &Closed) -> Result<bool, StoreError>;
     list() -> Result<Vec<WorkOrder>, StoreError>;
 });

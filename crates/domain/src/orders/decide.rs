@@ -3,12 +3,11 @@
 
 use std::time::Duration;
 
-use crate::id::OwnerId;
 use crate::lock::HeldLock;
 use crate::plan::{Change, Event, InterruptCause, Phase, PlanRecord, State};
 use crate::time::Timestamp;
 
-use super::{Again, WorkOrder};
+use super::{Again, Claim, WorkOrder};
 
 /// So many drivers may die over a plan before its order ends: what kills one kills the next.
 pub const DEATHS: u32 = 5;
@@ -16,7 +15,7 @@ pub const DEATHS: u32 = 5;
 /// So often what passes by itself is tried again: by the pauses of a worker, about a night.
 pub const TRIES: u32 = 150;
 
-/// No order rests for longer. One that seems to was put back by a clock that was wrong, and is due.
+/// No order rests for longer.
 pub const LONGEST_REST: Duration = Duration::from_mins(10);
 
 /// Failures that pass by themselves: the remote of a project cannot be used just now, or did not answer. What it
@@ -166,7 +165,8 @@ fn must_wait(plan: &PlanRecord, now: Timestamp) -> bool {
 }
 
 /// Whether a worker may take up the order of a plan now: it is its turn, the plan waits for nothing,
-/// and nobody alive has the plan in hand. `dead` are owners that are beyond doubt no more.
+/// and nobody alive has the plan in hand. What a plan waits for goes by the clock of whoever claims, who
+/// drives it by the same; how long an order rests, by that of the store, which says that it is `now`.
 ///
 /// `stirred`: of a plan that [`waits_below`], whether it need not wait any longer: nothing below it asks
 /// a person, or something there has changed since it went to wait.
@@ -175,12 +175,11 @@ pub fn is_due(
     plan: &PlanRecord,
     lock: Option<&HeldLock>,
     stirred: bool,
-    (now, dead): (Timestamp, &[OwnerId]),
+    (claim, now): (&Claim, Timestamp),
 ) -> bool {
-    let rests = order.not_before.is_some_and(|at| now < at && at <= now.plus(LONGEST_REST));
-    let ready = order.is_open() && order.claim.is_none() && !rests;
-    let held = lock.is_some_and(|held| !held.stale && !dead.contains(&held.owner));
-    let waits = plan.state() == State::Queued && must_wait(plan, now);
+    let ready = order.is_open() && order.claim.is_none() && !order.rests(now);
+    let held = lock.is_some_and(|held| !held.stale && !claim.dead.contains(&held.owner));
+    let waits = plan.state() == State::Queued && must_wait(plan, claim.now);
     ready && !held && !waits && (stirred || !waits_below(plan))
 }
 

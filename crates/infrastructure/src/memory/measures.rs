@@ -28,7 +28,7 @@ fn of_orders<'a>(orders: impl Iterator<Item = &'a WorkOrder>, now: Timestamp) ->
     for order in orders.filter(|order| order.is_open()) {
         if order.claim.is_some() {
             found.in_hand += 1;
-        } else if order.not_before.is_some_and(|until| until > now) {
+        } else if order.rests(now) {
             found.resting += 1;
         } else {
             found.in_line += 1;

@@ -40,7 +40,7 @@ impl State {
             let stirred = waits_below(plan) && self.has_stirred(plan);
             let here = Machine { id: claim.machine.clone(), host: String::new() };
             let ours = ours && all_here(&row.definition.projects, &here).is_ok();
-            ours && is_due(order, plan, held.as_ref(), stirred, (claim.now, &claim.dead))
+            ours && is_due(order, plan, held.as_ref(), stirred, (claim, now.wall))
         };
         open.into_iter().find(due).map(|order| order.wanted.plan)
     }
@@ -91,14 +91,15 @@ impl Orders for MemoryOrders {
         self.0.critical(|state, now| {
             let Some(plan) = state.first_due(claim, now) else { return Ok(None) };
             let order = state.orders.get_mut(&plan).expect("it was found");
-            order.claim = Some(Claimed { worker: claim.worker, since: claim.now });
+            order.claim = Some(Claimed { worker: claim.worker, since: claim.since });
             Ok(Some(order.clone()))
         })
     }
 
     async fn put_back(&self, back: &PutBack) -> Result<(), StoreError> {
-        self.0.critical(|state, _| {
-            let given = state.orders.get(&back.plan).cloned().and_then(|order| order.put_back(back));
+        self.0.critical(|state, now| {
+            let found = state.orders.get(&back.plan).cloned();
+            let given = found.and_then(|order| order.put_back(back, now.wall));
             state.orders.extend(given.map(|order| (back.plan, order)));
             Ok(())
         })
@@ -109,6 +110,16 @@ impl Orders for MemoryOrders {
             let order = state.orders.get_mut(&plan).filter(|order| order.is_open());
             let Some(order) = order.filter(|order| order.revision == revision) else { return Ok(false) };
             (order.claim, order.closed) = (None, Some(closed.clone()));
+            Ok(true)
+        })
+    }
+
+    async fn withdraw(&self, seen: &WorkOrder, closed: &Closed) -> Result<bool, StoreError> {
+        self.0.critical(|state, _| {
+            let order = state.orders.get_mut(&seen.wanted.plan).filter(|order| order.is_open());
+            let order = order.filter(|order| order.revision == seen.revision && order.claim.is_none());
+            let Some(order) = order else { return Ok(false) };
+            order.closed = Some(closed.clone());
             Ok(true)
         })
     }

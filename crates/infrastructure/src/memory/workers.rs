@@ -19,10 +19,18 @@ fn is_claimed(order: &WorkOrder, worker: OwnerId) -> bool {
 }
 
 impl State {
-    /// What a worker has claimed goes back to its place in the line, but for these plans.
-    fn give_back(&mut self, worker: OwnerId, but: &[PlanId]) {
+    /// What a worker has claimed goes back to its place in the line.
+    fn give_back(&mut self, worker: OwnerId) {
         for order in self.orders.values_mut().filter(|order| is_claimed(order, worker)) {
-            if !but.contains(&order.wanted.plan) {
+            order.claim = None;
+        }
+    }
+
+    /// The same, but for these plans and for what it has claimed since it said so.
+    fn give_back_but(&mut self, worker: &Worker, doing: &[PlanId]) {
+        for order in self.orders.values_mut().filter(|order| is_claimed(order, worker.id)) {
+            let before = order.claim.is_some_and(|claim| claim.since < worker.seen);
+            if before && !doing.contains(&order.wanted.plan) {
                 order.claim = None;
             }
         }
@@ -43,25 +51,26 @@ impl Workers for MemoryWorkers {
     async fn report(&self, worker: &Worker, doing: &[PlanId]) -> Result<(), StoreError> {
         self.0.critical(|state, now| {
             state.workers.insert(worker.id, Worker { seen: now.wall, ..worker.clone() });
-            state.give_back(worker.id, doing);
+            state.give_back_but(worker, doing);
             Ok(())
         })
     }
 
     async fn leave(&self, worker: OwnerId) -> Result<(), StoreError> {
         self.0.critical(|state, _| {
-            state.give_back(worker, &[]);
+            state.give_back(worker);
             state.workers.remove(&worker);
             Ok(())
         })
     }
 
-    async fn bury(&self, lost: &[OwnerId], at: Timestamp) -> Result<(), StoreError> {
+    async fn bury(&self, lost: &[Worker], at: Timestamp) -> Result<(), StoreError> {
         self.0.critical(|state, _| {
-            for worker in lost {
-                state.give_back(*worker, &[]);
-                if let Some(worker) = state.workers.get_mut(worker) {
+            for seen in lost {
+                let found = state.workers.get_mut(&seen.id).filter(|found| found.seen == seen.seen);
+                if let Some(worker) = found {
                     worker.lost.get_or_insert(at);
+                    state.give_back(seen.id);
                 }
             }
             state.workers.retain(|_, worker| worker.lost.is_none_or(|lost| at <= lost.plus(REMEMBRANCE)));

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use agents_domain::measures::{Measured, Measures, OrdersMeasured};
+use agents_domain::orders::LONGEST_REST;
 use agents_domain::plan::StoreError;
 use agents_domain::time::Timestamp;
 use async_trait::async_trait;
@@ -69,9 +70,11 @@ fn of_orders(connection: &mut PgConnection) -> Result<OrdersMeasured, Fault> {
     let counting = Statement::<(BigInt, Nullable<BigInt>, BigInt, BigInt)>::new(
         "SELECT count(*) FILTER (WHERE NOT later), min(ready_at) FILTER (WHERE NOT later), \
          count(*) FILTER (WHERE later), (SELECT count(*) FROM orders WHERE worker IS NOT NULL) \
-         FROM (SELECT ready_at, coalesce(not_before > agents_now(), false) AS later \
-           FROM orders WHERE closed_at IS NULL AND worker IS NULL) AS line",
+         FROM (SELECT ready_at, coalesce(not_before > now AND not_before <= now + ?, false) AS later \
+           FROM orders, (SELECT agents_now() AS now) AS moment \
+           WHERE closed_at IS NULL AND worker IS NULL) AS line",
     );
+    let counting = counting.number(i64::try_from(LONGEST_REST.as_millis()).unwrap_or(i64::MAX));
     let (in_line, since, resting, in_hand): (i64, Option<i64>, i64, i64) = counting.first(connection)?;
     let name = RowName::new("orders", "*");
     Ok(OrdersMeasured {

@@ -18,6 +18,7 @@ use agents_domain::orders::{
 use agents_domain::plan::{PlanRecord, StoreError};
 use agents_domain::request::Closed;
 use async_trait::async_trait;
+use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 
@@ -27,8 +28,9 @@ use super::lane::Lane;
 use super::locks::{self, moment};
 use super::plans::load_record;
 use super::statement::Statement;
+use super::workers::now;
 use crate::store::fault::Fault;
-use crate::store::order_row::OrderRow;
+use crate::store::order_row::{Ended, OrderRow};
 use crate::store::schema::{orders, plan_projects, plans};
 
 /// How many orders are looked at in one go.
@@ -65,7 +67,7 @@ impl Orders for PostgresOrders {
 
     async fn put_back(&self, back: &PutBack) -> Result<(), StoreError> {
         let back = back.clone();
-        // Whoever has put it back has it no more: once is enough.
+        // A claim that was given back is over: once is enough.
         let giving = move |connection: &mut PgConnection, _: Option<&()>| put_back(connection, &back);
         self.lane.settled(Purpose::Lease, giving).await.map_err(store_error)
     }
@@ -77,6 +79,16 @@ impl Orders for PostgresOrders {
             Ok(ended || (tried == Some(&true) && has_ended(connection, plan, revision, &closed)?))
         };
         self.lane.settled(Purpose::Durable, ending).await.map_err(store_error)
+    }
+
+    async fn withdraw(&self, seen: &WorkOrder, closed: &Closed) -> Result<bool, StoreError> {
+        let (seen, closed) = (seen.clone(), closed.clone());
+        let withdrawing = move |connection: &mut PgConnection, tried: Option<&bool>| {
+            let (plan, revision) = (seen.wanted.plan, seen.revision);
+            let done = withdraw(connection, &seen, &closed)?;
+            Ok(done || (tried == Some(&true) && has_ended(connection, plan, revision, &closed)?))
+        };
+        self.lane.settled(Purpose::Durable, withdrawing).await.map_err(store_error)
     }
 
     async fn list(&self) -> Result<Vec<WorkOrder>, StoreError> {
@@ -115,8 +127,10 @@ fn place(
         return Ok(first);
     }
     let Some(found) = to_change(connection, order.plan)? else { return Ok(first) };
-    // What an earlier try has stored may have been taken up, and even done, since.
-    if tried.is_some_and(|tried| found.revision >= tried.revision && found.wanted == tried.wanted) {
+    // What an earlier try has stored may have been taken up, and even done, since. One that is open may be
+    // what was there before, and rest.
+    let stored = tried.is_some_and(|tried| found.revision >= tried.revision && found.wanted == tried.wanted);
+    if stored && !found.is_open() {
         return Ok(found);
     }
     let stored = found.with(order.clone());
@@ -164,7 +178,7 @@ fn take_this(
     if found != *due {
         return Ok(None);
     }
-    let claimed = Some(Claimed { worker: claim.worker, since: claim.now });
+    let claimed = Some(Claimed { worker: claim.worker, since: claim.since });
     let order = WorkOrder { claim: claimed, ..found };
     change(connection, &order)?;
     Ok(Some(order))
@@ -172,14 +186,16 @@ fn take_this(
 
 /// Orders that may be due, longest in line first.
 fn in_line(connection: &mut PgConnection, claim: &Claim, passed: usize) -> QueryResult<Vec<OrderRow>> {
-    let (now, never) = (claim.now.as_millis(), claim.now.plus(LONGEST_REST).as_millis());
+    let longest = i64::try_from(LONGEST_REST.as_millis()).unwrap_or(i64::MAX);
+    let over = orders::not_before.le(sql("agents_now()"));
+    let never = orders::not_before.gt(sql("agents_now() + ").bind::<BigInt, _>(longest));
     let mut query = orders::table
         .inner_join(plans::table.on(plans::id.eq(orders::plan_id)))
         .filter(orders::closed_at.is_null())
         .filter(orders::worker.is_null())
-        .filter(orders::not_before.is_null().or(orders::not_before.le(now)).or(orders::not_before.gt(never)))
+        .filter(orders::not_before.is_null().or(over).or(never))
         .filter(plans::parked_input.is_null())
-        .filter(plans::parked_until.is_null().or(plans::parked_until.le(now)))
+        .filter(plans::parked_until.is_null().or(plans::parked_until.le(claim.now.as_millis())))
         .order((orders::ready_at, orders::plan_id))
         .limit(i64::try_from(BATCH).unwrap_or(i64::MAX))
         .offset(i64::try_from(passed).unwrap_or(i64::MAX))
@@ -201,12 +217,12 @@ fn in_line(connection: &mut PgConnection, claim: &Claim, passed: usize) -> Query
 fn is_ours_to_take(connection: &mut PgConnection, order: &WorkOrder, claim: &Claim) -> Result<bool, Fault> {
     let plan = order.wanted.plan;
     let Some(record) = load_record(connection, plan)? else { return Ok(false) };
-    let now: i64 = Statement::<BigInt>::new("SELECT agents_now()").first(connection)?;
-    let at = moment(now);
+    let now = now(connection)?;
+    let at = moment(now.as_millis());
     let lock = locks::find(connection, &LockKey::Plan(plan))?;
     let held = lock.map(|row| row.held(at.boot_id, at.now)).transpose()?.flatten();
     let stirred = waits_below(&record) && has_stirred(connection, &record)?;
-    Ok(is_due(order, &record, held.as_ref(), stirred, (claim.now, &claim.dead)))
+    Ok(is_due(order, &record, held.as_ref(), stirred, (claim, now)))
 }
 
 /// Whether nothing below a plan asks a person, or something there can go on or has changed since the
@@ -227,7 +243,8 @@ fn has_stirred(connection: &mut PgConnection, plan: &PlanRecord) -> QueryResult<
 }
 
 fn put_back(connection: &mut PgConnection, back: &PutBack) -> Result<(), Fault> {
-    match to_change(connection, back.plan)?.and_then(|order| order.put_back(back)) {
+    let now = now(connection)?;
+    match to_change(connection, back.plan)?.and_then(|order| order.put_back(back, now)) {
         Some(order) => change(connection, &order),
         None => Ok(()),
     }
@@ -238,13 +255,16 @@ fn end(connection: &mut PgConnection, plan: PlanId, revision: u32, closed: &Clos
         .find(plan.to_string())
         .filter(orders::closed_at.is_null())
         .filter(orders::revision.eq(i64::from(revision)));
-    let ended = diesel::update(open).set((
-        orders::closed_at.eq(closed.at.as_millis()),
-        orders::outcome.eq(&closed.outcome),
-        orders::worker.eq(None::<String>),
-        orders::claimed_at.eq(None::<i64>),
-    ));
-    Ok(ended.execute(connection)? > 0)
+    Ok(diesel::update(open).set(Ended::from(closed)).execute(connection)? > 0)
+}
+
+fn withdraw(connection: &mut PgConnection, seen: &WorkOrder, closed: &Closed) -> Result<bool, Fault> {
+    let untouched = orders::table
+        .find(seen.wanted.plan.to_string())
+        .filter(orders::closed_at.is_null())
+        .filter(orders::worker.is_null())
+        .filter(orders::revision.eq(i64::from(seen.revision)));
+    Ok(diesel::update(untouched).set(Ended::from(closed)).execute(connection)? > 0)
 }
 
 /// Whether it has ended like that, by an earlier try.

@@ -18,8 +18,9 @@ use super::failure::WORDS;
 use super::lane::Lane;
 use super::statement::Statement;
 use crate::store::fault::Fault;
+use crate::store::order_row::UNCLAIMED;
 use crate::store::schema::{orders, workers};
-use crate::store::worker_row::{self, WorkerRow};
+use crate::store::worker_row::{self, WorkerRow, coalesce};
 
 /// The workers of one database.
 pub struct PostgresWorkers {
@@ -42,15 +43,15 @@ impl Workers for PostgresWorkers {
     async fn leave(&self, worker: OwnerId) -> Result<(), StoreError> {
         let leaving = move |connection: &mut PgConnection, _: Option<&()>| {
             diesel::delete(workers::table.find(worker.as_str())).execute(connection)?;
-            give_back(connection, worker.as_str(), &[])?;
+            give_back(connection, worker.as_str())?;
             Ok(())
         };
         self.lane.settled(Purpose::Lease, leaving).await.map_err(store_error)
     }
 
-    async fn bury(&self, lost: &[OwnerId], at: Timestamp) -> Result<(), StoreError> {
+    async fn bury(&self, lost: &[Worker], at: Timestamp) -> Result<(), StoreError> {
         let mut lost = lost.to_vec();
-        lost.sort();
+        lost.sort_by_key(|worker| worker.id);
         let burying = move |connection: &mut PgConnection, _: Option<&()>| bury(connection, &lost, at);
         self.lane.settled(Purpose::Lease, burying).await.map_err(store_error)
     }
@@ -68,25 +69,28 @@ fn report(connection: &mut PgConnection, worker: &Worker, doing: &[PlanId]) -> R
         .do_update()
         .set(row)
         .execute(connection)?;
-    give_back(connection, worker.id.as_str(), doing)?;
+    let but: Vec<&str> = doing.iter().map(PlanId::as_str).collect();
+    let claimed = orders::table
+        .filter(orders::worker.eq(worker.id.as_str()))
+        .filter(orders::plan_id.ne_all(but))
+        .filter(orders::claimed_at.lt(worker.seen.as_millis()));
+    diesel::update(claimed).set(UNCLAIMED).execute(connection)?;
     Ok(())
 }
 
-/// What a worker has claimed goes back to its place in the line, but for these plans.
-fn give_back(connection: &mut PgConnection, worker: &str, but: &[PlanId]) -> QueryResult<usize> {
-    let but: Vec<&str> = but.iter().map(PlanId::as_str).collect();
-    let claimed = orders::table.filter(orders::worker.eq(worker)).filter(orders::plan_id.ne_all(but));
-    diesel::update(claimed)
-        .set((orders::worker.eq(None::<String>), orders::claimed_at.eq(None::<i64>)))
-        .execute(connection)
+/// What a worker has claimed goes back to its place in the line.
+fn give_back(connection: &mut PgConnection, worker: &str) -> QueryResult<usize> {
+    diesel::update(orders::table.filter(orders::worker.eq(worker))).set(UNCLAIMED).execute(connection)
 }
 
-fn bury(connection: &mut PgConnection, lost: &[OwnerId], at: Timestamp) -> Result<(), Fault> {
+fn bury(connection: &mut PgConnection, lost: &[Worker], at: Timestamp) -> Result<(), Fault> {
     for worker in lost {
-        diesel::update(workers::table.find(worker.as_str()).filter(workers::lost_at.is_null()))
-            .set(workers::lost_at.eq(at.as_millis()))
-            .execute(connection)?;
-        give_back(connection, worker.as_str(), &[])?;
+        let id = worker.id.as_str();
+        let as_seen = workers::table.find(id).filter(workers::seen_at.eq(worker.seen.as_millis()));
+        let lost_at = coalesce(workers::lost_at, at.as_millis());
+        if diesel::update(as_seen).set(workers::lost_at.eq(lost_at)).execute(connection)? > 0 {
+            give_back(connection, id)?;
+        }
     }
     let day = i64::try_from(REMEMBRANCE.as_millis()).unwrap_or(i64::MAX);
     let forgotten = workers::lost_at.lt(at.as_millis().saturating_sub(day));
@@ -108,6 +112,6 @@ fn list(connection: &mut PgConnection) -> Result<Vec<AtWork>, Fault> {
 }
 
 /// By the server's clock.
-fn now(connection: &mut PgConnection) -> QueryResult<Timestamp> {
+pub(super) fn now(connection: &mut PgConnection) -> QueryResult<Timestamp> {
     Statement::<BigInt>::new("SELECT agents_now()").first(connection).map(Timestamp::from_millis)
 }

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use agents_domain::measures::{Measured, Measures, OrdersMeasured};
+use agents_domain::orders::LONGEST_REST;
 use agents_domain::plan::StoreError;
 use agents_domain::time::Timestamp;
 use async_trait::async_trait;
@@ -62,9 +63,11 @@ fn measure(connection: &mut SqliteConnection, clock: &LeaseClock) -> Result<Meas
 fn of_orders(connection: &mut SqliteConnection, now: Timestamp) -> Result<OrdersMeasured, Fault> {
     let name = RowName::new("orders", "*");
     let in_line = || orders::table.filter(orders::closed_at.is_null()).filter(orders::worker.is_null());
-    let later = orders::not_before.gt(now.as_millis());
+    let never = now.plus(LONGEST_REST).as_millis();
+    let now = now.as_millis();
+    let later = orders::not_before.gt(now).and(orders::not_before.le(never));
     let (waiting, since): (i64, Option<i64>) = in_line()
-        .filter(orders::not_before.is_null().or(orders::not_before.le(now.as_millis())))
+        .filter(orders::not_before.is_null().or(orders::not_before.le(now)).or(orders::not_before.gt(never)))
         .select((count_star(), min(orders::ready_at)))
         .first(connection)?;
     let resting = in_line().filter(later).count().get_result(connection)?;

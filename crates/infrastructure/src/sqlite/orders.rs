@@ -18,6 +18,7 @@ use agents_domain::orders::{
 };
 use agents_domain::plan::{PlanRecord, StoreError};
 use agents_domain::request::Closed;
+use agents_domain::time::Timestamp;
 use async_trait::async_trait;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
@@ -27,7 +28,7 @@ use crate::sqlite::lane::Lane;
 use crate::sqlite::locks::{self, LeaseClock};
 use crate::sqlite::plans::load_record;
 use crate::store::fault::Fault;
-use crate::store::order_row::OrderRow;
+use crate::store::order_row::{Ended, OrderRow};
 use crate::store::schema::{orders, plan_projects, plans};
 
 /// How many orders are looked at in one go.
@@ -67,14 +68,20 @@ impl Orders for SqliteOrders {
     }
 
     async fn put_back(&self, back: &PutBack) -> Result<(), StoreError> {
-        let back = back.clone();
-        self.leases.run(move |connection| put_back(connection, &back)).await.map_err(store_error)
+        let (back, now) = (back.clone(), self.clock.clock.now());
+        self.leases.run(move |connection| put_back(connection, &back, now)).await.map_err(store_error)
     }
 
     async fn end(&self, plan: PlanId, revision: u32, closed: &Closed) -> Result<bool, StoreError> {
         let closed = closed.clone();
         let ending = move |connection: &mut SqliteConnection| end(connection, plan, revision, &closed);
         self.durable.run(ending).await.map_err(store_error)
+    }
+
+    async fn withdraw(&self, seen: &WorkOrder, closed: &Closed) -> Result<bool, StoreError> {
+        let (seen, closed) = (seen.clone(), closed.clone());
+        let withdrawing = move |connection: &mut SqliteConnection| withdraw(connection, &seen, &closed);
+        self.durable.run(withdrawing).await.map_err(store_error)
     }
 
     async fn list(&self) -> Result<Vec<WorkOrder>, StoreError> {
@@ -111,7 +118,7 @@ fn first_due(
 ) -> Result<Option<WorkOrder>, Fault> {
     let mut passed = 0;
     loop {
-        let batch = in_line(connection, claim, passed)?;
+        let batch = in_line(connection, clock, claim, passed)?;
         let (count, full) = (batch.len(), batch.len() == BATCH);
         for row in batch {
             let order = row.order()?;
@@ -127,15 +134,21 @@ fn first_due(
 }
 
 /// Orders that may be due, longest in line first.
-fn in_line(connection: &mut SqliteConnection, claim: &Claim, passed: usize) -> QueryResult<Vec<OrderRow>> {
-    let (now, never) = (claim.now.as_millis(), claim.now.plus(LONGEST_REST).as_millis());
+fn in_line(
+    connection: &mut SqliteConnection,
+    clock: &LeaseClock,
+    claim: &Claim,
+    passed: usize,
+) -> QueryResult<Vec<OrderRow>> {
+    let now = clock.clock.now();
+    let (now, never) = (now.as_millis(), now.plus(LONGEST_REST).as_millis());
     let mut query = orders::table
         .inner_join(plans::table.on(plans::id.eq(orders::plan_id)))
         .filter(orders::closed_at.is_null())
         .filter(orders::worker.is_null())
         .filter(orders::not_before.is_null().or(orders::not_before.le(now)).or(orders::not_before.gt(never)))
         .filter(plans::parked_input.is_null())
-        .filter(plans::parked_until.is_null().or(plans::parked_until.le(now)))
+        .filter(plans::parked_until.is_null().or(plans::parked_until.le(claim.now.as_millis())))
         .order((orders::ready_at, orders::plan_id))
         .limit(i64::try_from(BATCH).unwrap_or(i64::MAX))
         .offset(i64::try_from(passed).unwrap_or(i64::MAX))
@@ -170,7 +183,7 @@ fn is_ours_to_take(
     let lock = locks::find(connection, &LockKey::Plan(plan))?;
     let held = lock.map(|row| row.held(&clock.boot_id, clock.clock.boottime())).transpose()?.flatten();
     let stirred = waits_below(&record) && has_stirred(connection, &record)?;
-    Ok(is_due(order, &record, held.as_ref(), stirred, (claim.now, &claim.dead)))
+    Ok(is_due(order, &record, held.as_ref(), stirred, (claim, clock.clock.now())))
 }
 
 #[derive(QueryableByName)]
@@ -205,16 +218,16 @@ fn take(
     claim: &Claim,
 ) -> Result<Option<WorkOrder>, Fault> {
     let Some(order) = first_due(connection, clock, claim)? else { return Ok(None) };
-    let (worker, since) = (claim.worker, claim.now);
+    let (worker, since) = (claim.worker, claim.since);
     diesel::update(orders::table.find(order.wanted.plan.as_str()))
         .set((orders::worker.eq(worker.as_str()), orders::claimed_at.eq(since.as_millis())))
         .execute(connection)?;
     Ok(Some(WorkOrder { claim: Some(Claimed { worker, since }), ..order }))
 }
 
-fn put_back(connection: &mut SqliteConnection, back: &PutBack) -> Result<(), Fault> {
+fn put_back(connection: &mut SqliteConnection, back: &PutBack, now: Timestamp) -> Result<(), Fault> {
     let Some(order) = of(connection, back.plan)? else { return Ok(()) };
-    if let Some(order) = order.put_back(back) {
+    if let Some(order) = order.put_back(back, now) {
         diesel::update(orders::table.find(back.plan.as_str()))
             .set(OrderRow::from(&order))
             .execute(connection)?;
@@ -232,13 +245,16 @@ fn end(
         .find(plan.as_str())
         .filter(orders::closed_at.is_null())
         .filter(orders::revision.eq(i64::from(revision)));
-    let ended = diesel::update(open).set((
-        orders::closed_at.eq(closed.at.as_millis()),
-        orders::outcome.eq(&closed.outcome),
-        orders::worker.eq(None::<String>),
-        orders::claimed_at.eq(None::<i64>),
-    ));
-    Ok(ended.execute(connection)? > 0)
+    Ok(diesel::update(open).set(Ended::from(closed)).execute(connection)? > 0)
+}
+
+fn withdraw(connection: &mut SqliteConnection, seen: &WorkOrder, closed: &Closed) -> Result<bool, Fault> {
+    let untouched = orders::table
+        .find(seen.wanted.plan.to_string())
+        .filter(orders::closed_at.is_null())
+        .filter(orders::worker.is_null())
+        .filter(orders::revision.eq(i64::from(seen.revision)));
+    Ok(diesel::update(untouched).set(Ended::from(closed)).execute(connection)? > 0)
 }
 
 fn list(connection: &mut SqliteConnection) -> Result<Vec<WorkOrder>, Fault> {

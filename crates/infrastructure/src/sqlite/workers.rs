@@ -12,8 +12,9 @@ use diesel::prelude::*;
 use crate::sqlite::failure::WORDS;
 use crate::sqlite::lane::Lane;
 use crate::store::fault::Fault;
+use crate::store::order_row::UNCLAIMED;
 use crate::store::schema::{orders, workers};
-use crate::store::worker_row::{self, WorkerRow};
+use crate::store::worker_row::{self, WorkerRow, coalesce};
 
 /// The workers of one database file.
 pub struct SqliteWorkers {
@@ -29,21 +30,21 @@ fn store_error(fault: Fault) -> StoreError {
 #[async_trait]
 impl Workers for SqliteWorkers {
     async fn report(&self, worker: &Worker, doing: &[PlanId]) -> Result<(), StoreError> {
-        let worker = Worker { seen: self.clock.now(), ..worker.clone() };
-        let doing = doing.to_vec();
-        self.writes.run(move |connection| report(connection, &worker, &doing)).await.map_err(store_error)
+        let (worker, doing, now) = (worker.clone(), doing.to_vec(), self.clock.now());
+        let reporting = move |connection: &mut SqliteConnection| report(connection, &worker, &doing, now);
+        self.writes.run(reporting).await.map_err(store_error)
     }
 
     async fn leave(&self, worker: OwnerId) -> Result<(), StoreError> {
         let leaving = move |connection: &mut SqliteConnection| {
-            give_back(connection, worker.as_str(), &[])?;
+            give_back(connection, worker.as_str())?;
             diesel::delete(workers::table.find(worker.as_str())).execute(connection)?;
             Ok(())
         };
         self.writes.run(leaving).await.map_err(store_error)
     }
 
-    async fn bury(&self, lost: &[OwnerId], at: Timestamp) -> Result<(), StoreError> {
+    async fn bury(&self, lost: &[Worker], at: Timestamp) -> Result<(), StoreError> {
         let lost = lost.to_vec();
         self.writes.run(move |connection| bury(connection, &lost, at)).await.map_err(store_error)
     }
@@ -54,33 +55,41 @@ impl Workers for SqliteWorkers {
     }
 }
 
-fn report(connection: &mut SqliteConnection, worker: &Worker, doing: &[PlanId]) -> Result<(), Fault> {
-    let row = WorkerRow::from(worker);
+fn report(
+    connection: &mut SqliteConnection,
+    worker: &Worker,
+    doing: &[PlanId],
+    now: Timestamp,
+) -> Result<(), Fault> {
+    let row = WorkerRow::from(&Worker { seen: now, ..worker.clone() });
     diesel::insert_into(workers::table)
         .values(row.clone())
         .on_conflict(workers::id)
         .do_update()
         .set(row)
         .execute(connection)?;
-    give_back(connection, worker.id.as_str(), doing)?;
+    let but: Vec<&str> = doing.iter().map(PlanId::as_str).collect();
+    let claimed = orders::table
+        .filter(orders::worker.eq(worker.id.as_str()))
+        .filter(orders::plan_id.ne_all(but))
+        .filter(orders::claimed_at.lt(worker.seen.as_millis()));
+    diesel::update(claimed).set(UNCLAIMED).execute(connection)?;
     Ok(())
 }
 
-/// What a worker has claimed goes back to its place in the line, but for these plans.
-fn give_back(connection: &mut SqliteConnection, worker: &str, but: &[PlanId]) -> QueryResult<usize> {
-    let but: Vec<&str> = but.iter().map(PlanId::as_str).collect();
-    let claimed = orders::table.filter(orders::worker.eq(worker)).filter(orders::plan_id.ne_all(but));
-    diesel::update(claimed)
-        .set((orders::worker.eq(None::<String>), orders::claimed_at.eq(None::<i64>)))
-        .execute(connection)
+/// What a worker has claimed goes back to its place in the line.
+fn give_back(connection: &mut SqliteConnection, worker: &str) -> QueryResult<usize> {
+    diesel::update(orders::table.filter(orders::worker.eq(worker))).set(UNCLAIMED).execute(connection)
 }
 
-fn bury(connection: &mut SqliteConnection, lost: &[OwnerId], at: Timestamp) -> Result<(), Fault> {
+fn bury(connection: &mut SqliteConnection, lost: &[Worker], at: Timestamp) -> Result<(), Fault> {
     for worker in lost {
-        give_back(connection, worker.as_str(), &[])?;
-        diesel::update(workers::table.find(worker.as_str()).filter(workers::lost_at.is_null()))
-            .set(workers::lost_at.eq(at.as_millis()))
-            .execute(connection)?;
+        let id = worker.id.as_str();
+        let as_seen = workers::table.find(id).filter(workers::seen_at.eq(worker.seen.as_millis()));
+        let lost_at = coalesce(workers::lost_at, at.as_millis());
+        if diesel::update(as_seen).set(workers::lost_at.eq(lost_at)).execute(connection)? > 0 {
+            give_back(connection, id)?;
+        }
     }
     let day = i64::try_from(REMEMBRANCE.as_millis()).unwrap_or(i64::MAX);
     let forgotten = workers::lost_at.lt(at.as_millis().saturating_sub(day));

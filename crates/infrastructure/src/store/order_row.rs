@@ -34,6 +34,34 @@ pub(crate) struct OrderRow {
     outcome: Option<String>,
 }
 
+/// An order that nobody has in hand any more.
+#[derive(Debug, Clone, AsChangeset)]
+#[diesel(table_name = orders, treat_none_as_null = true)]
+pub(crate) struct Unclaimed {
+    worker: Option<String>,
+    claimed_at: Option<i64>,
+}
+
+/// The only one.
+pub(crate) const UNCLAIMED: Unclaimed = Unclaimed { worker: None, claimed_at: None };
+
+/// How an order ends.
+#[derive(Debug, Clone, AsChangeset)]
+#[diesel(table_name = orders, treat_none_as_null = true)]
+pub(crate) struct Ended {
+    closed_at: i64,
+    outcome: String,
+    #[diesel(embed)]
+    unclaimed: Unclaimed,
+}
+
+impl From<&Closed> for Ended {
+    fn from(closed: &Closed) -> Self {
+        let (closed_at, outcome) = (closed.at.as_millis(), closed.outcome.clone());
+        Self { closed_at, outcome, unclaimed: UNCLAIMED }
+    }
+}
+
 impl From<&WorkOrder> for OrderRow {
     fn from(order: &WorkOrder) -> Self {
         let wanted = &order.wanted;

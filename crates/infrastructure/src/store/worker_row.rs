@@ -8,9 +8,15 @@ use agents_domain::plan::StoreError;
 use agents_domain::time::Timestamp;
 use agents_domain::workers::{AtWork, Worker};
 use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Nullable};
 
 use crate::store::column::{RowName, to_i64};
 use crate::store::schema::workers;
+
+diesel::define_sql_function! {
+    /// The first of the two that is something.
+    fn coalesce(one: Nullable<BigInt>, other: Nullable<BigInt>) -> Nullable<BigInt>;
+}
 
 /// One worker.
 #[derive(Debug, Clone, Queryable, Selectable, Insertable, AsChangeset)]

@@ -181,6 +181,8 @@ macro_rules! every_test {
                 orders_are_taken_up_in_the_order_of_the_line
                 what_is_put_back_stands_at_the_end_and_rests
                 only_whoever_has_it_puts_it_back
+                a_claim_that_is_over_is_not_put_back_again
+                only_what_nobody_has_and_nobody_else_wants_is_withdrawn
                 of_many_who_claim_at_once_each_has_an_order_of_its_own
             }
             orders_due {
@@ -189,7 +191,8 @@ macro_rules! every_test {
                 a_plan_that_asks_is_taken_up_once_it_is_answered
                 a_plan_whose_children_ask_is_taken_up_once_one_is_answered
                 an_answer_given_while_the_plan_goes_to_wait_is_not_overlooked
-                an_order_rests_in_time_and_never_by_a_clock_that_was_wrong
+                an_order_rests_by_the_stores_clock
+                no_order_rests_for_longer_than_any_is_meant_to
                 only_plans_of_these_projects_are_taken_up
                 only_plans_that_can_be_worked_on_there_are_taken_up
             }
@@ -197,8 +200,10 @@ macro_rules! every_test {
                 workers_are_listed_with_what_they_do
                 how_long_a_worker_is_silent_goes_by_the_stores_clock
                 what_a_worker_does_not_do_goes_back
+                what_a_worker_has_claimed_since_it_reported_stays_in_its_hand
                 who_leaves_has_nothing_in_hand
                 the_lost_are_shown_for_a_day
+                who_has_spoken_since_is_not_counted_out
             }
             family_histories {
                 random_families_agree_with_the_model

@@ -11,7 +11,7 @@ use agents_domain::request::{Asker, Closed, Request, Wish};
 use agents_domain::time::Clock as _;
 
 use crate::line::asking;
-use crate::orders::{any, claim, of, ordered};
+use crate::orders::{any, back, claim, of, ordered};
 use crate::support::{Fixture, MILLI, Opener, Unfenced};
 use crate::values::{new_plan, owner, project, prompt, step};
 
@@ -20,7 +20,7 @@ fn stage(phase: Phase, state: State) -> Stage {
 }
 
 impl Fixture {
-    async fn measured(&self) -> Measured {
+    pub(crate) async fn measured(&self) -> Measured {
         self.measures.measure().await.expect("numbers")
     }
 
@@ -118,8 +118,7 @@ pub(crate) async fn orders_are_counted_by_where_they_are(open: Opener) {
     let taken = OrdersMeasured { in_line: 1, since: Some(later), resting: 0, in_hand: 1 };
     assert_eq!(store.measured().await.orders, taken);
     let at = store.clock.now();
-    let until = at.plus(MILLI);
-    let back = PutBack { plan: first.id, worker: owner(8), at, not_before: Some(until), trouble: None };
+    let back = PutBack { rest: Some(MILLI), ..back(&store, first.id, 8).await };
     store.orders.put_back(&back).await.expect("given back");
     assert_eq!(store.measured().await.orders, OrdersMeasured { resting: 1, in_hand: 0, ..taken });
     store.clock.advance(MILLI);

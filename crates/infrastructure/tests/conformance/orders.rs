@@ -49,6 +49,7 @@ pub(crate) fn any(store: &Fixture, worker: u32) -> Claim {
     Claim {
         worker: owner(worker),
         now: now(store),
+        since: now(store),
         dead: vec![],
         projects: vec![],
         machine: "Ω-1".to_owned(),
@@ -91,9 +92,11 @@ pub(crate) async fn ordering_twice_is_ordering_once(open: Opener) {
     let store = open(Unfenced::Refused);
     let plan = ordered(&store, 1).await;
     let first = of(&store, plan.id).await;
+    assert_eq!(place(&store, &wanted(&store, &plan)).await, first);
     let later = NewOrder { by: Asker { pid: 9, ..first.wanted.by.clone() }, ..wanted(&store, &plan) };
-    assert_eq!(place(&store, &later).await, first, "by whom and when first");
-    assert_eq!(store.orders.list().await, Ok(vec![first]));
+    let both = WorkOrder { revision: first.revision + 1, ..first };
+    assert_eq!(place(&store, &later).await, both, "by whom and when first");
+    assert_eq!(store.orders.list().await, Ok(vec![both]));
 }
 
 pub(crate) async fn an_order_goes_as_far_as_the_farthest(open: Opener) {
@@ -168,15 +171,18 @@ pub(crate) async fn orders_are_taken_up_in_the_order_of_the_line(open: Opener) {
     for plan in &plans {
         let taken = store.orders.claim(&ask).await.expect("an answer").expect("one of them");
         assert_eq!(taken.wanted.plan, plan.id);
-        assert_eq!(taken.claim, Some(Claimed { worker: owner(5), since: ask.now }));
+        assert_eq!(taken.claim, Some(Claimed { worker: owner(5), since: ask.since }));
         assert_eq!(of(&store, plan.id).await, taken);
     }
     assert_eq!(claim(&store, &any(&store, 6)).await, None, "all are in hand");
     assert_eq!(store.orders.list().await.expect("read").len(), 3, "and open");
 }
 
-fn back(store: &Fixture, plan: &Plan, worker: u32) -> PutBack {
-    PutBack { plan: plan.id, worker: owner(worker), at: now(store), not_before: None, trouble: None }
+/// As that worker gives back what it has in hand, or had.
+pub(crate) async fn back(store: &Fixture, plan: PlanId, worker: u32) -> PutBack {
+    let (found, at) = (store.orders.of(plan).await.expect("read"), now(store));
+    let since = found.and_then(|order| order.claim).map_or(at, |claim| claim.since);
+    PutBack { plan, claim: Claimed { worker: owner(worker), since }, at, rest: None, trouble: None }
 }
 
 pub(crate) async fn what_is_put_back_stands_at_the_end_and_rests(open: Opener) {
@@ -184,19 +190,20 @@ pub(crate) async fn what_is_put_back_stands_at_the_end_and_rests(open: Opener) {
     let [first, second] = [ordered(&store, 1).await, ordered(&store, 2).await];
     assert_eq!(claim(&store, &any(&store, 5)).await, Some(first.id));
     store.clock.advance(MILLI);
-    store.orders.put_back(&back(&store, &first, 5)).await.expect("put back");
+    store.orders.put_back(&back(&store, first.id, 5).await).await.expect("put back");
     assert_eq!(claim(&store, &any(&store, 5)).await, Some(second.id), "it is the other's turn");
     let trouble = Some("git: \"disk full\"".to_owned());
-    let until = now(&store).plus(Duration::from_secs(2));
+    let rest = Duration::from_secs(2);
     for times in 1..3 {
-        let back = PutBack { not_before: Some(until), trouble: trouble.clone(), ..back(&store, &second, 5) };
+        let until = now(&store).plus(rest);
+        let back = PutBack { rest: Some(rest), trouble: trouble.clone(), ..back(&store, second.id, 5).await };
         store.orders.put_back(&back).await.expect("put back");
         let order = of(&store, second.id).await;
         assert_eq!((order.troubles, order.not_before, &order.trouble), (times, Some(until), &trouble));
         if times == 1 {
             assert_eq!(claim(&store, &any(&store, 5)).await, Some(first.id));
             assert_eq!(claim(&store, &any(&store, 5)).await, None, "it rests");
-            store.clock.advance(Duration::from_secs(2));
+            store.clock.advance(rest);
             assert_eq!(claim(&store, &any(&store, 5)).await, Some(second.id), "until its time is there");
         }
     }
@@ -208,14 +215,46 @@ pub(crate) async fn only_whoever_has_it_puts_it_back(open: Opener) {
     let store = open(Unfenced::Refused);
     let plan = ordered(&store, 1).await;
     let waits = of(&store, plan.id).await;
-    store.orders.put_back(&back(&store, &plan, 5)).await.expect("nothing to do");
+    store.orders.put_back(&back(&store, plan.id, 5).await).await.expect("nothing to do");
     assert_eq!(of(&store, plan.id).await, waits);
     claim(&store, &any(&store, 6)).await.expect("taken");
     let in_hand = of(&store, plan.id).await;
-    store.orders.put_back(&back(&store, &plan, 5)).await.expect("nothing to do");
+    store.orders.put_back(&back(&store, plan.id, 5).await).await.expect("nothing to do");
     assert_eq!(of(&store, plan.id).await, in_hand);
-    let nowhere = PutBack { plan: plan_id(77), ..back(&store, &plan, 5) };
-    assert_eq!(store.orders.put_back(&nowhere).await, Ok(()));
+    assert_eq!(store.orders.put_back(&back(&store, plan_id(77), 5).await).await, Ok(()));
+}
+
+/// Whose answer was lost, or whose writer stood still, writes again: it may be late.
+pub(crate) async fn a_claim_that_is_over_is_not_put_back_again(open: Opener) {
+    let store = open(Unfenced::Refused);
+    let plan = ordered(&store, 1).await;
+    claim(&store, &any(&store, 5)).await.expect("taken");
+    let once = back(&store, plan.id, 5).await;
+    store.orders.put_back(&once).await.expect("put back");
+    store.clock.advance(MILLI);
+    claim(&store, &any(&store, 5)).await.expect("taken again");
+    let in_hand = of(&store, plan.id).await;
+    store.orders.put_back(&once).await.expect("nothing to do");
+    assert_eq!(of(&store, plan.id).await, in_hand);
+}
+
+pub(crate) async fn only_what_nobody_has_and_nobody_else_wants_is_withdrawn(open: Opener) {
+    let store = open(Unfenced::Refused);
+    let plan = ordered(&store, 1).await;
+    let offer = of(&store, plan.id).await;
+    let closed = Closed { at: now(&store), outcome: "withdrawn".into() };
+    let withdraw = async |seen: &WorkOrder| store.orders.withdraw(seen, &closed).await.expect("an answer");
+    claim(&store, &any(&store, 5)).await.expect("taken");
+    assert!(!withdraw(&offer).await, "a worker has it");
+    store.orders.put_back(&back(&store, plan.id, 5).await).await.expect("put back");
+    let more = NewOrder { by: Asker { pid: 9, ..offer.wanted.by.clone() }, ..wanted(&store, &plan) };
+    let wanted = place(&store, &more).await;
+    assert!(!withdraw(&offer).await, "somebody else wants the same");
+    assert_eq!(of(&store, plan.id).await, wanted);
+    assert!(withdraw(&wanted).await);
+    assert_eq!(of(&store, plan.id).await, WorkOrder { closed: Some(closed.clone()), ..wanted.clone() });
+    assert!(!withdraw(&wanted).await, "it has ended");
+    assert!(!withdraw(&WorkOrder { wanted: NewOrder { plan: plan_id(77), ..more }, ..wanted }).await);
 }
 
 pub(crate) async fn of_many_who_claim_at_once_each_has_an_order_of_its_own(open: Opener) {

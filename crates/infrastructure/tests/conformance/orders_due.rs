@@ -5,11 +5,11 @@ use std::time::Duration;
 use agents_domain::lock::LockKey;
 use agents_domain::orders::{Claim, LONGEST_REST, PutBack};
 use agents_domain::plan::{Change, Plan};
-use agents_domain::time::Timestamp;
+use agents_domain::time::{BootInstant, Clock as _, Timestamp};
 
 use crate::children::{child, spawn};
-use crate::orders::{any, claim, now, ordered, place, wanted, write};
-use crate::support::{ALMOST_A_TERM, MILLI, Opener, Unfenced};
+use crate::orders::{any, back, claim, now, of, ordered, place, wanted, write};
+use crate::support::{ALMOST_A_TERM, Fixture, MILLI, Opener, Unfenced};
 use crate::values::{name, owner, plan_id};
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -33,12 +33,7 @@ pub(crate) async fn a_plan_that_the_living_hold_is_left_alone(open: Opener) {
 }
 
 /// A plan parked like this, and ordered.
-async fn parked(
-    store: &crate::support::Fixture,
-    number: u32,
-    until: Option<Timestamp>,
-    input: Option<&str>,
-) -> Plan {
+async fn parked(store: &Fixture, number: u32, until: Option<Timestamp>, input: Option<&str>) -> Plan {
     let plan = ordered(store, number).await;
     let started = write(store, &plan, 4, start()).await;
     let (input, cause) = (input.map(str::to_owned), "later".to_owned());
@@ -112,19 +107,38 @@ async fn children_ask(open: Opener, early: bool) {
     assert_eq!(claim(&store, &any(&store, 5)).await, Some(alone.id));
 }
 
-pub(crate) async fn an_order_rests_in_time_and_never_by_a_clock_that_was_wrong(open: Opener) {
+/// An order that was put back to rest for so long.
+async fn resting(store: &Fixture, rest: Duration) -> Plan {
+    let plan = ordered(store, 1).await;
+    claim(store, &any(store, 5)).await.expect("it is due");
+    let back = PutBack { rest: Some(rest), ..back(store, plan.id, 5).await };
+    store.orders.put_back(&back).await.expect("given back");
+    plan
+}
+
+/// Whatever the clocks of machines say.
+pub(crate) async fn an_order_rests_by_the_stores_clock(open: Opener) {
     let store = open(Unfenced::Refused);
-    let plan = ordered(&store, 1).await;
-    let rest = async |until: Timestamp| {
-        claim(&store, &any(&store, 5)).await.expect("it is due");
-        let at = now(&store);
-        let back = PutBack { plan: plan.id, worker: owner(5), at, not_before: Some(until), trouble: None };
-        store.orders.put_back(&back).await.expect("given back");
-    };
-    rest(now(&store).plus(LONGEST_REST)).await;
+    let plan = resting(&store, MINUTE).await;
+    assert_eq!(of(&store, plan.id).await.not_before, Some(now(&store).plus(MINUTE)));
+    let ahead = Claim { now: now(&store).plus(2 * MINUTE), ..any(&store, 6) };
+    assert_eq!(claim(&store, &ahead).await, None);
+    let behind = any(&store, 7);
+    store.clock.advance(MINUTE);
+    assert_eq!(claim(&store, &behind).await, Some(plan.id));
+}
+
+/// Not even if the store's clock is set back.
+pub(crate) async fn no_order_rests_for_longer_than_any_is_meant_to(open: Opener) {
+    let store = open(Unfenced::Refused);
+    let plan = resting(&store, 2 * LONGEST_REST).await;
+    let until = now(&store).plus(LONGEST_REST);
+    assert_eq!(of(&store, plan.id).await.not_before, Some(until));
     assert_eq!(claim(&store, &any(&store, 6)).await, None);
-    store.clock.advance(LONGEST_REST);
-    rest(now(&store).plus(LONGEST_REST + MILLI)).await;
+    assert_eq!(store.measured().await.orders.resting, 1);
+    store.clock.set_wall(Timestamp::from_millis(now(&store).as_millis() - 1));
+    store.clock.set_boottime(BootInstant::from_millis(store.clock.boottime().as_millis() - 1));
+    assert_eq!(store.measured().await.orders.resting, 0);
     assert_eq!(claim(&store, &any(&store, 6)).await, Some(plan.id));
 }
 

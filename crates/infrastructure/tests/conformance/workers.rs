@@ -82,11 +82,25 @@ pub(crate) async fn what_a_worker_does_not_do_goes_back(open: Opener) {
     for by in [5, 5, 6] {
         claim(&store, &any(&store, by)).await.expect("taken");
     }
+    store.clock.advance(MILLI);
+    let me = Worker { seen: now(&store), ..me };
     report(&store, &me, &plans[1..2]).await;
     assert_eq!(of(&store, plans[0]).await, waits, "with its place in the line");
     for (plan, by) in [(plans[1], 5), (plans[2], 6)] {
         assert_eq!(of(&store, plan).await.claim.map(|claim| claim.worker), Some(owner(by)));
     }
+}
+
+/// A report that is written once more, because its answer was lost, may be late.
+pub(crate) async fn what_a_worker_has_claimed_since_it_reported_stays_in_its_hand(open: Opener) {
+    let store = open(Unfenced::Refused);
+    let plan = ordered(&store, 1).await.id;
+    let me = worker(&store, 5);
+    report(&store, &me, &[]).await;
+    claim(&store, &any(&store, 5)).await.expect("taken");
+    let in_hand = of(&store, plan).await;
+    report(&store, &me, &[]).await;
+    assert_eq!(of(&store, plan).await, in_hand);
 }
 
 pub(crate) async fn who_leaves_has_nothing_in_hand(open: Opener) {
@@ -110,14 +124,29 @@ pub(crate) async fn the_lost_are_shown_for_a_day(open: Opener) {
     let lost_at = |lost: Option<Timestamp>| at_work(Worker { lost, ..one.clone() }, vec![]);
     let two = at_work(two, vec![]);
     let at = now(&store);
+    let seen = async || store.workers.list().await.expect("read").remove(0).worker;
+    let never = Worker { id: owner(77), ..one.clone() };
     for later in [at, at.plus(REMEMBRANCE)] {
-        store.workers.bury(&[owner(5), owner(77)], later).await.expect("written");
+        store.workers.bury(&[seen().await, never.clone()], later).await.expect("written");
         assert_eq!(list(&store).await, [lost_at(Some(at)), two.clone()]);
         assert_eq!(of(&store, plan).await.claim, None);
     }
     report(&store, &one, &[]).await;
     assert_eq!(list(&store).await, [lost_at(None), two.clone()], "it was alive");
-    store.workers.bury(&[owner(5)], at).await.expect("written");
+    store.workers.bury(&[seen().await], at).await.expect("written");
     store.workers.bury(&[], at.plus(REMEMBRANCE + Duration::from_millis(1))).await.expect("written");
     assert_eq!(list(&store).await, [two]);
+}
+
+pub(crate) async fn who_has_spoken_since_is_not_counted_out(open: Opener) {
+    let store = open(Unfenced::Refused);
+    let plan = ordered(&store, 1).await.id;
+    let one = worker(&store, 5);
+    report(&store, &one, &[]).await;
+    claim(&store, &any(&store, 5)).await.expect("taken");
+    let silent = store.workers.list().await.expect("read").remove(0).worker;
+    store.clock.advance(MILLI);
+    report(&store, &one, &[plan]).await;
+    store.workers.bury(&[silent], now(&store)).await.expect("nothing to do");
+    assert_eq!(list(&store).await, [at_work(one, vec![plan])]);
 }

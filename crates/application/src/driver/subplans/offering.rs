@@ -22,18 +22,18 @@ impl PhaseDriver {
     /// been at it.
     pub(super) async fn offer(&self, child: PlanId) -> Result<(), DriveError> {
         let Some(orders) = &self.shared else { return Ok(()) };
-        let offered = self.publish(&**orders, child).await?;
+        let offer = self.publish(&**orders, child).await?;
         loop {
             let order = self.order_of(&**orders, child).await?;
             let taken_up = order.as_ref().is_some_and(|order| order.claim.is_some());
-            if !taken_up && ((offered && order.is_none()) || !self.is_crowded().await) {
+            if !taken_up && ((offer.is_some() && order.is_none()) || !self.is_crowded().await) {
                 return Ok(());
             }
             tokio::select! {
                 biased;
                 cause = self.parts.stop.stopped() => {
-                    if offered {
-                        self.withdraw(&**orders, child).await;
+                    if let Some(offer) = offer.filter(|offer| offer.wanted.by == self.asker()) {
+                        self.withdraw(&**orders, &offer).await;
                     }
                     return Err(DriveError::Stopped { plan: child, cause });
                 }
@@ -42,20 +42,13 @@ impl PhaseDriver {
         }
     }
 
-    /// Takes back what nobody has taken up: its parent was stopped, and a child that begins now would
-    /// go on without it. If that fails, a worker runs the child, and the parent's next driver uses it.
-    async fn withdraw(&self, orders: &dyn Orders, child: PlanId) {
-        let withdrawing = async {
-            let Some(order) = self.order_of(orders, child).await?.filter(|order| order.claim.is_none())
-            else {
-                return Ok(());
-            };
-            let closed = Closed { at: self.parts.clock.now(), outcome: "its parent was stopped".to_owned() };
-            orders.end(child, order.revision, &closed).await.map_err(LifecycleError::from)?;
-            Ok::<_, DriveError>(())
-        };
-        if let Err(error) = withdrawing.await {
-            self.warn(&format!("the order for subplan {child} stays: {error}"));
+    /// Takes back what nobody has taken up, and nobody else wants: its parent was stopped, and a child that
+    /// begins now would go on without it. If that fails, a worker runs the child, and the parent's next
+    /// driver uses it.
+    async fn withdraw(&self, orders: &dyn Orders, offer: &WorkOrder) {
+        let closed = Closed { at: self.parts.clock.now(), outcome: "its parent was stopped".to_owned() };
+        if let Err(error) = orders.withdraw(offer, &closed).await {
+            self.warn(&format!("the order for subplan {} stays: {error}", offer.wanted.plan));
         }
     }
 
@@ -68,8 +61,9 @@ impl PhaseDriver {
         self.parts.places.census().await.is_ok_and(|census| census.is_full())
     }
 
-    /// Orders it, unless there is nothing to run: it is done, or waits. Whether it did.
-    async fn publish(&self, orders: &dyn Orders, child: PlanId) -> Result<bool, DriveError> {
+    /// Orders it, unless there is nothing to run: it is done, or waits. What is ordered then, which others
+    /// may have wanted before.
+    async fn publish(&self, orders: &dyn Orders, child: PlanId) -> Result<Option<WorkOrder>, DriveError> {
         let plan = self.parts.lifecycle.load(child).await?;
         let (phase, state) = (plan.phase(), plan.state());
         let ready = match state {
@@ -77,18 +71,18 @@ impl PhaseDriver {
             State::Complete => phase == Phase::Strategize,
             _ => false,
         };
-        if ready {
-            let wanted = NewOrder {
-                plan: child,
-                goal: Phase::Execute,
-                allow_empty: false,
-                again: None,
-                version: plan.version,
-                by: self.asker(),
-                at: self.parts.clock.now(),
-            };
-            orders.place(&wanted).await.map_err(LifecycleError::from)?;
+        if !ready {
+            return Ok(None);
         }
-        Ok(ready)
+        let wanted = NewOrder {
+            plan: child,
+            goal: Phase::Execute,
+            allow_empty: false,
+            again: None,
+            version: plan.version,
+            by: self.asker(),
+            at: self.parts.clock.now(),
+        };
+        Ok(Some(orders.place(&wanted).await.map_err(LifecycleError::from)?))
     }
 }

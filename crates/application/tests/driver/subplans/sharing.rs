@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use agents_application::StopHub;
 use agents_application::driver::DriverParts;
 use agents_application::worker::{Terms, Unseen, WorkerParts, WorkerService};
+use agents_application::{PhaseDriver, StopHub};
 use agents_domain::id::PlanId;
+use agents_domain::orders::Wish;
 use agents_domain::plan::{Change, Phase, State};
 use agents_domain::subplan::Mode;
 use agents_infrastructure::places::MemoryPlaces;
@@ -15,7 +16,7 @@ use agents_infrastructure::scripted::Scripted;
 use tokio::task::JoinHandle;
 
 use super::tree::{items, once};
-use crate::world::{Process, World, at, pass};
+use crate::world::{PLAINLY, Process, World, at, pass};
 
 /// A worker on a machine of its own, with one place for commands.
 fn works(world: &World, process: &Process, pid: u32, drain: &StopHub) -> JoinHandle<()> {
@@ -66,6 +67,57 @@ async fn what_is_offered_is_withdrawn_if_the_parent_is_stopped() {
     first.await.expect("no panic");
     second.await.expect("no panic");
     world.check_tree(parent).await;
+}
+
+/// The plans that are ordered once the parent was stopped.
+async fn left(world: &World, parent: PlanId, (one, working): (Process, JoinHandle<()>)) -> BTreeSet<PlanId> {
+    world.ask_to_let_go(parent).await;
+    one.locks.beat().await;
+    pass(Duration::from_mins(1)).await;
+    assert_eq!(at(&world.load(parent).await), (Phase::Execute, State::Errored));
+    let left = world.store.orders().list().await.expect("read");
+    working.abort();
+    left.into_iter().map(|order| order.wanted.plan).collect()
+}
+
+/// A person orders a child.
+async fn orders_too(world: &World, parent: PlanId, child: &str) -> PlanId {
+    let child = world.child(parent, child).await.id;
+    let ordered = world.process(91).driver.order(child, Wish::Execute, &*world.store.orders()).await;
+    ordered.expect("ordered").plan.id
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_somebody_orders_that_is_offered_already_is_not_withdrawn() {
+    let world = World::of_families();
+    let _gates = ["a", "b", "c"].map(|name| world.gate(name, Scripted::exits(0)));
+    let (parent, one, working) = shared(&world, &StopHub::default()).await;
+    let offered = world.store.orders().list().await.expect("read");
+    let child = offered.into_iter().find(|order| order.wanted.plan != parent).expect("an offer").wanted.plan;
+    let name = world.load(child).await.name.clone().expect("it has a name");
+    assert_eq!(orders_too(&world, parent, &name).await, child);
+    assert_eq!(left(&world, parent, (one, working)).await, BTreeSet::from([child]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_somebody_has_ordered_before_it_is_offered_is_not_withdrawn() {
+    let world = World::of_families();
+    let gates = || ["a", "b", "c"].map(|name| world.gate(name, Scripted::exits(0)));
+    let _first = gates();
+    let (parent, one, working) = shared(&world, &StopHub::default()).await;
+    assert_eq!(left(&world, parent, (one, working)).await, BTreeSet::new());
+    let child = orders_too(&world, parent, "c").await;
+    let _again = gates();
+    let two = world.process(2);
+    let parts = DriverParts { places: Arc::new(MemoryPlaces::new(1)), ..two.parts.clone() };
+    let driver = PhaseDriver::new(parts).sharing(world.store.orders());
+    let retrying = tokio::spawn(async move { driver.retry(parent, PLAINLY).await });
+    pass(Duration::from_secs(20)).await;
+    assert_eq!(world.store.orders().list().await.expect("read").len(), 2, "that of the person, and an offer");
+    two.stop.stop();
+    assert!(retrying.await.expect("no panic").is_err(), "it was stopped");
+    let open = world.store.orders().list().await.expect("read");
+    assert_eq!(open.iter().map(|order| order.wanted.plan).collect::<Vec<_>>(), [child]);
 }
 
 #[tokio::test(start_paused = true)]

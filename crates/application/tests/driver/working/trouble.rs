@@ -8,7 +8,8 @@ use agents_domain::name::Name;
 use agents_domain::orders::{Claim, NewOrder, Orders, PutBack, TRIES, WorkOrder};
 use agents_domain::plan::{Phase, State, StoreError};
 use agents_domain::request::Closed;
-use agents_domain::time::Clock as _;
+use agents_domain::time::{Clock as _, Timestamp};
+use agents_domain::workers::ROLL_CALL;
 use agents_domain::workspace::WorkspaceError;
 use agents_infrastructure::scripted::Gate;
 use agents_infrastructure::scripted::Scripted;
@@ -145,15 +146,30 @@ async fn a_remote_that_never_answers_is_given_up_after_a_night() {
 }
 
 /// A store that is away as long as it is told to be.
-struct Flaky {
+pub(super) struct Flaky {
     orders: Arc<dyn Orders>,
+    /// Whether claims are made whose answers are lost.
+    loses: Mutex<bool>,
     away: Mutex<bool>,
     tries: Mutex<u32>,
 }
 
 impl Flaky {
-    fn of(world: &World) -> Arc<Self> {
-        Arc::new(Self { orders: world.store.orders(), away: Mutex::new(true), tries: Mutex::new(0) })
+    pub(super) fn of(world: &World) -> Arc<Self> {
+        Arc::new(Self {
+            orders: world.store.orders(),
+            loses: Mutex::new(false),
+            away: Mutex::new(true),
+            tries: Mutex::new(0),
+        })
+    }
+
+    fn loses_answers(&self, loses: bool) {
+        *self.loses.lock().expect("unpoisoned") = loses;
+    }
+
+    pub(super) fn is_away(&self, away: bool) {
+        *self.away.lock().expect("unpoisoned") = away;
     }
 
     fn is_there(&self) -> Result<(), StoreError> {
@@ -173,11 +189,16 @@ impl Orders for Flaky {
     }
     async fn claim(&self, claim: &Claim) -> Result<Option<WorkOrder>, StoreError> {
         self.is_there()?;
-        self.orders.claim(claim).await
+        let claimed = self.orders.claim(claim).await;
+        let lost = *self.loses.lock().expect("unpoisoned");
+        if lost { Err(StoreError::Unknown { reason: "no answer".to_owned() }) } else { claimed }
     }
     async fn put_back(&self, back: &PutBack) -> Result<(), StoreError> {
         self.is_there()?;
         self.orders.put_back(back).await
+    }
+    async fn withdraw(&self, seen: &WorkOrder, closed: &Closed) -> Result<bool, StoreError> {
+        self.orders.withdraw(seen, closed).await
     }
     async fn end(&self, plan: PlanId, revision: u32, closed: &Closed) -> Result<bool, StoreError> {
         self.orders.end(plan, revision, closed).await
@@ -197,7 +218,7 @@ async fn a_store_that_is_away_is_tried_less_and_less_and_nothing_is_lost() {
     let tries = *flaky.tries.lock().expect("unpoisoned");
     assert!((8..=25).contains(&tries), "{tries} tries in five minutes");
     assert_eq!((hand.heard.count("away"), hand.heard.count("taken")), (1, 0), "said once");
-    *flaky.away.lock().expect("unpoisoned") = false;
+    flaky.is_away(false);
     pass(Duration::from_mins(1)).await;
     is_at(&world, plan, Phase::Execute, State::Complete).await;
     assert_eq!((hand.heard.count("back"), hand.heard.count("ended: reached")), (1, 1));
@@ -222,12 +243,32 @@ async fn a_turn_of_which_the_store_heard_nothing_is_told_later() {
     let (plan, gate) = (ordered(&world, false).await, Gate::default());
     world.runner.on("execute", Scripted::exits(0).behind(&gate));
     let (process, flaky) = (world.process(1), Flaky::of(&world));
-    *flaky.away.lock().expect("unpoisoned") = false;
+    flaky.is_away(false);
     let hand = work_with(&world, &process, false, flaky.clone());
     gate.reached().await;
     process.stop.stop();
-    *flaky.away.lock().expect("unpoisoned") = true;
+    flaky.is_away(true);
     hand.work.await.expect("no panic").expect("it ends all the same");
     let order = order_of(&world, plan).await;
     assert!(order.is_open() && order.claim.is_none(), "it has left, and nothing is in its hand: {order:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_claimed_without_an_answer_goes_back_also_if_the_clock_was_set_back() {
+    let world = World::new();
+    let (process, flaky) = (world.process(1), Flaky::of(&world));
+    flaky.is_away(false);
+    flaky.loses_answers(true);
+    let hand = work_with(&world, &process, false, flaky.clone());
+    let plan = ordered(&world, false).await;
+    pass(Duration::from_secs(3)).await;
+    assert!(order_of(&world, plan).await.claim.is_some(), "it does not know that it has it");
+    world.clock.set_wall(Timestamp::from_millis(world.clock.now().as_millis() - 7_200_000));
+    flaky.loses_answers(false);
+    for _ in 0..3 {
+        world.clock.set_boottime(world.clock.boottime().plus(ROLL_CALL));
+        pass(Duration::from_mins(1)).await;
+    }
+    is_at(&world, plan, Phase::Execute, State::Complete).await;
+    assert_eq!(hand.drained().await.iter().filter(|line| *line == "ended: reached").count(), 1);
 }

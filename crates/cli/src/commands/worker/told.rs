@@ -131,6 +131,16 @@ impl Overseer for Told {
         self.tell("order.given_back", Some(plan), &line, more);
     }
 
+    fn doubted(&self, worker: &Worker) {
+        let process = &worker.process;
+        let line = format!(
+            "worker {} (pid {} on {}) is silent and has plans in hand; waiting a minute to see whether it is gone",
+            worker.id, process.pid, process.host
+        );
+        let more = json!({ "worker_id": worker.id.as_str(), "host": process.host, "pid": process.pid });
+        self.tell("worker.silent", None, &line, more);
+    }
+
     fn lost(&self, worker: &Worker) {
         let process = &worker.process;
         let line = format!(

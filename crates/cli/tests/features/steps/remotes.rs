@@ -64,6 +64,18 @@ fn hang(world: &mut World, branch: String) {
     std::fs::set_permissions(&hook, std::fs::Permissions::from_mode(0o755)).expect("executable");
 }
 
+/// The first of them; all that come are written down.
+#[given("the remote stops when the result of a plan is pushed")]
+fn stop_at_plans(world: &mut World) {
+    let (hook, root) = (hook(world), world.root().display().to_string());
+    std::fs::create_dir_all(hook.parent().expect("a folder")).expect("made");
+    let script = format!("echo \"$1\" >> '{root}/pushed'; pause push");
+    world.pauses.prepare(&script);
+    let text = format!("#!/bin/sh\ncase \"$1\" in refs/heads/agents/plan-*) {script} ;; esac\n");
+    std::fs::write(&hook, text).expect("written");
+    std::fs::set_permissions(&hook, std::fs::Permissions::from_mode(0o755)).expect("executable");
+}
+
 #[when("the remote takes pushes again")]
 fn unprotect(world: &mut World) {
     std::fs::remove_file(hook(world)).expect("it was there");
@@ -79,6 +91,7 @@ fn away(world: &mut World) {
     std::fs::rename(world.root().join("far.git"), world.root().join("away.git")).expect("moved");
 }
 
+#[given("the remote is back")]
 #[when("the remote is back")]
 fn back(world: &mut World) {
     std::fs::rename(world.root().join("away.git"), world.root().join("far.git")).expect("moved back");

@@ -3,10 +3,13 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use agents_domain::lock::{LockError, LockKey, LockPort as _, Renewal};
-use agents_domain::plan::{Change, CommitOutcome, PlanStore as _};
-use agents_domain::time::Ttl;
+use agents_domain::orders::{Claim, NewOrder, Orders as _};
+use agents_domain::plan::{Change, CommitOutcome, Phase, PlanStore as _};
+use agents_domain::request::Asker;
+use agents_domain::time::{Clock as _, Ttl};
 
 use super::world::{World, owner_of, sound, token};
+use crate::sqlite::SqliteOrders;
 
 const WRITERS: u64 = 8;
 const TURNS: u64 = 25;
@@ -87,4 +90,28 @@ fn a_crowd_on_plans_of_their_own_leaves_the_heartbeat_its_turn() {
         }
     });
     sound(&store);
+}
+
+/// A claim looks first, and then again in its turn: here at a file in which nothing is due.
+#[tokio::test]
+async fn what_was_due_when_it_was_looked_at_and_is_no_more_is_not_taken_up() {
+    let ((world, seen), (_empty, store)) = (World::new(), World::new());
+    let (plan, fence) = world.held_plan(&seen).await;
+    let by = Asker { host: "box".into(), pid: 1, user: "ada".into() };
+    let (version, at) = (plan.version, world.clock.now());
+    let order =
+        NewOrder { plan: plan.id, goal: Phase::Execute, allow_empty: false, again: None, version, by, at };
+    seen.orders().place(&order).await.expect("placed");
+    let claim = Claim {
+        worker: world.owner(),
+        now: at,
+        since: at,
+        dead: vec![owner_of(&fence)],
+        projects: vec![],
+        machine: "machine-1".into(),
+    };
+    let stale = SqliteOrders { reads: seen.orders().reads, ..store.orders() };
+    assert_eq!(stale.claim(&claim).await, Ok(None));
+    let taken = seen.orders().claim(&claim).await.expect("an answer").expect("it is due");
+    assert_eq!(taken.wanted, order);
 }

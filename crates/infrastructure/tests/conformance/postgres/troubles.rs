@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use agents_domain::catalogue::{Removal, StoredAction};
 use agents_domain::lock::{Fence, FencingToken};
-use agents_domain::plan::{CommitOutcome, Plan, StoreError};
+use agents_domain::orders::{Claim, PutBack};
+use agents_domain::plan::{Change, CommitOutcome, Plan, StoreError};
 use agents_domain::request::Closed;
 use agents_domain::time::Clock as _;
 use agents_infrastructure::postgres::PostgresStore;
@@ -15,7 +16,7 @@ use diesel::prelude::*;
 use rstest::rstest;
 
 use super::{SOON, by_proxy, options, until_somebody_waits, with_database, with_database_pooled};
-use crate::orders::{any, claim, now, of, ordered, place, wanted};
+use crate::orders::{any, back, claim, now, of, ordered, place, wanted, write};
 use crate::support::{Fixture, postgres_options};
 use crate::values::{full_action, name, owner, project, prompt};
 use crate::workers::worker;
@@ -178,6 +179,42 @@ async fn of_two_who_register_a_name_at_once_the_second_is_told() {
     assert!(matches!(&refused, Err(StoreError::Taken { by, .. }) if by.contains("/theirs")), "{refused:?}");
 }
 
+/// It rests already, and is wanted now.
+#[rstest]
+#[tokio::test]
+async fn an_order_that_is_placed_again_rests_no_more(#[values(Fate::Done, Fate::Lost)] fate: Fate) {
+    let (store, proxy) = by_proxy();
+    let (plan, _) = store.plan(1, 1).await;
+    let order = wanted(&store, &plan);
+    place(&store, &order).await;
+    let worker = Claim { dead: vec![owner(1)], ..any(&store, 5) };
+    claim(&store, &worker).await.expect("taken");
+    let trouble = Some("no answer".to_owned());
+    let back = PutBack { rest: Some(SOON), trouble, ..back(&store, plan.id, 5).await };
+    store.orders.put_back(&back).await.expect("put back");
+    let cut_at = proxy.cut_at(&["UPDATE \"orders\"", "COMMIT"], fate);
+    let placed = place(&store, &order).await;
+    cut_at.recv_timeout(SOON).expect("it was cut");
+    assert_eq!((placed.revision, placed.not_before, placed.trouble.clone()), (1, None, None));
+    assert_eq!(of(&store, plan.id).await, placed);
+}
+
+#[rstest]
+#[case("UPDATE orders SET plan_version = 9", "its order is of a version that it has not come to")]
+#[case("DROP TRIGGER orders_end_with_their_plan ON plans", "it is at its end, and its order is open")]
+#[tokio::test]
+async fn a_check_finds_an_order_that_cannot_be(#[case] damage: &str, #[case] words: &str) {
+    let (store, database) = with_database();
+    let plan = ordered(&store, 1).await;
+    let check = || PostgresStore::open(options(&database)).expect("opened").check();
+    assert_eq!(check().expect("checked").problems, Vec::<String>::new());
+    database.connect().batch_execute(damage).expect("damaged");
+    let cancel = Change::Cancelled { reason: None, keep_landed: false, work: vec![], given_up: None };
+    write(&store, &plan, 2, cancel).await;
+    let found = check().expect("checked").problems.join("\n");
+    assert!(found.contains(plan.id.as_str()) && found.contains(words), "{words}\n---\n{found}");
+}
+
 /// Between the look at an order and its claim it was put back, to rest.
 #[tokio::test]
 async fn an_order_that_has_changed_since_it_was_due_is_not_taken() {
@@ -199,12 +236,14 @@ async fn workers_and_those_who_count_them_out_do_not_wait_crosswise() {
     let me = worker(&store, 5);
     store.workers.report(&me, &[]).await.expect("written");
     claim(&store, &any(&store, 5)).await.expect("taken");
+    let seen = store.workers.list().await.expect("read").remove(0).worker;
     for leaves in [false, true] {
+        let seen = seen.clone();
         let mut itself = database.connect();
         itself.batch_execute("BEGIN; SELECT FROM workers FOR UPDATE").expect("about to report");
         let (workers, at) = (std::sync::Arc::clone(&store.workers), now(&store));
         let other = tokio::spawn(async move {
-            if leaves { workers.leave(owner(5)).await } else { workers.bury(&[owner(5)], at).await }
+            if leaves { workers.leave(owner(5)).await } else { workers.bury(&[seen], at).await }
         });
         until_somebody_waits(&database, 1).await;
         itself.batch_execute("SELECT FROM orders FOR UPDATE NOWAIT; COMMIT").expect("its orders are free");
