@@ -23,7 +23,7 @@ use std::time::Duration;
 use agents_domain::id::{Ids, OwnerId};
 use agents_domain::lock::{
     AcquireRequest, FencingToken, HeldLock, Holder, Lease, Line, LineView, Liveness, LockError, LockFilter,
-    LockKey, LockPort, NoopLock, Processes, Term,
+    LockKey, LockPort, NoopLock, Overdue, Processes, Term,
 };
 use agents_domain::plan::Opening;
 use agents_domain::request::{NoRequests, Pulse, Requests};
@@ -276,6 +276,7 @@ impl Inner {
             owner: self.parts.owner,
             ttl: self.parts.ttl,
             proven_dead: Vec::new(),
+            overdue: Overdue::Replaced,
             ticket: None,
             dead_tickets: Vec::new(),
             holder: self.parts.processes.myself(operation),

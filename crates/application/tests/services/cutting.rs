@@ -7,7 +7,8 @@ use agents_application::observer::Unobserved;
 use agents_application::{LifecycleError, PlanLifecycleService, Wait};
 use agents_domain::id::OwnerId;
 use agents_domain::lock::{
-    AcquireRequest, HeldLock, Lease, LockError, LockFilter, LockPort, MockLockPort, Release, Renewal, Term,
+    AcquireRequest, HeldLock, Lease, LockError, LockFilter, LockPort, MockLockPort, Overdue, Release,
+    Renewal, Term,
 };
 use agents_domain::plan::{MockPlanStore, StoreError};
 use agents_domain::time::Ttl;
@@ -126,6 +127,7 @@ async fn of_several_keys_only_those_on_no_book_are_asked_for_anew() {
         owner: ada.owner(),
         ttl: Ttl::default(),
         proven_dead: Vec::new(),
+        overdue: Overdue::Replaced,
         ticket: None,
         dead_tickets: Vec::new(),
         holder: ada.myself("test"),
