@@ -171,19 +171,20 @@ impl Inner {
         }
         loop {
             let asked = self.parts.clock.boottime();
+            self.holds.asking();
             match self.parts.port.acquire(&request).await {
                 Ok(leases) => {
                     tracing::debug!(?asked, ?leases, "locks acquired");
-                    let booked = |lease: &Lease| self.holds.books(lease);
-                    if leases.iter().all(|lease| booked(lease) || !lease.reentrant) {
-                        self.holds.counters.taken_over(request.proven_dead.len());
-                        return Ok(self.guard(leases, asked));
+                    match self.holds.enter_unless_left(&leases, asked) {
+                        Ok(()) => {
+                            self.holds.counters.taken_over(request.proven_dead.len());
+                            return Ok(self.guard(leases));
+                        }
+                        // A guard of ours has let go of a term, but the store did not know it yet.
+                        // Whoever entered that term again would have it ended under its feet: end it
+                        // here and ask for a new one. A rival may be faster; that is its right.
+                        Err(left) => self.end_all(left).await?,
                     }
-                    // A guard of ours has let go of a term, but the store does not know it yet.
-                    // Whoever entered that term again would have it ended under its feet: end it
-                    // here and ask for a new one. A rival may be faster; that is its right.
-                    let ending = leases.into_iter().filter(|lease| !booked(lease)).collect();
-                    self.guard(ending, asked).release().await?;
                 }
                 Err(LockError::Conflict(Conflict(held))) => {
                     let term = (held.key.clone(), held.token);
@@ -234,7 +235,10 @@ impl Inner {
     ) -> Result<LockGuard, E> {
         let _granting = self.granting.lock().await;
         let asked = self.parts.clock.boottime();
-        Ok(self.guard(vec![grant.await?], asked))
+        self.holds.asking();
+        let leases = vec![grant.await?];
+        self.holds.enter(&leases, asked);
+        Ok(self.guard(leases))
     }
 
     /// A lease ran out under a living process of this machine: gives it some of our own time to renew.

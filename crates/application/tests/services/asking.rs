@@ -16,15 +16,35 @@ use async_trait::async_trait;
 use crate::holding::take;
 use crate::support::World;
 
+/// What becomes of the reply to a grant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reply {
+    Comes,
+    /// It is lost once, and the store asks its server again.
+    LostBelow,
+    /// It is lost, and nobody has asked again.
+    Lost,
+}
+
 /// Locks that remember what they were asked.
 struct Heard {
     inner: Arc<dyn LockPort>,
     calls: Mutex<Vec<&'static str>>,
+    /// Of the next grant.
+    reply: Mutex<Reply>,
 }
 
 impl Heard {
     fn new(world: &World) -> Arc<Self> {
-        Arc::new(Self { inner: world.store.locks(), calls: Mutex::default() })
+        Arc::new(Self {
+            inner: world.store.locks(),
+            calls: Mutex::default(),
+            reply: Mutex::new(Reply::Comes),
+        })
+    }
+
+    fn next(&self, reply: Reply) {
+        *self.reply.lock().expect("unpoisoned") = reply;
     }
 
     fn hear(&self, call: &'static str) {
@@ -41,6 +61,12 @@ impl Heard {
 impl LockPort for Heard {
     async fn acquire(&self, request: &AcquireRequest) -> Result<Vec<Lease>, LockError> {
         self.hear("acquire");
+        let granted = self.inner.acquire(request).await?;
+        match std::mem::replace(&mut *self.reply.lock().expect("unpoisoned"), Reply::Comes) {
+            Reply::Comes => return Ok(granted),
+            Reply::LostBelow => {}
+            Reply::Lost => return Err(LockError::Unavailable { reason: "no answer".to_owned() }),
+        }
         self.inner.acquire(request).await
     }
 
@@ -136,5 +162,67 @@ async fn one_that_lives_is_spared_also_beside_one_of_whom_nobody_knows() {
     assert!(matches!(refused, Some(LockError::Conflict(held)) if held.0.holder.pid == 2), "it has renewed");
     let filter = LockFilter { key: Some(strange), stale_only: true };
     assert_eq!(world.store.locks().list(&filter).await.map(|held| held.len()), Ok(1), "all or none");
+    guard.release().await.expect("released");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_grant_whose_reply_was_lost_is_entered_and_nobody_comes_in_between() {
+    let world = World::new();
+    let (key, other) = (world.key().await, world.key().await);
+    let port = Heard::new(&world);
+    let ada = world.locks_on(1, port.clone());
+    let outer = take(&ada, &other).await.expect("free");
+    port.calls();
+    port.next(Reply::LostBelow);
+    let guard = take_all(&ada, &[&key, &other]).await.expect("granted");
+    assert_eq!(port.calls(), ["acquire"], "it was not given back");
+    world.stray_ticket(2, &key).await;
+    let term = (key.clone(), guard.fence().token().expect("fenced"));
+    assert_eq!((term.1.value(), guard.is_lost()), (2, false));
+    guard.release().await.expect("ours");
+    assert_eq!(port.inner.release(ada.owner(), &term).await, Ok(Release::NotHeld), "it was released once");
+    outer.release().await.expect("ours");
+}
+
+#[tokio::test(start_paused = true)]
+async fn whose_turn_it_is_does_not_lose_it_with_the_reply() {
+    let world = World::new();
+    let key = world.key().await;
+    let guard = take(&world.locks(3), &key).await.expect("free");
+    let port = Heard::new(&world);
+    let (ada, wanted) = (world.locks_on(1, port.clone()), key.clone());
+    let waiting =
+        tokio::spawn(async move { ada.acquire(vec![wanted], "test", Wait::Forever, &Unobserved).await });
+    let line = world.store.line();
+    let in_line = async || {
+        line.look(std::slice::from_ref(&key), None, None).await.map(|view| view.map(|v| v.line.len()))
+    };
+    while in_line().await != Ok(Some(1)) {
+        tokio::task::yield_now().await;
+    }
+    world.stray_ticket(2, &key).await;
+    port.next(Reply::LostBelow);
+    guard.release().await.expect("released");
+    let granted = waiting.await.expect("no panic").expect("its turn");
+    assert_eq!(granted.fence().token().map(FencingToken::value), Some(3), "granted once");
+    assert_eq!(in_line().await, Ok(Some(1)), "the next one waits still");
+    granted.release().await.expect("released");
+}
+
+#[tokio::test]
+async fn a_grant_of_which_nobody_heard_is_entered_by_whoever_asks_next() {
+    let world = World::new();
+    let key = world.key().await;
+    let port = Heard::new(&world);
+    let ada = world.locks_on(1, port.clone());
+    port.next(Reply::Lost);
+    assert!(matches!(take(&ada, &key).await, Err(LockError::Unavailable { .. })));
+    world.stray_ticket(2, &key).await;
+    let guard = take(&ada, &key).await.expect("it is ours");
+    assert_eq!(guard.fence().token().map(FencingToken::value), Some(2), "granted once");
+    assert_eq!(port.calls(), ["acquire", "acquire"]);
+    world.clock.advance(Duration::from_secs(200));
+    ada.beat().await;
+    assert!(!guard.is_lost(), "and it is renewed");
     guard.release().await.expect("released");
 }
