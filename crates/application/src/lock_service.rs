@@ -251,7 +251,9 @@ impl LockService {
     pub async fn release_all_for_owner(&self) -> Result<u64, LockError> {
         let left = self.inner.holds.forget_all();
         let released = self.inner.parts.port.release_all_for_owner(self.owner()).await?;
-        left.iter().for_each(|term| self.inner.holds.ended(term));
+        for term in &left {
+            self.inner.holds.ended(term);
+        }
         Ok(released)
     }
 

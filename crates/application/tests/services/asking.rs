@@ -12,6 +12,7 @@ use agents_domain::lock::{
 };
 use agents_domain::time::Ttl;
 use async_trait::async_trait;
+use tokio::time::timeout;
 
 use crate::holding::take;
 use crate::support::World;
@@ -203,7 +204,8 @@ async fn whose_turn_it_is_does_not_lose_it_with_the_reply() {
     world.stray_ticket(2, &key).await;
     port.next(Reply::LostBelow);
     guard.release().await.expect("released");
-    let granted = waiting.await.expect("no panic").expect("its turn");
+    let granted = timeout(Duration::from_mins(1), waiting).await.expect("soon");
+    let granted = granted.expect("no panic").expect("its turn");
     assert_eq!(granted.fence().token().map(FencingToken::value), Some(3), "granted once");
     assert_eq!(in_line().await, Ok(Some(1)), "the next one waits still");
     granted.release().await.expect("released");

@@ -168,8 +168,16 @@ pub(crate) fn look(connection: &mut PgConnection, request: &AcquireRequest) -> R
 }
 
 /// Grants what seems to be grantable though there is a line, or says what stands in the way after all.
-pub(crate) fn in_turn(connection: &mut PgConnection, request: &AcquireRequest) -> Result<Vec<Lease>, Fault> {
+/// `before`: what an earlier try has perhaps granted, which nobody knows.
+pub(crate) fn in_turn(
+    connection: &mut PgConnection,
+    request: &AcquireRequest,
+    before: Option<&Vec<Lease>>,
+) -> Result<Vec<Lease>, Fault> {
     let rows = locked(connection, &request.keys)?;
+    if let Some(leases) = before.filter(|leases| leases.iter().all(|lease| stands(lease, &rows))) {
+        return Ok(leases.clone());
+    }
     let now: i64 = Statement::<BigInt>::new("SELECT agents_now()").first(connection)?;
     let (granted, passed) = decide(connection, request, rows, now)?;
     line::granted(connection, request, &passed)?;
@@ -177,6 +185,16 @@ pub(crate) fn in_turn(connection: &mut PgConnection, request: &AcquireRequest) -
         write(connection, &lease.key, row)?;
     }
     Ok(granted.into_iter().map(|(_, lease)| lease).collect())
+}
+
+/// Whether that term is in one of those rows.
+fn stands(lease: &Lease, rows: &[LockRow]) -> bool {
+    let Fence::Token { owner, token } = lease.fence else { return false };
+    let (kind, id) = (lease.key.resource_type(), lease.key.resource_id());
+    let row = rows.iter().find(|row| row.resource_type == kind && row.resource_id == id);
+    row.is_some_and(|row| {
+        row.token == token.value() && row.tenure.owner_id.as_deref() == Some(owner.as_str())
+    })
 }
 
 /// The SQL types of a [`LockRow`].
