@@ -23,12 +23,12 @@ use std::time::Duration;
 use agents_domain::id::{Ids, OwnerId};
 use agents_domain::lock::{
     AcquireRequest, FencingToken, HeldLock, Holder, Lease, Line, LineView, Liveness, LockError, LockFilter,
-    LockKey, LockPort, NoopLock, Processes, Term,
+    LockKey, LockPort, NoopLock, Overdue, Processes, Release, Term,
 };
 use agents_domain::plan::Opening;
 use agents_domain::request::{NoRequests, Pulse, Requests};
 use agents_domain::runner::{Children, NoChildren};
-use agents_domain::time::{BootInstant, Clock, Ttl};
+use agents_domain::time::{Clock, Ttl};
 
 pub use acquire::Wait;
 pub use guard::LockGuard;
@@ -56,7 +56,7 @@ pub struct LockParts {
     /// The way by which the heartbeat thread ends commands; [`NoChildren`] if none are run.
     pub children: Arc<dyn Children>,
     /// One incarnation of this process; fresh each time, and of this one service: what the store
-    /// says we hold and the service does not know of, it ends.
+    /// says we hold when we ask for it is ours, by a grant whose reply was lost if by no other.
     pub owner: OwnerId,
     /// How long a lease lasts without a renewal.
     pub ttl: Ttl,
@@ -249,8 +249,12 @@ impl LockService {
     /// Ends everything this owner holds, in one statement. For the end of the process: guards
     /// that still live find their locks lost.
     pub async fn release_all_for_owner(&self) -> Result<u64, LockError> {
-        self.inner.holds.forget_all();
-        self.inner.parts.port.release_all_for_owner(self.owner()).await
+        let left = self.inner.holds.forget_all();
+        let released = self.inner.parts.port.release_all_for_owner(self.owner()).await?;
+        for term in &left {
+            self.inner.holds.ended(term);
+        }
+        Ok(released)
     }
 
     /// A short while, to look again at what is waited for.
@@ -276,6 +280,7 @@ impl Inner {
             owner: self.parts.owner,
             ttl: self.parts.ttl,
             proven_dead: Vec::new(),
+            overdue: Overdue::Replaced,
             ticket: None,
             dead_tickets: Vec::new(),
             holder: self.parts.processes.myself(operation),
@@ -294,9 +299,34 @@ impl Inner {
         self.holds.leave(lease, self.parts.clock.boottime())
     }
 
-    /// A guard for leases that were asked for at that moment.
-    fn guard(self: &Arc<Self>, leases: Vec<Lease>, asked: BootInstant) -> LockGuard {
-        self.holds.enter(&leases, asked);
+    /// Ends a term that is being let go, in the store.
+    async fn end(&self, term: &Term) -> Result<Release, LockError> {
+        let released = self.parts.port.release(self.parts.owner, term).await?;
+        self.holds.ended(term);
+        Ok(released)
+    }
+
+    /// Ends terms; whatever the store does not hear of now, the heartbeat thread tells it.
+    async fn end_all(&self, terms: Vec<Term>) -> Result<(), LockError> {
+        let mut outcome = Ok(());
+        for term in terms {
+            if let Err(error) = self.end(&term).await {
+                self.abandon(vec![term]);
+                outcome = Err(error);
+            }
+        }
+        outcome
+    }
+
+    /// The heartbeat thread goes on trying to end these; a lease's length is the backstop.
+    fn abandon(&self, terms: Vec<Term>) {
+        if let Some(heartbeat) = self.heartbeat.get().filter(|_| !terms.is_empty()) {
+            heartbeat.abandon(terms);
+        }
+    }
+
+    /// A guard for leases that were entered.
+    fn guard(self: &Arc<Self>, leases: Vec<Lease>) -> LockGuard {
         self.confess();
         if self.fenced {
             self.heartbeat.get_or_init(|| Heartbeat::start(&self.parts, &self.holds));

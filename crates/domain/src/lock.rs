@@ -14,8 +14,10 @@ pub use holder::{Holder, Liveness, Processes};
 pub use key::{InvalidKey, LockKey};
 pub use line::{Caller, Line, LineView, Mark, Passage, Standing, Ticket, TicketNumber, TicketRequest};
 pub use noop::NoopLock;
-pub use port::{AcquireRequest, Conflict, HeldLock, LockError, LockFilter, LockPort, Release, Renewal, Term};
-pub use record::{Grant, LockRecord, Occupied, Tenure};
+pub use port::{
+    AcquireRequest, Conflict, HeldLock, LockError, LockFilter, LockPort, Overdue, Release, Renewal, Term,
+};
+pub use record::{Grant, LockRecord, Occupied, Respect, Tenure};
 
 #[cfg(feature = "mock")]
 pub use holder::MockProcesses;

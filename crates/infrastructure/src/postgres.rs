@@ -205,7 +205,7 @@ impl PostgresStore {
 
     /// Checks everything that is stored. Blocks; reads the whole database.
     pub fn check(&self) -> Result<CheckReport, StoreError> {
-        let found = self.tasks.transact(Purpose::Read, check::check);
+        let found = self.tasks.transact_once(Purpose::Read, check::check);
         found.map_err(|fault| fault.into_store(failure::WORDS))
     }
 

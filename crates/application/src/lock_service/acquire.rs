@@ -1,13 +1,18 @@
 //! Acquiring: proofs of death, and patience with the living. Waiting is in [`super::queue`].
 //!
 //! ```text
-//! one try:  look ── alive here but expired? give it min(TTL, 5 s) to renew, watched
-//!            │
-//!            └─► port.acquire ── held ────── holder provably dead? → again, naming that term
-//!                             │             else: conflict (a rival) or wait (a queue)
-//!                             └─ another's turn ── waiters provably dead? → again, naming them
-//!                                              else: conflict, or wait behind them
+//! one try:  port.acquire ── free ── granted: one call, and no more
+//!                         ├─ held ─┬─ holder provably dead? → again, naming that term
+//!                         │        ├─ its lease ran out? ── alive here: min(TTL, 5 s) to renew, watched,
+//!                         │        │                        then again, without sparing that term
+//!                         │        │                     └─ who knows: the same, at once
+//!                         │        └─ else: conflict (a rival) or wait (a queue)
+//!                         └─ another's turn ── waiters provably dead? → again, naming them
+//!                                            else: conflict, or wait behind them
 //! ```
+//!
+//! Every try asks the store to spare those whose lease ran out ([`Overdue::Spared`]), so that whom it
+//! would replace is looked at only where there is somebody.
 //!
 //! Each try runs in a task of its own and goes on if the caller is dropped: see [`detached`].
 
@@ -15,8 +20,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use agents_domain::lock::{
-    AcquireRequest, Conflict, HeldLock, Lease, Liveness, LockError, LockFilter, LockKey, Standing, Term,
-    TicketNumber,
+    AcquireRequest, Conflict, HeldLock, Lease, Liveness, LockError, LockFilter, LockKey, Overdue, Standing,
+    Term, TicketNumber,
 };
 use agents_domain::time::Ttl;
 
@@ -115,10 +120,7 @@ impl LockService {
         observer: &dyn Observer,
     ) -> Result<LockGuard, LockError> {
         let inner = &self.inner;
-        if inner.fenced {
-            inner.spare_the_living(&wanted.keys).await?;
-        }
-        let refused = match inner.try_acquire(&wanted, None, Vec::new()).await {
+        let refused = match Box::pin(inner.try_acquire(&wanted, None, Vec::new())).await {
             Err(error @ (LockError::Conflict(_) | LockError::Queued(_))) => error,
             outcome => return outcome,
         };
@@ -131,7 +133,7 @@ impl LockService {
 }
 
 impl Inner {
-    /// One try, with a place in the line or without one.
+    /// One try, with a place in the line or without one. It is patient with whoever lives.
     pub(super) async fn try_acquire(
         self: &Arc<Self>,
         wanted: &Wanted,
@@ -139,8 +141,23 @@ impl Inner {
         dead_tickets: Vec<TicketNumber>,
     ) -> Result<LockGuard, LockError> {
         let request = self.request(wanted.keys.clone(), &wanted.operation);
-        let request = AcquireRequest { ticket, dead_tickets, ..request };
-        detached(self.clone().ask(request, wanted.entry)).await
+        let mut request = AcquireRequest { ticket, dead_tickets, ..request };
+        let mut given_time = Vec::new();
+        loop {
+            request.overdue = Overdue::Spared { but: given_time.clone() };
+            match detached(self.clone().ask(request.clone(), wanted.entry)).await {
+                // It may have died or renewed since that was judged: then no time is given.
+                Err(LockError::Conflict(Conflict(held))) if held.stale && held.owner != request.owner => {
+                    let term = (held.key.clone(), held.token);
+                    if given_time.contains(&term) {
+                        return Err(LockError::Conflict(Conflict(held)));
+                    }
+                    self.give_time(&term).await?;
+                    given_time.push(term);
+                }
+                outcome => return outcome,
+            }
+        }
     }
 
     /// One grant at a time in this process, so that a lock found to be our own is known to be on
@@ -154,28 +171,36 @@ impl Inner {
         }
         loop {
             let asked = self.parts.clock.boottime();
+            self.holds.asking();
             match self.parts.port.acquire(&request).await {
                 Ok(leases) => {
                     tracing::debug!(?asked, ?leases, "locks acquired");
-                    let booked = |lease: &Lease| self.holds.books(lease);
-                    if leases.iter().all(|lease| booked(lease) || !lease.reentrant) {
-                        self.holds.counters.taken_over(request.proven_dead.len());
-                        return Ok(self.guard(leases, asked));
+                    match self.holds.enter_unless_left(&leases, asked) {
+                        Ok(()) => {
+                            self.holds.counters.taken_over(request.proven_dead.len());
+                            return Ok(self.guard(leases));
+                        }
+                        // A guard of ours has let go of a term, but the store did not know it yet.
+                        // Whoever entered that term again would have it ended under its feet: end it
+                        // here and ask for a new one. A rival may be faster; that is its right.
+                        Err(left) => self.end_all(left).await?,
                     }
-                    // A guard of ours has let go of a term, but the store does not know it yet.
-                    // Whoever entered that term again would have it ended under its feet: end it
-                    // here and ask for a new one. A rival may be faster; that is its right.
-                    let ending = leases.into_iter().filter(|lease| !booked(lease)).collect();
-                    self.guard(ending, asked).release().await?;
                 }
                 Err(LockError::Conflict(Conflict(held))) => {
                     let term = (held.key.clone(), held.token);
-                    let known = request.proven_dead.contains(&term);
-                    if known || self.parts.processes.liveness(&held.holder) != Liveness::Dead {
-                        return Err(LockError::Conflict(Conflict(held)));
+                    match (self.parts.processes.liveness(&held.holder), &mut request.overdue) {
+                        (Liveness::Dead, _) if !request.proven_dead.contains(&term) => {
+                            tracing::info!(key = %held.key, pid = held.holder.pid, "the holder is dead");
+                            request.proven_dead.push(term);
+                        }
+                        // Nobody can tell whether it lives: its lease decides, and that is over.
+                        (Liveness::Unknown, Overdue::Spared { but })
+                            if held.stale && !but.contains(&term) =>
+                        {
+                            but.push(term);
+                        }
+                        _ => return Err(LockError::Conflict(Conflict(held))),
                     }
-                    tracing::info!(key = %held.key, pid = held.holder.pid, "the holder is dead");
-                    request.proven_dead.push(term);
                 }
                 Err(LockError::Queued(standing)) => {
                     let dead = self.dead_ahead(&standing, &request.dead_tickets);
@@ -210,34 +235,33 @@ impl Inner {
     ) -> Result<LockGuard, E> {
         let _granting = self.granting.lock().await;
         let asked = self.parts.clock.boottime();
-        Ok(self.guard(vec![grant.await?], asked))
+        self.holds.asking();
+        let leases = vec![grant.await?];
+        self.holds.enter(&leases, asked);
+        Ok(self.guard(leases))
     }
 
-    /// A lease that ran out under a living process of this machine: gives it some of our own time
-    /// to renew. Gone, renewed or taken meanwhile: the acquire that follows finds out.
-    pub(super) async fn spare_the_living(&self, keys: &[LockKey]) -> Result<(), LockError> {
-        for key in keys.iter().filter(|key| !self.holds.contains(key)) {
-            let Some(held) = self.overdue(key).await? else { continue };
-            let patience = PATIENCE.min(Ttl::as_duration(self.parts.ttl));
-            let (from, term) = (self.parts.clock.boottime(), (held.key, held.token));
-            while self.parts.clock.boottime().since(from) < patience && self.is_overdue(&term).await? {
-                self.pause().await;
+    /// A lease ran out under a living process of this machine: gives it some of our own time to renew.
+    /// Gone, renewed or taken meanwhile: the try that follows finds out.
+    async fn give_time(&self, term: &Term) -> Result<(), LockError> {
+        let patience = PATIENCE.min(Ttl::as_duration(self.parts.ttl));
+        let from = self.parts.clock.boottime();
+        let filter = LockFilter { key: Some(term.0.clone()), stale_only: true };
+        while self.parts.clock.boottime().since(from) < patience {
+            let held = self.parts.port.list(&filter).await?;
+            if !held.iter().any(|held| held.token == term.1 && self.is_overdue(held)) {
+                break;
             }
+            self.pause().await;
         }
         Ok(())
     }
 
-    async fn is_overdue(&self, term: &Term) -> Result<bool, LockError> {
-        Ok(self.overdue(&term.0).await?.is_some_and(|held| held.token == term.1))
-    }
-
-    /// The holder of a lock whose lease ran out, if it is another one that provably lives.
-    async fn overdue(&self, key: &LockKey) -> Result<Option<HeldLock>, LockError> {
-        let filter = LockFilter { key: Some(key.clone()), stale_only: true };
-        let held = self.parts.port.list(&filter).await?.into_iter().next();
-        Ok(held.filter(|held| {
-            held.owner != self.parts.owner && self.parts.processes.liveness(&held.holder) == Liveness::Alive
-        }))
+    /// Whether that holder's lease ran out, and it is another one that provably lives.
+    fn is_overdue(&self, held: &HeldLock) -> bool {
+        held.stale
+            && held.owner != self.parts.owner
+            && self.parts.processes.liveness(&held.holder) == Liveness::Alive
     }
 
     pub(super) async fn pause(&self) {

@@ -93,7 +93,7 @@ impl LockGuard {
         while let Some(lease) = self.leases.pop() {
             self.leaving = self.inner.leave(&lease);
             let Some(term) = self.leaving.clone() else { continue };
-            let released = self.inner.parts.port.release(self.inner.parts.owner, &term).await;
+            let released = self.inner.end(&term).await;
             self.leaving = None;
             match released {
                 Ok(Release::Released) => {}
@@ -102,10 +102,7 @@ impl LockGuard {
                     outcome = outcome.and(Ok(Release::NotHeld));
                 }
                 Err(error) => {
-                    // The heartbeat thread goes on trying; the lease's length is the backstop.
-                    if let Some(heartbeat) = self.inner.heartbeat.get() {
-                        heartbeat.abandon(vec![term]);
-                    }
+                    self.inner.abandon(vec![term]);
                     outcome = Err(error);
                 }
             }
@@ -126,8 +123,6 @@ impl Drop for LockGuard {
     fn drop(&mut self) {
         let left = self.leases.drain(..).rev().filter_map(|lease| self.inner.leave(&lease));
         let terms: Vec<_> = self.leaving.take().into_iter().chain(left).collect();
-        if let Some(heartbeat) = self.inner.heartbeat.get().filter(|_| !terms.is_empty()) {
-            heartbeat.abandon(terms);
-        }
+        self.inner.abandon(terms);
     }
 }

@@ -219,6 +219,9 @@ impl Beats {
         let parts = &self.fence.parts;
         let released = self.call(parts.heartbeat.release(parts.owner, term));
         tracing::warn!(key = %term.0, ?released, "released a lock whose guard was dropped");
+        if released.is_ok() {
+            self.fence.holds.ended(term);
+        }
         released
     }
 

@@ -1,4 +1,12 @@
-//! What this process holds: the table that the guards and the heartbeat share.
+//! What this process holds, and what it is letting go: the table that the guards and the heartbeat share.
+//!
+//! A grant that finds our own lease in the store may have found one of three:
+//!
+//! ```text
+//! a guard has it                       entered again
+//! no guard, and it is being let go     nobody may enter it: the release would end it under its feet
+//! no guard, and nobody lets it go      our own grant, whose reply was lost: it is ours, and wanted
+//! ```
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -83,10 +91,34 @@ impl Hold {
     }
 }
 
+#[derive(Debug, Default)]
+struct Table {
+    held: HashMap<LockKey, Hold>,
+    /// Terms that no guard has any more, and whether they are known to be over. Those are kept until the
+    /// next grant is asked for: the answer to one that is under way may be older than the release.
+    leaving: HashMap<Term, bool>,
+}
+
+impl Table {
+    /// Whether that very term is held by a guard of this process.
+    fn books(&self, lease: &Lease) -> bool {
+        self.held.get(&lease.key).is_some_and(|hold| hold.token == lease.fence.token())
+    }
+
+    /// Whether no guard has it any more, and the store knows it or will hear of it.
+    fn has_left(&self, lease: &Lease) -> bool {
+        !self.books(lease) && term(lease).is_some_and(|term| self.leaving.contains_key(&term))
+    }
+}
+
+fn term(lease: &Lease) -> Option<Term> {
+    lease.fence.token().map(|token| (lease.key.clone(), token))
+}
+
 /// The holds of one owner.
 #[derive(Debug, Default)]
 pub(super) struct Holds {
-    table: Mutex<HashMap<LockKey, Hold>>,
+    table: Mutex<Table>,
     /// There is no heartbeat thread any more: nothing is renewed, so nothing can be trusted.
     unattended: AtomicBool,
     /// What is counted about them.
@@ -94,10 +126,32 @@ pub(super) struct Holds {
 }
 
 impl Holds {
+    /// A grant is about to be asked for, and no other is.
+    pub(super) fn asking(&self) {
+        self.lock().leaving.retain(|_, over| !*over);
+    }
+
     /// Notes leases that were granted, and when they were asked for: no later moment is sure to lie
     /// before the end of their terms.
     pub(super) fn enter(&self, leases: &[Lease], asked: BootInstant) {
-        let mut holds = self.lock();
+        self.note(&mut self.lock().held, leases, asked);
+    }
+
+    /// The same, unless one of them is being let go. Then nothing is noted, and what no guard has is all
+    /// on its way out: these terms, which are to be ended.
+    pub(super) fn enter_unless_left(&self, leases: &[Lease], asked: BootInstant) -> Result<(), Vec<Term>> {
+        let mut table = self.lock();
+        if leases.iter().any(|lease| table.has_left(lease)) {
+            let left: Vec<Term> =
+                leases.iter().filter(|lease| !table.books(lease)).filter_map(term).collect();
+            table.leaving.extend(left.iter().map(|term| (term.clone(), false)));
+            return Err(left);
+        }
+        self.note(&mut table.held, leases, asked);
+        Ok(())
+    }
+
+    fn note(&self, holds: &mut HashMap<LockKey, Hold>, leases: &[Lease], asked: BootInstant) {
         for lease in leases {
             let token = lease.fence.token();
             let attended = !self.unattended.load(Ordering::SeqCst);
@@ -116,43 +170,48 @@ impl Holds {
 
     /// Enters a hold again that can be trusted.
     pub(super) fn reenter(&self, key: &LockKey) -> Option<Lease> {
-        let mut holds = self.lock();
-        let hold = holds.get_mut(key).filter(|hold| *hold.trust.borrow() == Trust::Full)?;
+        let mut table = self.lock();
+        let hold = table.held.get_mut(key).filter(|hold| *hold.trust.borrow() == Trust::Full)?;
         hold.count += 1;
         Some(Lease { reentrant: true, ..hold.lease.clone() })
     }
 
-    /// Gives one count back at that moment; the term, if it was the last.
+    /// Gives one count back at that moment; the term, if it was the last: it is being let go then, until it
+    /// [`has ended`](Self::ended).
     pub(super) fn leave(&self, lease: &Lease, now: BootInstant) -> Option<Term> {
-        let mut holds = self.lock();
-        let hold = holds.get_mut(&lease.key).filter(|hold| hold.token == lease.fence.token())?;
+        let mut table = self.lock();
+        let hold = table.held.get_mut(&lease.key).filter(|hold| hold.token == lease.fence.token())?;
         hold.count -= 1;
         if hold.count > 0 {
             return None;
         }
         self.counters.held(&lease.key, now.since(hold.since));
-        holds.remove(&lease.key);
-        lease.fence.token().map(|token| (lease.key.clone(), token))
+        table.held.remove(&lease.key);
+        let left = term(lease)?;
+        table.leaving.insert(left.clone(), false);
+        Some(left)
+    }
+
+    /// The store is known to have ended a term that was being let go.
+    pub(super) fn ended(&self, term: &Term) {
+        if let Some(over) = self.lock().leaving.get_mut(term) {
+            *over = true;
+        }
     }
 
     /// Whether this process holds that key.
     pub(super) fn contains(&self, key: &LockKey) -> bool {
-        self.lock().contains_key(key)
+        self.lock().held.contains_key(key)
     }
 
     /// What this process holds.
     pub(super) fn keys(&self) -> Vec<LockKey> {
-        self.lock().keys().cloned().collect()
-    }
-
-    /// Whether that very term is held by a guard of this process.
-    pub(super) fn books(&self, lease: &Lease) -> bool {
-        self.lock().get(&lease.key).is_some_and(|hold| hold.token == lease.fence.token())
+        self.lock().held.keys().cloned().collect()
     }
 
     /// At which token this process holds that key.
     pub(super) fn token(&self, key: &LockKey) -> Option<FencingToken> {
-        self.lock().get(key)?.token
+        self.lock().held.get(key)?.token
     }
 
     /// Tells of the loss of a lease. One that is not there any more is lost.
@@ -171,14 +230,14 @@ impl Holds {
         of: impl FnOnce(&Hold) -> watch::Receiver<T>,
         gone: T,
     ) -> watch::Receiver<T> {
-        let holds = self.lock();
-        let hold = holds.get(&lease.key).filter(|hold| hold.token == lease.fence.token());
+        let table = self.lock();
+        let hold = table.held.get(&lease.key).filter(|hold| hold.token == lease.fence.token());
         hold.map_or_else(|| watch::Sender::new(gone).subscribe(), of)
     }
 
     /// The terms to renew, and the oldest moment from which one of them is trusted.
     pub(super) fn terms(&self) -> (Vec<Term>, Option<BootInstant>) {
-        let holds = self.lock();
+        let holds = &self.lock().held;
         let fenced = holds.iter().filter_map(|(key, hold)| Some((key.clone(), hold.token?)));
         let oldest = holds.values().map(|hold| hold.trusted_from).min();
         (fenced.collect(), oldest)
@@ -187,7 +246,7 @@ impl Holds {
     /// Takes in the outcome of a renewal that was begun at `started`. A term that was given back
     /// meanwhile is not a lost lock.
     pub(super) fn renewed(&self, terms: &[Term], outcomes: &[Renewal], started: BootInstant) {
-        let mut holds = self.lock();
+        let holds = &mut self.lock().held;
         for ((key, token), outcome) in terms.iter().zip(outcomes) {
             let Some(hold) = holds.get_mut(key).filter(|hold| hold.token == Some(*token)) else { continue };
             if matches!(outcome, Renewal::Extended { .. }) {
@@ -202,7 +261,7 @@ impl Holds {
 
     /// Takes in what a look at these terms has shown.
     pub(super) fn seen(&self, terms: &[Term], look: &Look) {
-        let holds = self.lock();
+        let holds = &self.lock().held;
         for (key, token) in &look.lost {
             if let Some(hold) = holds.get(key).filter(|hold| hold.token == Some(*token)) {
                 tracing::warn!(%key, %token, "lock lost");
@@ -224,7 +283,7 @@ impl Holds {
     /// Takes in that time goes by: what has not been proved ours for too long counts as lost.
     pub(super) fn age(&self, now: BootInstant, ttl: Ttl) {
         let tenth = ttl.as_duration() / 10;
-        for (key, hold) in self.lock().iter() {
+        for (key, hold) in &self.lock().held {
             let age = now.since(hold.trusted_from);
             if age < tenth * DOUBT {
                 continue;
@@ -238,7 +297,7 @@ impl Holds {
 
     /// The plans whose commands are to end now, each once for each urgency.
     pub(super) fn to_end(&self) -> Vec<(PlanId, Urgency)> {
-        let mut holds = self.lock();
+        let holds = &mut self.lock().held;
         let due = holds.iter_mut().filter_map(|(key, hold)| match key {
             LockKey::Plan(plan) => Some((*plan, hold.due()?)),
             LockKey::Project(_) => None,
@@ -246,23 +305,26 @@ impl Holds {
         due.collect()
     }
 
-    /// Everything is given back at once.
-    pub(super) fn forget_all(&self) {
-        for (_, hold) in self.lock().drain() {
+    /// Everything is given back at once: the terms that are being let go now.
+    pub(super) fn forget_all(&self) -> Vec<Term> {
+        let table = &mut *self.lock();
+        for (_, hold) in table.held.drain() {
             hold.distrust(Trust::Gone);
+            table.leaving.extend(term(&hold.lease).map(|term| (term, false)));
         }
+        table.leaving.keys().cloned().collect()
     }
 
     /// Nobody renews from now on: everything counts as lost, at once and for good.
     pub(super) fn leave_unattended(&self) {
-        let holds = self.lock();
+        let holds = &self.lock().held;
         self.unattended.store(true, Ordering::SeqCst);
         for hold in holds.values() {
             hold.lose(Trust::Gone, &self.counters);
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<LockKey, Hold>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Table> {
         self.table.lock().expect("no code panics while it holds this table")
     }
 }

@@ -66,7 +66,7 @@ impl Inner {
             if let Some(view) = view {
                 unseen = Duration::ZERO;
                 match self.turn(&wanted, &view, &place) {
-                    Turn::Now(dead) => match self.in_turn(&wanted, &view, &place, dead).await {
+                    Turn::Now(dead) => match self.try_acquire(&wanted, place.number(), dead).await {
                         Ok(guard) => {
                             place.used_up();
                             return Ok(guard);
@@ -100,20 +100,6 @@ impl Inner {
             rest(pause).await;
             unseen += pause;
         }
-    }
-
-    /// The try of one whose turn it is.
-    async fn in_turn(
-        self: &Arc<Self>,
-        wanted: &Wanted,
-        view: &LineView,
-        place: &Place,
-        dead_tickets: Vec<TicketNumber>,
-    ) -> Result<LockGuard, LockError> {
-        if view.held.iter().any(|held| held.stale) {
-            self.spare_the_living(&wanted.keys).await?;
-        }
-        self.try_acquire(wanted, place.number(), dead_tickets).await
     }
 
     /// Whether it is our turn.

@@ -1,5 +1,6 @@
 //! Futures cut off at the worst moment, and tasks of one process at one lock.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -27,12 +28,15 @@ struct Slow {
     replies: Semaphore,
     /// The releases that may be made.
     releases: Semaphore,
+    /// Whether the next release fails.
+    failing: AtomicBool,
 }
 
 impl Slow {
     fn new(world: &World) -> Arc<Self> {
         let (granted, replies) = (Semaphore::new(0), Semaphore::new(0));
-        Arc::new(Self { inner: world.store.locks(), granted, replies, releases: Semaphore::new(0) })
+        let (releases, failing) = (Semaphore::new(0), AtomicBool::new(false));
+        Arc::new(Self { inner: world.store.locks(), granted, replies, releases, failing })
     }
 }
 
@@ -53,6 +57,9 @@ impl LockPort for Slow {
     }
     async fn release(&self, owner: OwnerId, term: &Term) -> Result<Release, LockError> {
         pass(&self.releases).await;
+        if self.failing.swap(false, Ordering::SeqCst) {
+            return Err(LockError::Unavailable { reason: "away".into() });
+        }
         self.inner.release(owner, term).await
     }
     async fn release_all_for_owner(&self, owner: OwnerId) -> Result<u64, LockError> {
@@ -115,27 +122,58 @@ async fn a_term_that_is_being_left_is_not_entered_again() {
 }
 
 #[tokio::test]
+async fn nor_is_one_whose_release_was_known_before_the_answer_that_it_was_ours() {
+    let world = World::new();
+    let key = world.key().await;
+    let port = Slow::new(&world);
+    let ada = world.locks_on(1, port.clone());
+    port.replies.add_permits(1);
+    let first = take(&ada, &key).await.expect("free");
+    let before = first.fence();
+    pass(&port.granted).await;
+    let leaving = tokio::spawn(first.release());
+    tokio::task::yield_now().await;
+    let (locks, wanted) = (ada.clone(), key.clone());
+    let entering = tokio::spawn(async move { take(&locks, &wanted).await });
+    pass(&port.granted).await;
+    // The store has said that it is ours, and then ended it.
+    port.releases.add_permits(1);
+    leaving.await.expect("no panic").expect("released");
+    port.replies.add_permits(2);
+    port.releases.add_permits(1);
+    let second = entering.await.expect("no panic").expect("free");
+    assert!(second.fence().token() > before.token());
+    assert_eq!(held(&world).await.len(), 1, "and it stands");
+    std::mem::forget(second);
+}
+
+#[tokio::test]
 async fn of_several_keys_only_those_on_no_book_are_asked_for_anew() {
     let world = World::new();
-    let (outer, other) = (world.key().await, world.key().await);
-    let ada = world.locks(1);
+    let (outer, other, free) = (world.key().await, world.key().await, world.key().await);
+    let (store, mut away) = (world.store.locks(), MockLockPort::new());
+    let nobody = || LockError::Unavailable { reason: "away".into() };
+    away.expect_release().returning(move |_, _| Err(nobody()));
+    let port = Slow::new(&world);
+    port.replies.add_permits(9);
+    port.releases.add_permits(9);
+    port.failing.store(true, Ordering::SeqCst);
+    let ada = world.locks_with(1, port, Arc::new(away));
     let kept = take(&ada, &outer).await.expect("free");
-    // A term of ours that no guard knows of.
-    let stray = AcquireRequest {
-        keys: vec![other.clone()],
-        owner: ada.owner(),
-        ttl: Ttl::default(),
-        proven_dead: Vec::new(),
-        ticket: None,
-        dead_tickets: Vec::new(),
-        holder: ada.myself("test"),
-    };
-    let stray = world.store.locks().acquire(&stray).await.expect("free").remove(0);
-    let both = ada.acquire(vec![outer, other], "test", Wait::No, &Unobserved).await.expect("ours or free");
-    assert_eq!(both.leases()[0].fence, kept.fence(), "re-entered");
-    assert!(both.leases()[1].fence.token() > stray.fence.token());
-    both.release().await.expect("released");
+    // Its release fails, here and in the heartbeat thread.
+    let left = take(&ada, &other).await.expect("free");
+    let before = left.fence();
+    assert_eq!(left.release().await, Err(nobody()));
+    assert_eq!(store.list(&LockFilter::default()).await.map(|held| held.len()), Ok(2));
+    let keys = vec![outer, other, free];
+    let all = ada.acquire(keys, "test", Wait::No, &Unobserved).await.expect("ours or free");
+    let fence = |n: usize| all.leases()[n].fence;
+    assert_eq!(fence(0), kept.fence(), "re-entered");
+    assert!(fence(1).token() > before.token());
+    assert!(!all.is_lost());
+    all.release().await.expect("released");
     kept.release().await.expect("released");
+    assert_eq!(store.list(&LockFilter::default()).await, Ok(Vec::new()));
 }
 
 #[tokio::test]

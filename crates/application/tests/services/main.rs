@@ -1,5 +1,6 @@
 //! The services on in-memory stores, a hand-driven clock, and mocks where something must fail.
 
+mod asking;
 mod cutting;
 mod every_spawn;
 mod every_transition;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use agents_domain::action::Automation;
 use agents_domain::id::{EventId, IntentId, OwnerId, PlanId};
 use agents_domain::lock::{
-    FencingToken, HeldLock, Holder, LockKey, LockRecord, Standing, Ticket, TicketNumber,
+    FencingToken, HeldLock, Holder, LockKey, LockRecord, Respect, Standing, Ticket, TicketNumber,
 };
 use agents_domain::name::Name;
 use agents_domain::oid::Oid;
@@ -58,7 +58,9 @@ fn owner() -> OwnerId {
 /// The token of the seventh grant of a lock: 7.
 fn seventh_token() -> FencingToken {
     let granted_and_released = |record: LockRecord, _| {
-        let grant = record.acquire(owner(), BootInstant::default(), Duration::ZERO, None).expect(VALID);
+        let grant = record
+            .acquire(owner(), BootInstant::default(), Duration::ZERO, Respect::UntilItsEnd)
+            .expect(VALID);
         grant.record.release(owner(), grant.token).expect(VALID)
     };
     (0..7).fold(LockRecord::new(), granted_and_released).token()

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use thiserror::Error;
 
 use crate::id::OwnerId;
-use crate::lock::{FencingToken, Holder, Lease, LockKey, Standing, TicketNumber};
+use crate::lock::{FencingToken, Holder, Lease, LockKey, Respect, Standing, TicketNumber};
 use crate::time::{Timestamp, Ttl};
 
 /// A key at a token: one term of one lock.
@@ -21,6 +21,8 @@ pub struct AcquireRequest {
     pub ttl: Ttl,
     /// Terms whose holders are dead beyond doubt; each counts only at that very token.
     pub proven_dead: Vec<Term>,
+    /// What becomes of a holder whose term has run out, and who is not proven dead.
+    pub overdue: Overdue,
     /// The place in the line that has come to its turn; used up by the grant. Without one nobody
     /// passes a line ([`Passage`](crate::lock::Passage)).
     pub ticket: Option<TicketNumber>,
@@ -28,6 +30,33 @@ pub struct AcquireRequest {
     pub dead_tickets: Vec<TicketNumber>,
     /// What is recorded of the asker, for people and for proofs of death.
     pub holder: Holder,
+}
+
+/// What becomes of a holder whose term has run out, though it may live.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Overdue {
+    /// It is replaced.
+    #[default]
+    Replaced,
+    /// It stays in the way, as a [`LockError::Conflict`] that is stale: who asks so learns whom it
+    /// would replace, and judges whether that one lives, at no cost where there is nobody. Not spared
+    /// are these terms, each at that very token; but if they were renewed meanwhile, they stand.
+    Spared {
+        /// The terms of which that was judged.
+        but: Vec<Term>,
+    },
+}
+
+impl AcquireRequest {
+    /// For how long a holder of that key at that token is respected.
+    pub fn respect(&self, key: &LockKey, token: FencingToken) -> Respect {
+        let named = |terms: &[Term]| terms.iter().any(|(other, at)| other == key && *at == token);
+        match &self.overdue {
+            _ if named(&self.proven_dead) => Respect::NoLonger,
+            Overdue::Spared { but } if !named(but) => Respect::BeyondItsEnd,
+            Overdue::Spared { .. } | Overdue::Replaced => Respect::UntilItsEnd,
+        }
+    }
 }
 
 /// A lock that is held, as a reader sees it.
@@ -117,8 +146,8 @@ pub struct LockFilter {
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait LockPort: Send + Sync {
-    /// Takes all keys or none. Free, expired, or proven dead and still at that token: granted at
-    /// a new token. Held by the same owner: granted again at the same token, never shortened.
+    /// Takes all keys or none. Free, expired and not spared ([`Overdue`]), or proven dead and still at
+    /// that token: granted at a new token. Held by the same owner: granted again at the same token, never shortened.
     /// A lost race is a [`LockError::Conflict`]. Grantable, but others come first in the line:
     /// [`LockError::Queued`]; a grant uses up the ticket, and removes those it has passed. If the
     /// process dies right after, the locks stay until their term ends or its death is proved.

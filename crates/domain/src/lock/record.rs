@@ -10,7 +10,7 @@
 //!    ▲                        │  ▲           │
 //!    │ release, evict         │  └───────────┘
 //!    └────────────────────────┤
-//!                             │ expired or proven dead: acquire(b)
+//!                             │ expired (and not spared) or proven dead: acquire(b)
 //!                             ▼
 //!                       held(b, token+2)
 //! ```
@@ -57,6 +57,27 @@ pub struct Occupied {
     pub token: FencingToken,
 }
 
+/// For how long a holder is respected by another who asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Respect {
+    /// No longer: it is dead beyond doubt.
+    NoLonger,
+    /// Until its term is over.
+    UntilItsEnd,
+    /// Beyond that: it is spared, so that whoever asks can find out whether it lives.
+    BeyondItsEnd,
+}
+
+impl Respect {
+    fn keeps(self, tenure: Tenure, now: BootInstant) -> bool {
+        match self {
+            Self::NoLonger => false,
+            Self::UntilItsEnd => now < tenure.expires,
+            Self::BeyondItsEnd => true,
+        }
+    }
+}
+
 impl LockRecord {
     /// A lock that was never held.
     pub const fn new() -> Self {
@@ -78,16 +99,15 @@ impl LockRecord {
         self.tenure
     }
 
-    /// Asks for the lock. Free, expired, or held at the very token that was proven dead: granted
-    /// at the next token. Held by the same owner: granted again at the same token, and the end
-    /// is never moved forward. An owner who let its own term run out, with nobody having come,
-    /// still holds it.
+    /// Asks for the lock. Free, or held by another who is not respected any more: granted at the
+    /// next token. Held by the same owner: granted again at the same token, and the end is never
+    /// moved forward. An owner who let its own term run out, with nobody having come, still holds it.
     pub fn acquire(
         self,
         owner: OwnerId,
         now: BootInstant,
         ttl: Duration,
-        proven_dead: Option<FencingToken>,
+        respect: Respect,
     ) -> Result<Grant, Occupied> {
         let expires = now.plus(ttl);
         if let Some(tenure) = self.tenure {
@@ -96,7 +116,7 @@ impl LockRecord {
                 let record = Self { tenure: Some(Tenure { owner, expires }), ..self };
                 return Ok(Grant { record, token: self.token, reentrant: true });
             }
-            if now < tenure.expires && proven_dead != Some(self.token) {
+            if respect.keeps(tenure, now) {
                 return Err(Occupied { tenure, token: self.token });
             }
         }
@@ -157,44 +177,49 @@ mod tests {
     }
 
     fn held() -> LockRecord {
-        LockRecord::new().acquire(owner(1), at(0), TTL, None).expect("free").record
+        LockRecord::new().acquire(owner(1), at(0), TTL, Respect::UntilItsEnd).expect("free").record
     }
 
     #[test]
     fn a_free_lock_is_granted_at_the_next_token() {
-        let grant = LockRecord::default().acquire(owner(1), at(0), TTL, None).expect("free");
+        let grant = LockRecord::default().acquire(owner(1), at(0), TTL, Respect::UntilItsEnd).expect("free");
         assert_eq!((grant.token.value(), grant.reentrant), (1, false));
         assert_eq!(grant.record.tenure(), Some(Tenure { owner: owner(1), expires: at(10_000) }));
     }
 
     #[test]
     fn another_owner_is_refused_until_the_very_end_of_the_term() {
-        let refused = held().acquire(owner(2), at(9_999), TTL, None).expect_err("held");
+        let refused = held().acquire(owner(2), at(9_999), TTL, Respect::UntilItsEnd).expect_err("held");
         assert_eq!((refused.tenure.owner, refused.token.value()), (owner(1), 1));
         assert!(!held().is_stale(at(9_999)) && held().is_stale(at(10_000)));
-        assert_eq!(held().acquire(owner(2), at(10_000), TTL, None).expect("expired").token.value(), 2);
+        assert_eq!(
+            held().acquire(owner(2), at(10_000), TTL, Respect::UntilItsEnd).expect("expired").token.value(),
+            2
+        );
     }
 
     #[test]
     fn the_same_owner_keeps_its_token_and_never_loses_time() {
-        let again = held().acquire(owner(1), at(0), Duration::from_secs(5), None).expect("own");
+        let again =
+            held().acquire(owner(1), at(0), Duration::from_secs(5), Respect::UntilItsEnd).expect("own");
         assert!(again.reentrant);
         assert_eq!(again.record, held());
     }
 
     #[test]
-    fn a_proof_of_death_counts_only_at_the_token_it_was_made_for() {
-        let other = FencingToken::from_storage(0);
-        assert!(held().acquire(owner(2), at(1), TTL, Some(other)).is_err());
-        let grant = held().acquire(owner(2), at(1), TTL, Some(held().token())).expect("dead");
+    fn the_dead_are_replaced_before_their_end_and_the_spared_not_even_after() {
+        let grant = held().acquire(owner(2), at(1), TTL, Respect::NoLonger).expect("dead");
         assert_eq!(grant.token.value(), 2);
+        assert!(held().acquire(owner(2), at(99_000), TTL, Respect::BeyondItsEnd).is_err());
+        let own = held().acquire(owner(1), at(99_000), TTL, Respect::BeyondItsEnd).expect("its own");
+        assert!(own.reentrant);
     }
 
     #[test]
     fn a_sleeper_may_renew_if_nobody_came() {
         let renewed = held().renew(owner(1), held().token(), at(99_000), TTL).expect("mine");
         assert_eq!(renewed.tenure().expect("held").expires, at(109_000));
-        let taken = held().acquire(owner(2), at(10_000), TTL, None).expect("expired").record;
+        let taken = held().acquire(owner(2), at(10_000), TTL, Respect::UntilItsEnd).expect("expired").record;
         assert_eq!(taken.renew(owner(1), held().token(), at(11_000), TTL), None);
     }
 
@@ -224,7 +249,7 @@ mod tests {
                     0 => record = record.release(owner(who), before).unwrap_or(record),
                     1 => record = record.renew(owner(who), before, at(now), TTL).unwrap_or(record),
                     2 => record = record.evict(before).unwrap_or(record),
-                    _ => if let Ok(grant) = record.acquire(owner(who), at(now), TTL, None) {
+                    _ => if let Ok(grant) = record.acquire(owner(who), at(now), TTL, Respect::UntilItsEnd) {
                         prop_assert!(granted.iter().all(|(t, o)| *t < grant.token || *o == owner(who)));
                         granted.push((grant.token, owner(who)));
                         record = grant.record;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use agents_domain::action::Automation;
 use agents_domain::id::{OwnerId, PlanId, RequestId};
-use agents_domain::lock::{FencingToken, HeldLock, Holder, Liveness, LockKey, LockRecord};
+use agents_domain::lock::{FencingToken, HeldLock, Holder, Liveness, LockKey, LockRecord, Respect};
 use agents_domain::name::Name;
 use agents_domain::places::{Occupant, PlacesCensus};
 use agents_domain::plan::{Failure, Origin, Parked, Phase, Plan, PlanRecord, Stage, State};
@@ -30,7 +30,8 @@ pub(crate) fn name(text: &str) -> Name {
 /// The token of the first grant, and of the second.
 pub(crate) fn token(n: usize) -> FencingToken {
     let granted = |record: LockRecord, _| {
-        let taken = record.acquire(owner(9), BootInstant::default(), std::time::Duration::ZERO, None);
+        let taken =
+            record.acquire(owner(9), BootInstant::default(), std::time::Duration::ZERO, Respect::UntilItsEnd);
         let grant = taken.expect("free");
         grant.record.release(owner(9), grant.token).expect("held")
     };

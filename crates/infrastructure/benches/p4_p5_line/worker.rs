@@ -8,7 +8,7 @@ use std::time::Duration;
 use agents_application::observer::Unobserved;
 use agents_application::{LockService, Wait};
 use agents_domain::id::{Ids as _, OwnerId};
-use agents_domain::lock::{AcquireRequest, LockKey, Processes as _, Term};
+use agents_domain::lock::{AcquireRequest, LockKey, Overdue, Processes as _, Term};
 use agents_domain::name::Name;
 use agents_domain::time::Ttl;
 use agents_domain::workspace::Project;
@@ -92,6 +92,7 @@ async fn through_gate(store: &Store, number: usize, begin: i64, end: i64) -> Vec
         owner,
         ttl: Ttl::default(),
         proven_dead: Vec::new(),
+        overdue: Overdue::Replaced,
         ticket: None,
         dead_tickets: Vec::new(),
         holder: SystemProcesses::new().myself("bench"),

@@ -150,9 +150,8 @@ impl LockTable {
     fn decide(&self, key: &LockKey, request: &AcquireRequest, now: Moment) -> Result<Grant, LockError> {
         let row = self.0.get(key).ok_or_else(|| LockError::NoSuchLock { key: key.clone() })?;
         let (owner, ttl) = (request.owner, request.ttl.as_duration());
-        let dead = |term: &&Term| term.0 == *key && term.1 == row.record.token();
-        let proven_dead = request.proven_dead.iter().find(dead).map(|(_, token)| *token);
-        row.record.acquire(owner, now.boot, ttl, proven_dead).map_err(|Occupied { .. }| {
+        let respect = request.respect(key, row.record.token());
+        row.record.acquire(owner, now.boot, ttl, respect).map_err(|Occupied { .. }| {
             let held = row.held(key, now).expect("an occupied lock has a holder to show");
             LockError::Conflict(Conflict(Box::new(held)))
         })

@@ -15,7 +15,7 @@
 
 use std::collections::HashMap;
 
-use agents_domain::lock::{AcquireRequest, Fence, FencingToken, Lease, LockKey, TicketNumber};
+use agents_domain::lock::{AcquireRequest, Fence, FencingToken, Lease, LockKey, Overdue, Term, TicketNumber};
 use agents_domain::time::Timestamp;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Text};
@@ -38,14 +38,17 @@ pub(crate) fn at_once(
     let grant = Statement::<Granted>::new(
         "WITH asked AS MATERIALIZED (SELECT * FROM unnest(?, ?) AS k (resource_type, resource_id)), \
          dead AS MATERIALIZED (SELECT * FROM unnest(?, ?, ?) AS d (resource_type, resource_id, token)), \
+         judged AS MATERIALIZED (SELECT * FROM unnest(?, ?, ?) AS j (resource_type, resource_id, token)), \
          me AS MATERIALIZED (SELECT ? AS owner_id, ?::bigint AS ttl, ? AS operation, ? AS host, \
-           ? AS holder_boot_id, ? AS pid_namespace, ?::bigint AS pid, ?::bigint AS started, ? AS who), \
+           ? AS holder_boot_id, ? AS pid_namespace, ?::bigint AS pid, ?::bigint AS started, ? AS who, \
+           ?::bigint = 1 AS spares), \
          own AS MATERIALIZED ( \
            SELECT number FROM tickets, me WHERE number = ? AND tickets.owner_id = me.owner_id), \
          open AS MATERIALIZED ( \
            SELECT FROM me \
            WHERE NOT EXISTS (SELECT FROM locks WHERE (resource_type, resource_id) IN (SELECT * FROM asked) \
-             AND locks.owner_id <> me.owner_id AND expires_at > agents_now() \
+             AND locks.owner_id <> me.owner_id AND (expires_at > agents_now() OR spares \
+               AND (resource_type, resource_id, token) NOT IN (SELECT * FROM judged)) \
              AND (resource_type, resource_id, token) NOT IN (SELECT * FROM dead)) \
            AND NOT EXISTS (SELECT FROM ticket_keys AS k \
              WHERE (k.resource_type, k.resource_id) IN (SELECT * FROM asked) \
@@ -62,7 +65,8 @@ pub(crate) fn at_once(
          may AS MATERIALIZED ( \
            SELECT now FROM moment, me \
            WHERE n = (SELECT count(*) FROM asked) \
-           AND NOT EXISTS (SELECT FROM found WHERE found.owner_id <> me.owner_id AND expires_at > now \
+           AND NOT EXISTS (SELECT FROM found WHERE found.owner_id <> me.owner_id AND (expires_at > now OR spares \
+               AND (resource_type, resource_id, token) NOT IN (SELECT * FROM judged)) \
              AND (resource_type, resource_id, token) NOT IN (SELECT * FROM dead))), \
          term AS ( \
            SELECT found.*, now, now + ttl AS ends, coalesce(found.owner_id = me.owner_id, false) AS again \
@@ -89,9 +93,14 @@ pub(crate) fn at_once(
          SELECT * FROM granted",
     );
     let holder = &request.holder;
+    let (spares, judged): (_, &[Term]) = match &request.overdue {
+        Overdue::Spared { but } => (1, but),
+        Overdue::Replaced => (0, &[]),
+    };
     let grant = grant
         .keys(&request.keys)
         .terms(&request.proven_dead)
+        .terms(judged)
         .text(request.owner.as_str())
         .number(millis(request.ttl.as_duration()))
         .text(&holder.operation)
@@ -101,6 +110,7 @@ pub(crate) fn at_once(
         .number(i64::from(holder.pid))
         .number(to_i64(holder.started))
         .text(&holder.user)
+        .number(spares)
         .number(request.ticket.map_or(0, TicketNumber::value));
     let rows: Vec<(String, String, i64, i64, i64, bool)> = grant.rows(connection)?;
     if rows.len() != request.keys.len() {
@@ -158,8 +168,16 @@ pub(crate) fn look(connection: &mut PgConnection, request: &AcquireRequest) -> R
 }
 
 /// Grants what seems to be grantable though there is a line, or says what stands in the way after all.
-pub(crate) fn in_turn(connection: &mut PgConnection, request: &AcquireRequest) -> Result<Vec<Lease>, Fault> {
+/// `before`: what an earlier try has perhaps granted, which nobody knows.
+pub(crate) fn in_turn(
+    connection: &mut PgConnection,
+    request: &AcquireRequest,
+    before: Option<&Vec<Lease>>,
+) -> Result<Vec<Lease>, Fault> {
     let rows = locked(connection, &request.keys)?;
+    if let Some(leases) = before.filter(|leases| leases.iter().all(|lease| stands(lease, &rows))) {
+        return Ok(leases.clone());
+    }
     let now: i64 = Statement::<BigInt>::new("SELECT agents_now()").first(connection)?;
     let (granted, passed) = decide(connection, request, rows, now)?;
     line::granted(connection, request, &passed)?;
@@ -167,6 +185,16 @@ pub(crate) fn in_turn(connection: &mut PgConnection, request: &AcquireRequest) -
         write(connection, &lease.key, row)?;
     }
     Ok(granted.into_iter().map(|(_, lease)| lease).collect())
+}
+
+/// Whether that term is in one of those rows.
+fn stands(lease: &Lease, rows: &[LockRow]) -> bool {
+    let Fence::Token { owner, token } = lease.fence else { return false };
+    let (kind, id) = (lease.key.resource_type(), lease.key.resource_id());
+    let row = rows.iter().find(|row| row.resource_type == kind && row.resource_id == id);
+    row.is_some_and(|row| {
+        row.token == token.value() && row.tenure.owner_id.as_deref() == Some(owner.as_str())
+    })
 }
 
 /// The SQL types of a [`LockRow`].

@@ -10,25 +10,31 @@
 //! the error says so. A statement that is a transaction of its own ([`Lane::once`]) has no COMMIT: it
 //! is sent once, and if its reply is lost, what it did is unknown. What can be repeated without harm is
 //! repeated here until it is known ([`Lane::repeated`], [`Lane::settled`]); plan writes are by whoever decided them.
+//! Once the reply to one try is lost, the whole is unknown unless a later one has an answer.
 //!
 //! Where it runs: everything here blocks, so a transaction runs whole in one `spawn_blocking`, and
 //! goes on to its end even if its future is dropped. A server that stands still, without its network
-//! being gone, is given up after [`Lane::GIVEN_UP`]: the thread stays behind with its connection. The
-//! heartbeat thread has no runtime; there it runs in the calling thread, and is tried once.
+//! being gone, is given up after [`Lane::GIVEN_UP`]: the thread stays behind with its connection, and
+//! begins nothing anew, for nobody would hear of what it did. The heartbeat thread has no runtime; there
+//! it runs in the calling thread, and is tried once.
+
+mod hold;
 
 use std::cell::RefCell;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use agents_domain::plan::StoreError;
 use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
-use diesel::result::DatabaseErrorKind;
 
 use super::HandTime;
-use super::connection::{OTHER_DATABASE, Purpose, Setup};
+use super::connection::{Purpose, Setup};
 use super::failure::{first_line, is_lost, is_standby, is_unnamed, lost_a_race, no_writes, took_too_long};
 use crate::store::fault::Fault;
+
+use hold::Hold;
 
 /// Between the tries of a transaction that has lost its connection or a race, in milliseconds. A plan
 /// write has them all, a minute: what is to be recorded was perhaps an hour's work, and a server that
@@ -96,7 +102,7 @@ impl Lane {
         F: Fn(&mut PgConnection) -> Result<T, Fault> + Send + 'static,
     {
         let lane = Arc::clone(self);
-        self.aside(purpose, move || lane.transact(purpose, work)).await
+        self.aside(purpose, move |waited_for| lane.transact(purpose, waited_for, work)).await
     }
 
     /// Runs one statement that is a transaction of its own, in the lane's place.
@@ -106,7 +112,7 @@ impl Lane {
         F: Fn(&mut PgConnection) -> Result<T, Fault> + Send + 'static,
     {
         let lane = Arc::clone(self);
-        self.aside(purpose, move || lane.state(purpose, false, statement)).await
+        self.aside(purpose, move |waited_for| lane.state(purpose, waited_for, false, statement)).await
     }
 
     /// The same for a statement that comes to the same if it is done twice, such as a grant to one owner:
@@ -117,7 +123,7 @@ impl Lane {
         F: Fn(&mut PgConnection) -> Result<T, Fault> + Send + 'static,
     {
         let lane = Arc::clone(self);
-        self.aside(purpose, move || lane.state(purpose, true, statement)).await
+        self.aside(purpose, move |waited_for| lane.state(purpose, waited_for, true, statement)).await
     }
 
     /// Runs one transaction until it is known what it did. Its work is told what an earlier try had come to
@@ -128,19 +134,24 @@ impl Lane {
         F: Fn(&mut PgConnection, Option<&T>) -> Result<T, Fault> + Send + 'static,
     {
         let lane = Arc::clone(self);
-        self.aside(purpose, move || lane.settle(purpose, work)).await
+        self.aside(purpose, move |waited_for| lane.settle(purpose, waited_for, work)).await
     }
 
     async fn aside<T, F>(&self, purpose: Purpose, work: F) -> Result<T, Fault>
     where
         T: Send + 'static,
-        F: FnOnce() -> Result<T, Fault> + Send + 'static,
+        F: FnOnce(&AtomicBool) -> Result<T, Fault> + Send + 'static,
     {
+        let waited_for = Arc::new(AtomicBool::new(true));
         if self.place == Place::Here {
-            return work();
+            return work(&waited_for);
         }
+        let waits = Arc::clone(&waited_for);
+        let work = tokio::task::spawn_blocking(move || work(&waits));
         let still = || format!("the database server has not answered for {:?}", Self::GIVEN_UP);
-        match tokio::time::timeout(Self::GIVEN_UP, tokio::task::spawn_blocking(work)).await {
+        let outcome = tokio::time::timeout(Self::GIVEN_UP, work).await;
+        waited_for.store(false, Ordering::SeqCst);
+        match outcome {
             Err(_) if purpose == Purpose::Read => Err(Fault::unavailable(still())),
             Err(_) => Err(StoreError::Unknown { reason: still() }.into()),
             Ok(Ok(result)) => result,
@@ -152,23 +163,33 @@ impl Lane {
     }
 
     /// Runs one transaction here and now.
-    pub(crate) fn transact<T>(
+    pub(crate) fn transact_once<T>(
         &self,
         purpose: Purpose,
         work: impl Fn(&mut PgConnection) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
+        self.transact(purpose, &AtomicBool::new(true), work)
+    }
+
+    fn transact<T>(
+        &self,
+        purpose: Purpose,
+        waited_for: &AtomicBool,
+        work: impl Fn(&mut PgConnection) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
         let begin = self.setup.begin(purpose);
-        self.patiently(purpose, false, |connection| whole(connection, &begin, purpose, &work))
+        self.patiently(purpose, waited_for, false, |connection| whole(connection, &begin, purpose, &work))
     }
 
     fn settle<T: Clone>(
         &self,
         purpose: Purpose,
+        waited_for: &AtomicBool,
         work: impl Fn(&mut PgConnection, Option<&T>) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
         let begin = self.setup.begin(purpose);
         let in_doubt: RefCell<Option<T>> = RefCell::new(None);
-        let outcome = self.patiently(purpose, true, |connection| {
+        self.patiently(purpose, waited_for, true, |connection| {
             let reached = RefCell::new(None);
             let outcome = whole(connection, &begin, purpose, &|connection: &mut PgConnection| {
                 let value = work(connection, in_doubt.borrow().as_ref())?;
@@ -179,14 +200,7 @@ impl Lane {
                 in_doubt.replace(reached.take());
             }
             outcome
-        });
-        let reason = match &outcome {
-            Err(Fault::Database(error)) => first_line(&error.to_string()),
-            Err(Fault::Store(StoreError::Unavailable { reason })) => reason.clone(),
-            _ => return outcome,
-        };
-        // That the store is not there now does not tell what was done before.
-        if in_doubt.into_inner().is_some() { Err(StoreError::Unknown { reason }.into()) } else { outcome }
+        })
     }
 
     /// Runs one statement here and now. Behind a pooler it needs a transaction around it, for its
@@ -196,32 +210,35 @@ impl Lane {
         purpose: Purpose,
         statement: impl Fn(&mut PgConnection) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
-        self.state(purpose, false, statement)
+        self.state(purpose, &AtomicBool::new(true), false, statement)
     }
 
     fn state<T>(
         &self,
         purpose: Purpose,
+        waited_for: &AtomicBool,
         repeats: bool,
         statement: impl Fn(&mut PgConnection) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
         if self.setup.pooled() {
             let begin = self.setup.begin(purpose);
-            return self
-                .patiently(purpose, repeats, |connection| whole(connection, &begin, purpose, &statement));
+            return self.patiently(purpose, waited_for, repeats, |connection| {
+                whole(connection, &begin, purpose, &statement)
+            });
         }
         let reads = purpose == Purpose::Read;
-        self.patiently(purpose, repeats, |connection| match statement(connection) {
+        self.patiently(purpose, waited_for, repeats, |connection| match statement(connection) {
             Err(Fault::Database(error)) if !reads && is_lost(&error) => Err(Fault::AtCommit(error)),
             outcome => outcome,
         })
     }
 
     /// Tries until it has an answer: one that another try would not change. `settles`: also where nobody
-    /// knows what the last one did.
+    /// knows what the last one did. Begins none that nobody waits for any more.
     fn patiently<T>(
         &self,
         purpose: Purpose,
+        waited_for: &AtomicBool,
         settles: bool,
         work: impl Fn(&mut PgConnection) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
@@ -230,9 +247,12 @@ impl Lane {
             (Place::Aside, Purpose::Durable) => (PAUSES.len(), UNNAMED),
             (Place::Aside, Purpose::Read | Purpose::Lease) => (PAUSES_UNLESS_DURABLE, UNNAMED_UNLESS_DURABLE),
         };
-        let mut pauses = PAUSES.iter().take(tries);
-        loop {
-            let mut hold = self.take()?;
+        let (mut pauses, mut doubtful) = (PAUSES.iter().take(tries), false);
+        while waited_for.load(Ordering::SeqCst) {
+            let mut hold = match self.take() {
+                Ok(hold) => hold,
+                Err(fault) => return Err(in_doubt(doubtful, fault)),
+            };
             let outcome = hold.connection().and_then(&work);
             let again = match &outcome {
                 Err(Fault::Database(error)) if is_unnamed(error) => {
@@ -250,9 +270,11 @@ impl Lane {
             drop(hold);
             match pauses.next() {
                 Some(pause) if again => rest(Duration::from_millis(*pause)),
-                _ => return outcome,
+                _ => return outcome.map_err(|fault| in_doubt(doubtful, fault)),
             }
+            doubtful |= matches!(&outcome, Err(Fault::AtCommit(error)) if is_lost(error));
         }
+        Err(in_doubt(doubtful, Fault::unavailable("nobody waits for it any more")))
     }
 
     /// Hands on what the idle connections have heard on their channel, without asking the server.
@@ -296,6 +318,17 @@ impl Lane {
     }
 }
 
+/// Why there is no answer, if nobody knows what an earlier try has done: that the store is not there now, or
+/// refuses the repetition, does not tell.
+fn in_doubt(doubtful: bool, fault: Fault) -> Fault {
+    let reason = match &fault {
+        Fault::Database(error) | Fault::AtCommit(error) if doubtful => first_line(&error.to_string()),
+        Fault::Store(StoreError::Unavailable { reason }) if doubtful => reason.clone(),
+        _ => return fault,
+    };
+    StoreError::Unknown { reason }.into()
+}
+
 /// One transaction from its beginning to its end.
 fn whole<T>(
     connection: &mut PgConnection,
@@ -324,75 +357,4 @@ fn whole<T>(
 )]
 pub(crate) fn rest(pause: Duration) {
     std::thread::sleep(pause);
-}
-
-/// A connection that is in use; goes back by itself, unless there was a panic.
-pub(crate) struct Hold<'a> {
-    lane: &'a Lane,
-    connection: Option<PgConnection>,
-}
-
-impl Hold<'_> {
-    /// The connection. One that the server has ended meanwhile is replaced: nothing was sent yet. (One
-    /// that listens is not asked, for what it says is not ours to hear; it only reads, and tries again.)
-    fn connection(&mut self) -> Result<&mut PgConnection, Fault> {
-        let asked = !self.lane.setup.listens();
-        if self.connection.as_mut().is_some_and(|connection| asked && !is_there(connection)) {
-            self.connection = None;
-            // Those that have lain there as long have ended with it.
-            self.lane.lock().idle.clear();
-        }
-        if self.connection.is_none() {
-            self.connection = Some(self.lane.setup.connect().map_err(|error| not_connected(&error))?);
-        }
-        let connection = self.connection.as_mut().expect("it was just opened");
-        if let Some(hand) = &self.lane.hand {
-            connection.batch_execute(&format!("SET agents.now = '{}'", hand.now()))?;
-        }
-        Ok(connection)
-    }
-
-    fn discard(&mut self) {
-        self.connection = None;
-    }
-}
-
-impl Drop for Hold<'_> {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.discard();
-        }
-        let mut state = self.lane.lock();
-        state.out -= 1;
-        state.idle.extend(self.connection.take());
-        drop(state);
-        self.lane.freed.notify_one();
-    }
-}
-
-/// Whether the server has not ended it, as far as one can tell without asking. Its last words are read
-/// first, and only then that nothing follows them.
-fn is_there(connection: &mut PgConnection) -> bool {
-    (0..2).all(|_| connection.notifications_iter().next().is_none_or(|heard| heard.is_ok()))
-}
-
-/// A server that does not answer may in a moment; one that refuses us will again.
-fn not_connected(error: &ConnectionError) -> Fault {
-    let message = error.to_string();
-    let lasting = [
-        "authentication failed",
-        "does not exist",
-        "no pg_hba.conf entry",
-        "permission denied",
-        "certificate",
-        "does not support SSL",
-        OTHER_DATABASE,
-    ];
-    if lasting.iter().any(|words| message.contains(words)) {
-        return Fault::unavailable(first_line(&message));
-    }
-    Fault::Database(diesel::result::Error::DatabaseError(
-        DatabaseErrorKind::ClosedConnection,
-        Box::new(first_line(&message)),
-    ))
 }

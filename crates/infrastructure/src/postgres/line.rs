@@ -11,6 +11,8 @@
 //! look at a socket. What is heard is a hint: a connection that has died silently, or one behind a
 //! pooler, hears nothing, and the look without a mark, which every waiter takes now and then, asks the
 //! database whatever was heard. Tickets, like grants, do not wait for the disk.
+//! One whose reply is lost is asked for again, and found: a ticket that its owner does not know of would keep
+//! the others back for its whole life.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -45,6 +47,9 @@ pub struct PostgresLine {
     /// One connection, that listens if it can.
     looks: Arc<Lane>,
     heard: Arc<Mutex<Heard>>,
+    /// The last ticket that was taken here. One is taken at a time: what its owner has beyond that is the
+    /// ticket of a try whose reply was lost.
+    last: tokio::sync::Mutex<TicketNumber>,
 }
 
 /// What was heard on the channel, by key: the number of the last word of it.
@@ -72,7 +77,8 @@ impl Heard {
 
 impl PostgresLine {
     pub(super) fn new(lane: Arc<Lane>, looks: Lane) -> Self {
-        Self { lane, looks: Arc::new(looks), heard: Arc::default() }
+        let last = tokio::sync::Mutex::new(TicketNumber::from_storage(0));
+        Self { lane, looks: Arc::new(looks), heard: Arc::default(), last }
     }
 
     /// Whether nothing was said of those keys since then. Costs no round trip.
@@ -87,9 +93,11 @@ impl PostgresLine {
 #[async_trait]
 impl Line for PostgresLine {
     async fn take(&self, request: &TicketRequest) -> Result<TicketNumber, LockError> {
-        let request = request.clone();
-        let taking = move |connection: &mut PgConnection| take(connection, &request);
-        self.lane.once(Purpose::Lease, taking).await.map_err(lock_error)
+        let (request, mut last) = (request.clone(), self.last.lock().await);
+        let before = *last;
+        let taking = move |connection: &mut PgConnection| take(connection, &request, before);
+        *last = self.lane.repeated(Purpose::Lease, taking).await.map_err(lock_error)?;
+        Ok(*last)
     }
 
     async fn renew(&self, owner: OwnerId, number: TicketNumber, life: Duration) -> Result<bool, LockError> {
@@ -124,20 +132,37 @@ impl Line for PostgresLine {
     }
 }
 
-fn take(connection: &mut PgConnection, request: &TicketRequest) -> Result<TicketNumber, Fault> {
+/// Takes a ticket. One after `last` of that owner, and for all of it, was taken by an earlier try.
+fn take(
+    connection: &mut PgConnection,
+    request: &TicketRequest,
+    last: TicketNumber,
+) -> Result<TicketNumber, Fault> {
     let ticket = Statement::<BigInt>::new(
-        "WITH ticket AS ( \
+        "WITH asked AS MATERIALIZED (SELECT DISTINCT * FROM unnest(?, ?) AS k (resource_type, resource_id)), \
+         taken AS ( \
+           UPDATE tickets SET expires_boottime_ms = agents_now() + ? WHERE number > ? AND owner_id = ? \
+           AND ARRAY(SELECT resource_type || '/' || resource_id FROM ticket_keys \
+             WHERE ticket_keys.number = tickets.number ORDER BY 1) \
+             = ARRAY(SELECT resource_type || '/' || resource_id FROM asked ORDER BY 1) \
+           RETURNING number), \
+         ticket AS ( \
            INSERT INTO tickets (owner_id, since, boot_id, expires_boottime_ms, operation, host, \
              holder_boot_id, pid_namespace, pid, started, \"user\") \
            SELECT ?, now, '', now + ?, ?, ?, ?, ?, ?, ?, ? FROM (SELECT agents_now() AS now) AS moment \
-           RETURNING number), \
+           WHERE NOT EXISTS (SELECT FROM taken) RETURNING number), \
          keys AS ( \
            INSERT INTO ticket_keys SELECT resource_type, resource_id, number \
-           FROM ticket, (SELECT DISTINCT * FROM unnest(?, ?) AS k (resource_type, resource_id)) AS asked) \
-         SELECT number FROM ticket WHERE set_config('synchronous_commit', 'off', true) = 'off'",
+           FROM ticket, asked) \
+         SELECT number FROM (SELECT number FROM ticket UNION ALL SELECT number FROM taken) AS t \
+         WHERE set_config('synchronous_commit', 'off', true) = 'off'",
     );
     let holder = &request.holder;
     let ticket = ticket
+        .keys(&request.keys)
+        .number(millis(request.life))
+        .number(last.value())
+        .text(request.owner.as_str())
         .text(request.owner.as_str())
         .number(millis(request.life))
         .text(&holder.operation)
@@ -146,8 +171,7 @@ fn take(connection: &mut PgConnection, request: &TicketRequest) -> Result<Ticket
         .text(&holder.pid_namespace)
         .number(i64::from(holder.pid))
         .number(to_i64(holder.started))
-        .text(&holder.user)
-        .keys(&request.keys);
+        .text(&holder.user);
     Ok(TicketNumber::from_storage(ticket.first(connection)?))
 }
 

@@ -79,8 +79,10 @@ impl LockPort for PostgresLocks {
         if let Some(leases) = granted {
             return Ok(leases);
         }
-        let deciding = move |connection: &mut PgConnection| acquire::in_turn(connection, &request);
-        self.lane.run(Purpose::Lease, deciding).await.map_err(lock_error)
+        let deciding = move |connection: &mut PgConnection, before: Option<&Vec<Lease>>| {
+            acquire::in_turn(connection, &request, before)
+        };
+        self.lane.settled(Purpose::Lease, deciding).await.map_err(lock_error)
     }
 
     async fn renew(&self, owner: OwnerId, terms: &[Term], ttl: Ttl) -> Result<Vec<Renewal>, LockError> {

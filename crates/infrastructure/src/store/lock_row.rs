@@ -114,8 +114,8 @@ impl LockRow {
         let Moment { boot_id, now, wall } = moment;
         let ttl = request.ttl.as_duration();
         let record = self.record(boot_id)?;
-        let dead = request.proven_dead.iter().find(|(other, token)| other == key && *token == record.token());
-        let Ok(grant) = record.acquire(request.owner, now, ttl, dead.map(|(_, token)| *token)) else {
+        let respect = request.respect(key, record.token());
+        let Ok(grant) = record.acquire(request.owner, now, ttl, respect) else {
             let held = self.held(boot_id, now)?.expect("a record that refuses is held");
             return Err(Fault::Conflict(Conflict(Box::new(held))));
         };

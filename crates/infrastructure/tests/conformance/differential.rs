@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use agents_domain::lock::{
     AcquireRequest, Conflict, FencingToken, Grant, LockError, LockFilter, LockKey, LockRecord, Occupied,
-    Release, Renewal, Term,
+    Overdue, Release, Renewal, Term,
 };
 use agents_domain::plan::Opening;
 use agents_domain::time::{BootInstant, Clock as _, Timestamp};
@@ -29,7 +29,7 @@ type Past = (usize, usize);
 
 #[derive(Debug, Clone)]
 pub(crate) enum Op {
-    Acquire { who: u32, keys: Vec<usize>, secs: u64, dead: Vec<Past> },
+    Acquire { who: u32, keys: Vec<usize>, secs: u64, dead: Vec<Past>, spared_but: Option<Vec<Past>> },
     Renew { who: u32, terms: Vec<Past>, secs: u64 },
     Release { who: u32, term: Past },
     ReleaseAll { who: u32 },
@@ -41,10 +41,11 @@ fn op() -> impl Strategy<Value = Op> {
     let (who, past, secs) = (1u32..4, (0..KEYS, 0usize..3), 5u64..9);
     let keys = proptest::collection::vec(0..KEYS, 1..4);
     let dead = proptest::collection::vec(past.clone(), 0..3);
+    let spared_but = proptest::option::of(dead.clone());
     let terms = proptest::collection::vec(past.clone(), 0..5);
     prop_oneof![
-        4 => (who.clone(), keys, secs.clone(), dead)
-            .prop_map(|(who, keys, secs, dead)| Op::Acquire { who, keys, secs, dead }),
+        4 => (who.clone(), keys, secs.clone(), dead, spared_but).prop_map(
+            |(who, keys, secs, dead, spared_but)| Op::Acquire { who, keys, secs, dead, spared_but }),
         3 => (who.clone(), terms, secs).prop_map(|(who, terms, secs)| Op::Renew { who, terms, secs }),
         2 => (who.clone(), past.clone()).prop_map(|(who, term)| Op::Release { who, term }),
         1 => who.prop_map(|who| Op::ReleaseAll { who }),
@@ -56,7 +57,7 @@ fn op() -> impl Strategy<Value = Op> {
 
 /// Two owners, one key: what no lock that protects anything answers twice.
 pub(crate) fn rivals() -> Vec<Op> {
-    [1, 2].map(|who| Op::Acquire { who, keys: vec![0], secs: 5, dead: Vec::new() }).to_vec()
+    [1, 2].map(|who| Op::Acquire { who, keys: vec![0], secs: 5, dead: Vec::new(), spared_but: None }).to_vec()
 }
 
 /// What the record says of each key, and the tokens it has had.
@@ -121,15 +122,15 @@ fn decide(
     let asked = (0..KEYS).filter(|&key| request.keys.contains(&model.keys[key]));
     let decision = |key: usize| {
         let record = model.records[key];
-        let current = (model.keys[key].clone(), record.token());
-        let proof = request.proven_dead.contains(&current).then_some(current.1);
-        (key, record.acquire(request.owner, now, request.ttl.as_duration(), proof))
+        let respect = request.respect(&model.keys[key], record.token());
+        (key, record.acquire(request.owner, now, request.ttl.as_duration(), respect))
     };
     asked.map(decision).collect()
 }
 
 async fn acquire(store: &Fixture, model: &mut Model, asked: &AcquireRequest) -> Result<(), String> {
-    let decisions = decide(model, asked, store.clock.boottime());
+    let now = store.clock.boottime();
+    let decisions = decide(model, asked, now);
     match store.locks.acquire(asked).await {
         Ok(leases) => {
             same(&leases.len(), &decisions.len(), asked)?;
@@ -149,7 +150,13 @@ async fn acquire(store: &Fixture, model: &mut Model, asked: &AcquireRequest) -> 
             let occupied =
                 decisions.iter().filter_map(|(key, decision)| Some((*key, decision.as_ref().err()?)));
             let mut true_ones = occupied.map(|(key, Occupied { tenure, token })| {
-                (model.keys[key].clone(), tenure.owner, *token, model.wall(tenure.expires), false)
+                (
+                    model.keys[key].clone(),
+                    tenure.owner,
+                    *token,
+                    model.wall(tenure.expires),
+                    now >= tenure.expires,
+                )
             });
             let is_true = true_ones.any(|conflict| conflict == said);
             if is_true { Ok(()) } else { Err(format!("{asked:?}: no such conflict: {said:?}")) }
@@ -161,11 +168,13 @@ async fn acquire(store: &Fixture, model: &mut Model, asked: &AcquireRequest) -> 
 async fn apply(store: &Fixture, model: &mut Model, op: &Op) -> Result<(), String> {
     let now = store.clock.boottime();
     match op {
-        Op::Acquire { who, keys, secs, dead } => {
+        Op::Acquire { who, keys, secs, dead, spared_but } => {
             let named: Vec<&LockKey> = keys.iter().map(|key| &model.keys[*key]).collect();
-            let proven_dead = dead.iter().map(|term| model.term(*term)).collect();
-            let length = ttl(Duration::from_secs(*secs));
-            let asked = AcquireRequest { ttl: length, proven_dead, ..request(*who, &named) };
+            let terms = |past: &[Past]| past.iter().map(|term| model.term(*term)).collect();
+            let overdue = spared_but.as_deref();
+            let overdue = overdue.map_or(Overdue::Replaced, |but| Overdue::Spared { but: terms(but) });
+            let (ttl, proven_dead) = (ttl(Duration::from_secs(*secs)), terms(dead));
+            let asked = AcquireRequest { ttl, proven_dead, overdue, ..request(*who, &named) };
             acquire(store, model, &asked).await
         }
         Op::Renew { who, terms, secs } => {

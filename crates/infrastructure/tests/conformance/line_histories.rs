@@ -8,7 +8,7 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use agents_domain::lock::{
-    AcquireRequest, Caller, Grant, LockError, LockKey, LockRecord, Passage, Ticket, TicketNumber,
+    AcquireRequest, Caller, Grant, LockError, LockKey, LockRecord, Passage, Respect, Ticket, TicketNumber,
 };
 use agents_domain::time::{BootInstant, Clock as _};
 use proptest::prelude::*;
@@ -92,7 +92,7 @@ fn same<T: PartialEq + Debug>(store: &T, model: &T, what: &dyn Debug) -> Result<
 async fn acquire(store: &Fixture, model: &mut Model, who: u32, asked: &AcquireRequest) -> Result<(), String> {
     let now = store.clock.boottime();
     let wanted: Vec<usize> = (0..KEYS).filter(|key| asked.keys.contains(&model.keys[*key])).collect();
-    let grant = |key: &usize| model.records[*key].acquire(owner(who), now, TERM, None);
+    let grant = |key: &usize| model.records[*key].acquire(owner(who), now, TERM, Respect::UntilItsEnd);
     let grants: Result<Vec<Grant>, _> = wanted.iter().map(grant).collect();
     let (line, holds) = (model.line(now), model.holds(who));
     let caller = Caller {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use agents_domain::lock::{AcquireRequest, Fence, HeldLock, LockError, LockFilter, LockKey};
+use agents_domain::lock::{AcquireRequest, Fence, HeldLock, LockError, LockFilter, LockKey, Overdue, Term};
 use agents_domain::time::{Clock as _, Timestamp};
 
 use crate::support::{ALMOST_A_TERM, Fixture, MILLI, Opener, TERM, Unfenced, request, term, ttl};
@@ -127,6 +127,51 @@ pub(crate) async fn a_proof_of_death_counts_only_at_the_term_it_was_made_for(ope
     store.conflict(&asking((b.clone(), term(&current).1))).await;
     let lease = store.locks.acquire(&asking(term(&current))).await.expect("dead").remove(0);
     assert_eq!((term(&lease).1.value(), lease.fence.owner()), (3, Some(owner(3))));
+}
+
+fn sparing_but(but: &[Term], asked: AcquireRequest) -> AcquireRequest {
+    AcquireRequest { overdue: Overdue::Spared { but: but.to_vec() }, ..asked }
+}
+
+pub(crate) async fn a_holder_whose_term_ran_out_is_spared_if_that_is_asked(open: Opener) {
+    let store = open(Unfenced::Refused);
+    let [a, b, free] = store.projects([1, 2, 3]).await;
+    let (first, second) = (store.take_one(1, &a).await, store.take_one(2, &b).await);
+    let all = || request(3, &[&a, &b, &free]);
+    store.clock.advance(TERM);
+    let spared = store.conflict(&sparing_but(&[], all())).await;
+    assert!(spared.stale && [owner(1), owner(2)].contains(&spared.owner), "{spared:?}");
+    let spared = store.conflict(&sparing_but(&[term(&first)], all())).await;
+    assert_eq!((spared.key, spared.owner, spared.stale), (b.clone(), owner(2), true));
+    assert_eq!(store.holder_of(&free).await, None, "all or none");
+    let own = store.locks.acquire(&sparing_but(&[], request(1, &[&a]))).await.expect("its own").remove(0);
+    assert_eq!((own.fence, own.reentrant), (first.fence, true));
+    let both = [term(&first), term(&second)];
+    let renewed = store.conflict(&sparing_but(&both, all())).await;
+    assert_eq!((renewed.owner, renewed.stale), (owner(1), false), "it has renewed meanwhile");
+    store.clock.advance(TERM);
+    let dead = AcquireRequest { proven_dead: vec![term(&second)], ..all() };
+    let leases =
+        store.locks.acquire(&sparing_but(&[term(&first)], dead)).await.expect("nobody is in the way");
+    let taken = leases.iter().map(|lease| (lease.reentrant, term(lease).1.value())).collect::<Vec<_>>();
+    assert_eq!(taken, [(false, 2), (false, 2), (false, 1)]);
+}
+
+pub(crate) async fn only_the_very_term_that_was_judged_is_not_spared(open: Opener) {
+    let store = open(Unfenced::Refused);
+    let [a, b] = store.projects([1, 2]).await;
+    let (old, other) = (store.take_one(1, &a).await, store.take_one(1, &b).await);
+    store.clock.advance(TERM);
+    let current = store.take_one(2, &a).await;
+    store.clock.advance(TERM);
+    for judged in [term(&old), (b.clone(), term(&current).1)] {
+        assert!(store.conflict(&sparing_but(&[judged], request(3, &[&a]))).await.stale);
+    }
+    let granted = store.locks.acquire(&sparing_but(&[term(&current)], request(3, &[&a]))).await;
+    assert_eq!(term(&granted.expect("its term is over")[0]).1.value(), 3);
+    store.locks.release(owner(1), &term(&other)).await.expect("an answer");
+    let free = store.locks.acquire(&sparing_but(&[], request(3, &[&b]))).await;
+    assert_eq!(free.expect("nobody to spare").len(), 1);
 }
 
 pub(crate) async fn a_lock_of_nothing_is_not_granted(open: Opener) {

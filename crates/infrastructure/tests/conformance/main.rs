@@ -60,6 +60,8 @@ macro_rules! every_test {
                 a_term_ends_at_its_very_end_and_not_before
                 a_jump_of_the_wall_clock_ends_no_term
                 a_proof_of_death_counts_only_at_the_term_it_was_made_for
+                a_holder_whose_term_ran_out_is_spared_if_that_is_asked
+                only_the_very_term_that_was_judged_is_not_spared
                 a_lock_of_nothing_is_not_granted
                 tokens_never_restart
                 the_holders_are_listed_by_key

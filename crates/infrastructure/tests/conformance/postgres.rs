@@ -1,6 +1,7 @@
 //! What can go wrong between a store and its server, and only there: replies that are lost, connections
 //! that are ended, others who are in the middle of something.
 
+mod lost;
 mod settings;
 mod troubles;
 mod waits;
@@ -26,11 +27,17 @@ const SOON: Duration = Duration::from_secs(20);
 
 /// A store that reaches its server by way of a proxy.
 fn by_proxy() -> (Fixture, Arc<Proxy>) {
-    let database = Database::fresh();
+    let (store, proxy, _) = by_proxy_with_database();
+    (store, proxy)
+}
+
+/// The same, and its database.
+fn by_proxy_with_database() -> (Fixture, Arc<Proxy>, Arc<Database>) {
+    let database = Arc::new(Database::fresh());
     let proxy = Arc::new(Proxy::to(database.server()));
     let url = database.url_by_way_of(proxy.address());
-    let kept: Box<dyn Any> = Box::new((database, Arc::clone(&proxy)));
-    (postgres_at(&url, Unfenced::Refused, |options| options, kept), proxy)
+    let kept: Box<dyn Any> = Box::new((Arc::clone(&database), Arc::clone(&proxy)));
+    (postgres_at(&url, Unfenced::Refused, |options| options, kept), proxy, database)
 }
 
 /// A store, and its database.

@@ -8,7 +8,7 @@ use agents_domain::catalogue::{ActionStore, ProjectStore};
 use agents_domain::feed::Feed;
 use agents_domain::id::OwnerId;
 use agents_domain::lock::{
-    AcquireRequest, Conflict, HeldLock, Lease, Line, LockError, LockFilter, LockKey, LockPort, Term,
+    AcquireRequest, Conflict, HeldLock, Lease, Line, LockError, LockFilter, LockKey, LockPort, Overdue, Term,
 };
 use agents_domain::measures::Measures;
 use agents_domain::orders::Orders;
@@ -195,6 +195,7 @@ pub(crate) fn request(who: u32, keys: &[&LockKey]) -> AcquireRequest {
         owner: owner(who),
         ttl: ttl(TERM),
         proven_dead: Vec::new(),
+        overdue: Overdue::Replaced,
         ticket: None,
         dead_tickets: Vec::new(),
         holder: holder(who),

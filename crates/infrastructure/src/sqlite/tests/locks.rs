@@ -6,7 +6,8 @@ use std::time::Duration;
 use agents_domain::catalogue::ProjectStore as _;
 use agents_domain::id::OwnerId;
 use agents_domain::lock::{
-    AcquireRequest, FencingToken, LockError, LockFilter, LockKey, LockPort as _, LockRecord, Release, Renewal,
+    AcquireRequest, FencingToken, LockError, LockFilter, LockKey, LockPort as _, LockRecord, Release,
+    Renewal, Respect,
 };
 use agents_domain::time::{Clock as _, Timestamp, Ttl};
 use proptest::prelude::*;
@@ -239,7 +240,7 @@ proptest! {
                     _ => {
                         let request = AcquireRequest { ttl, ..world.request(std::slice::from_ref(key), owner) };
                         let granted = locks.acquire(&request).await;
-                        let expected = record.acquire(owner, now, ttl.as_duration(), None);
+                        let expected = record.acquire(owner, now, ttl.as_duration(), Respect::UntilItsEnd);
                         assert_eq!(granted.is_ok(), expected.is_ok());
                         if let (Ok(leases), Ok(grant)) = (granted, &expected) {
                             assert_eq!(leases[0].fence.token(), Some(grant.token));

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use agents_domain::action::{Action, Arguments, Automation, PhaseSpec, Program};
 use agents_domain::id::{EventId, OwnerId, PlanId};
-use agents_domain::lock::{AcquireRequest, Fence, FencingToken, Holder, LockKey, LockPort as _};
+use agents_domain::lock::{AcquireRequest, Fence, FencingToken, Holder, LockKey, LockPort as _, Overdue};
 use agents_domain::name::Name;
 use agents_domain::plan::{
     Change, CommitOutcome, Definition, Event, NewPlan, Opening, Origin, Plan, PlanStore as _, PlanWrite,
@@ -135,6 +135,7 @@ impl World {
             owner,
             ttl: Ttl::default(),
             proven_dead: vec![],
+            overdue: Overdue::Replaced,
             ticket: None,
             dead_tickets: vec![],
             holder: holder("plan execute"),
