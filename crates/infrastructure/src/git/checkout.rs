@@ -15,7 +15,7 @@ use agents_domain::workspace::{Intent, Project, WorkspaceError};
 use super::command::{At, Git};
 use super::index::{self, PrivateIndex};
 use super::touched::{Names, diff};
-use super::{failure, inspect, output, refs};
+use super::{failure, inspect, output, refs, worktree};
 
 /// Whether all checkouts of the ref could follow it; nothing is written but private files and
 /// objects that no ref holds.
@@ -83,8 +83,7 @@ fn followed(at: &At<'_>, touched: &Names, intent: &Intent) -> Result<bool, Works
 
 /// The roots of all checkouts of a ref, the main one and linked ones.
 fn checkouts(git: &Git, project: &Project, reference: &str) -> Result<BTreeSet<PathBuf>, WorkspaceError> {
-    let repository = git.repository(&project.common_dir);
-    let listed = repository.call(&["worktree", "list", "--porcelain", "-z"]).run()?;
+    let listed = worktree::list(git, &project.common_dir)?;
     let mut found = BTreeSet::new();
     let mut root = PathBuf::new();
     for field in output::fields(&listed) {

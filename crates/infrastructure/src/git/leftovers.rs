@@ -135,7 +135,7 @@ impl Ground<'_> {
         let at = self.git.repository(&project.common_dir);
         let reference = plan_branch::reference(plan);
         let Some(tip) = refs::read(&at, &reference)? else { return Ok(None) };
-        let listed = at.call(&["worktree", "list", "--porcelain", "-z"]).run()?;
+        let listed = worktree::list(self.git, &project.common_dir)?;
         let line = format!("branch {reference}");
         let checked_out = output::fields(&listed).any(|field| field == line.as_bytes());
         let (kind, path) = (LeftoverKind::Branch { tip, checked_out }, project.path.clone());
@@ -145,8 +145,7 @@ impl Ground<'_> {
 
     /// The worktrees that git knows of, below our root.
     fn recorded(&self, project: &Project) -> Result<Vec<PathBuf>, WorkspaceError> {
-        let at = self.git.repository(&project.common_dir);
-        let listed = at.call(&["worktree", "list", "--porcelain", "-z"]).run()?;
+        let listed = worktree::list(self.git, &project.common_dir)?;
         let paths = output::fields(&listed).filter_map(|field| field.strip_prefix(b"worktree "));
         Ok(paths.map(output::path).filter(|path| self.place_of(path).is_some()).collect())
     }

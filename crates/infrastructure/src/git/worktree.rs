@@ -82,6 +82,16 @@ fn drop_record(git: &Git, common_dir: &Path, dir: &Path) -> Result<(), Workspace
     record.args([dir.as_os_str()]).output().map(drop)
 }
 
+/// Git's list of worktrees, whose fields end with NUL. It fails over one that is only half made. Ours are
+/// made under the lock, so git is asked again there; a user's own, whom nothing keeps, are made in a moment.
+pub(super) fn list(git: &Git, common_dir: &Path) -> Result<Vec<u8>, WorkspaceError> {
+    let listed = || git.repository(common_dir).call(&["worktree", "list", "--porcelain", "-z"]).run();
+    listed().or_else(|_| {
+        let _held = hold_worktrees(common_dir)?;
+        listed().or_else(|_| listed())
+    })
+}
+
 /// Whether anything has that name, as far as can be seen.
 fn is_there(path: &Path) -> bool {
     !fs::symlink_metadata(path).is_err_and(|error| error.kind() == ErrorKind::NotFound)
@@ -123,16 +133,54 @@ mod tests {
     use super::*;
     use crate::git::refs;
 
+    /// A repository with a commit.
+    fn repository(base: &Path) -> PathBuf {
+        for line in ["init -q -b main repo", "-C repo commit -q --allow-empty -m first"] {
+            let identity = ["-c", "user.name=t", "-c", "user.email=t@localhost"];
+            let ran = Command::new("git").args(identity).args(line.split(' ')).current_dir(base).status();
+            assert!(ran.expect("git").success(), "{line}");
+        }
+        base.join("repo")
+    }
+
+    /// Somebody is in the middle of `git worktree add`, under the lock.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_worktree_that_is_only_half_made_is_waited_for() {
+        let keep = tempfile::tempdir().expect("a directory");
+        let common_dir = repository(keep.path()).join(".git");
+        let half = common_dir.join("worktrees/half");
+        fs::create_dir_all(&half).expect("a directory");
+        for (file, text) in [("gitdir", "/nowhere/.git\n"), ("commondir", "")] {
+            fs::write(half.join(file), text).expect("written");
+        }
+        assert!(git_lists(&common_dir).is_err(), "git fails over it");
+        let held = hold_worktrees(&common_dir).expect("free");
+        let inode = std::os::unix::fs::MetadataExt::ino(&held.metadata().expect("there"));
+        let listing = {
+            let common_dir = common_dir.clone();
+            std::thread::spawn(move || list(&Git::default(), &common_dir))
+        };
+        let waits = |line: &str| line.contains("->") && line.contains(&format!(":{inode} "));
+        while !fs::read_to_string("/proc/locks").expect("there").lines().any(waits) {
+            assert!(!listing.is_finished(), "it did not wait");
+            std::thread::yield_now();
+        }
+        fs::remove_dir_all(&half).expect("gone");
+        drop(held);
+        let listed = listing.join().expect("no panic").expect("listed");
+        assert!(listed.starts_with(b"worktree "));
+    }
+
+    fn git_lists(common_dir: &Path) -> Result<Vec<u8>, WorkspaceError> {
+        Git::default().repository(common_dir).call(&["worktree", "list"]).run()
+    }
+
     #[test]
     fn a_directory_that_was_made_again_is_left_alone() {
         let keep = tempfile::tempdir().expect("a directory");
         let base = fs::canonicalize(keep.path()).expect("there");
-        let (git, root, repo) = (Git::default(), base.join("state"), base.join("repo"));
-        for line in ["init -q -b main repo", "-C repo commit -q --allow-empty -m first"] {
-            let identity = ["-c", "user.name=t", "-c", "user.email=t@localhost"];
-            let ran = Command::new("git").args(identity).args(line.split(' ')).current_dir(&base).status();
-            assert!(ran.expect("git").success(), "{line}");
-        }
+        let (git, root, repo) = (Git::default(), base.join("state"), repository(&base));
         let (name, common_dir) = (Name::parse("api").expect("valid"), repo.join(".git"));
         let project = Project {
             name,
