@@ -83,13 +83,11 @@ impl Scheduling<'_> {
     ) -> Result<Plan, DriveError> {
         let id = self.child(node).id;
         let lifecycle = &driver.parts.lifecycle;
-        let child = if let Some(child) = known {
-            child
-        } else {
-            let child = driver.recovered(id, hold, Found::PutAway).await?;
-            driver.heed_earlier(&child).await?;
-            child
+        let child = match known {
+            Some(child) => child,
+            None => driver.recovered(id, hold, Found::PutAway).await?,
         };
+        driver.heed_earlier(&child).await?;
         let child = match (child.phase(), child.state()) {
             (Phase::Apply, State::Errored | State::Constrained) => {
                 lifecycle.retry_from(id, BTreeMap::new(), false).await?

@@ -5,6 +5,8 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use agents_domain::id::PlanId;
 use agents_domain::plan::{Parked, Phase, Plan, State};
@@ -26,17 +28,34 @@ pub(super) type Run = Pin<Box<dyn Future<Output = (NodeId, Result<Ran, DriveErro
 /// What a child has come to.
 pub(super) struct Ran {
     pub(super) plan: Plan,
-    /// Its lock, if it is to be merged: whoever merges it need not ask for it again.
+    /// Its lock, if it has done its work and its scheduler waits: whoever merges it need not ask for it again.
     pub(super) hold: Option<LockGuard>,
 }
 
+/// Whether the scheduler of a child waits for whatever comes: then it merges it, or lets go of it, at once.
+/// While it does something else, which may take long, nobody would hear what is asked of a child that is held.
+/// One of those that come to their end is handed over each time.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Ear(Arc<AtomicBool>);
+
+impl Ear {
+    pub(super) fn open(&self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+
+    pub(super) fn shut(&self) -> bool {
+        self.0.swap(false, Ordering::SeqCst)
+    }
+}
+
 /// What to run.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Errand {
     pub(super) node: NodeId,
     pub(super) child: PlanId,
     /// How many attempts have failed: one more, and it has failed elsewhere meanwhile.
     pub(super) failures: u32,
+    pub(super) ear: Ear,
 }
 
 impl PhaseDriver {
@@ -74,9 +93,9 @@ impl PhaseDriver {
         let mut rested = None;
         loop {
             let hold = self.hold(errand.child, "subplan").await?;
-            let outcome = Box::pin(self.drive_child(errand, rested, &hold)).await;
+            let outcome = Box::pin(self.drive_child(&errand, rested, &hold)).await;
             let outcome = match outcome {
-                Ok(plan) if is_at(&plan, Phase::Execute, State::Complete) => {
+                Ok(plan) if is_at(&plan, Phase::Execute, State::Complete) && errand.ear.shut() => {
                     return Ok(Ran { plan, hold: Some(hold) });
                 }
                 outcome => self.end(errand.child, hold, outcome).await,
@@ -101,7 +120,7 @@ impl PhaseDriver {
     /// `rested`: the version of the child whose pause is over.
     async fn drive_child(
         &self,
-        errand: Errand,
+        errand: &Errand,
         rested: Option<u64>,
         hold: &LockGuard,
     ) -> Result<Plan, DriveError> {

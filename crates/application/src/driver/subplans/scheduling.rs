@@ -10,7 +10,7 @@ use agents_domain::runner::StopCause;
 use agents_domain::subplan::{Cause, GivenUp, NodeId, Scheduler, Status, Step};
 use tokio::task::JoinSet;
 
-use super::running::{Errand, Ran, needs_a_person};
+use super::running::{Ear, Errand, Ran, needs_a_person};
 use crate::driver::{DriveError, PhaseDriver, failures};
 use crate::lifecycle::LifecycleError;
 use crate::lock_service::LockGuard;
@@ -35,6 +35,7 @@ pub(super) struct Scheduling<'a> {
     /// The child of each node.
     pub(super) children: Vec<Child>,
     running: JoinSet<(NodeId, Result<Ran, DriveError>)>,
+    ear: Ear,
     /// The child that has just done its work, still held, to be merged at once or let go.
     pub(super) handed: Option<Handed>,
     /// By which each running child is stopped.
@@ -84,6 +85,7 @@ impl PhaseDriver {
             scheduler,
             children,
             running: JoinSet::new(),
+            ear: Ear::default(),
             handed: None,
             hubs: BTreeMap::new(),
             troubled: BTreeSet::new(),
@@ -189,7 +191,7 @@ impl Scheduling<'_> {
         let hub = self.driver.parts.stop.below();
         self.hubs.insert(node, hub.clone());
         let failures = self.scheduler.failures(node);
-        let errand = Errand { node, child: self.child(node).id, failures };
+        let errand = Errand { node, child: self.child(node).id, failures, ear: self.ear.clone() };
         let limit = Some(self.definition.action.subplan_settings().timeout);
         let driver = PhaseDriver { limit, ..self.driver.for_child(hub) };
         self.running.spawn(driver.run_child(errand));
@@ -209,10 +211,12 @@ impl Scheduling<'_> {
             }
         };
         let answered = self.answered();
+        self.ear.open();
         tokio::select! {
             biased;
             cause = stop => Ok(Some(End::Stopped(cause))),
             Some(ended) = self.running.join_next() => {
+                self.ear.shut();
                 // Only a panic, or the end of the runtime, makes a task end without an outcome.
                 let (node, outcome) = ended.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
                 self.hubs.remove(&node);

@@ -90,7 +90,7 @@ async fn a_cancel_is_heard_while_the_lock_of_a_child_is_waited_for_to_merge_it()
     ends_cancelled(&world, root, driving).await;
 }
 
-/// `b` has done its work, and its lock is kept until its turn to be merged comes.
+/// `b` has done its work; its scheduler is at another merge, which may take long.
 #[tokio::test(start_paused = true)]
 async fn a_child_that_somebody_cancels_before_its_turn_comes_is_not_merged() {
     let world = World::of_families();
@@ -99,18 +99,35 @@ async fn a_child_that_somebody_cancels_before_its_turn_comes_is_not_merged() {
     let driving = world.spawn_family(&ada, once(Mode::Parallel), items(&["a", "b"]));
     lint.reached().await;
     gate.reached().await;
-    let (root, b) = (world.root().await.id, world.child(world.root().await.id, "b").await.id);
+    let root = world.root().await.id;
+    let b = world.child(root, "b").await.id;
     gate.open();
     until("b has done its work", async || world.load(b).await.state() == State::Complete).await;
-    let asking = cancelling(&bob, b);
-    until("ada is asked", async || !world.asked(b).await.is_empty()).await;
-    ada.locks.beat().await;
+    bob.driver.cancel(b, None, false).await.expect("cancelled at once");
     lint.open();
-    asking.await.expect("no panic").expect("cancelled");
     driving.await.expect("no panic").expect("driven");
     assert_eq!(world.states(root).await, [State::Applied, State::Cancelled]);
     world.check_answers(root).await;
     world.check_tree(root).await;
+}
+
+/// The heartbeat of whoever merges it has not heard of it.
+#[tokio::test]
+async fn what_was_asked_of_a_child_while_it_did_its_work_is_heeded_before_it_is_merged() {
+    let world = World::of_families();
+    let (asker, bob) = (world.clone(), world.process(2).locks);
+    world.workspace.before("snapshot", 1, move |_| {
+        now(async {
+            let child = asker.child(asker.root().await.id, "a").await.id;
+            let wish = Wish::Cancel { keep_landed: false };
+            bob.ask(LockKey::Plan(child), wish, None).await.expect("stored");
+        });
+        Ok(())
+    });
+    let parent = world.drive_family(&world.process(1), once(Mode::Parallel), items(&["a"])).await;
+    assert_eq!(world.states(parent.id).await, [State::Cancelled]);
+    world.check_answers(parent.id).await;
+    world.check_tree(parent.id).await;
 }
 
 /// The scheduler waits for `b`, which is to be given up and which somebody else has.
