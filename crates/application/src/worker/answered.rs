@@ -36,9 +36,10 @@ impl Answered {
         self.stretch = Some((since.map_or(now, |(first, _)| first), now));
     }
 
-    /// From the first answer to the last.
-    pub(super) fn length(self) -> Duration {
-        self.stretch.map_or(Duration::ZERO, |(first, last)| last.since(first))
+    /// From the first answer to the last, if that is no gap ago.
+    pub(super) fn length(self, now: BootInstant) -> Duration {
+        let stretch = self.stretch.filter(|(_, last)| now.since(*last) <= GAP);
+        stretch.map_or(Duration::ZERO, |(first, last)| last.since(first))
     }
 }
 
@@ -50,12 +51,13 @@ mod tests {
     fn a_stretch_goes_from_the_first_answer_to_the_last_and_begins_anew_after_a_gap() {
         let mut answered = Answered::default();
         let at = |seconds: u64| BootInstant::from_millis(0).plus(Duration::from_secs(seconds));
-        assert_eq!(answered.length(), Duration::ZERO);
+        assert_eq!(answered.length(at(0)), Duration::ZERO);
         let mut length = |seconds| {
             answered.again(at(seconds));
-            answered.length().as_secs()
+            answered.length(at(seconds)).as_secs()
         };
         assert_eq!([7, 17, 37, 47].map(&mut length), [0, 10, 30, 40], "late by one is no gap");
         assert_eq!([68, 78].map(&mut length), [0, 10]);
+        assert_eq!([98, 99].map(|seconds| answered.length(at(seconds)).as_secs()), [10, 0], "asleep since");
     }
 }

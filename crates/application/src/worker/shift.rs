@@ -207,9 +207,12 @@ impl Shift {
 
     /// Workers that are no more have nothing in hand.
     async fn count_out(&mut self) -> Result<(), StoreError> {
-        let (now, answered) = (self.parts.driver.clock.now(), self.answered.length());
         let (mut lost, mut doubted, mut stale) = (Vec::new(), Vec::new(), false);
-        for other in self.parts.workers.list().await? {
+        let others = self.parts.workers.list().await?;
+        // In this order: had all of us slept in between, they would only seem silent.
+        let (now, boot) = (self.parts.driver.clock.now(), self.parts.driver.clock.boottime());
+        let answered = self.answered.length(boot);
+        for other in others {
             let proved = self.parts.processes.liveness(&other.worker.process);
             stale |= other.worker.lost.is_some_and(|lost| lost.plus(REMEMBRANCE) < now);
             if other.worker.id == self.me.id {

@@ -5,7 +5,8 @@
 //! something, and should hear of it at once. What cannot be told apart counts as worth a try.
 //!
 //! Judged are words that git itself says, in the C locale (`command`), or the reason that a remote gives for
-//! a ref; never what a hook there prints, which may be anything. It is shown, and may make the remedy exact.
+//! a ref; what a hook there prints may be anything. It is shown, and may make the remedy exact; and where it says
+//! that it could not do its work (a server's own hook while its database is away), it may next time.
 
 /// What a remote said, for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,13 +30,36 @@ pub(super) fn of_trouble(said: &str, here: bool) -> Answer {
 /// What git said of a push of which the remote refused some refs, for these reasons.
 pub(super) fn of_refusals(said: &str, refusals: &[&str]) -> Answer {
     let reasons = refusals.join(", ");
-    if refusals.iter().any(|reason| is_final(reason)) {
+    let mut lasting = refusals.iter().filter(|reason| is_final(reason)).peekable();
+    if lasting.peek().is_some() && !lasting.all(|reason| reason.contains(HOOK) && is_unwell(said)) {
         return Answer {
             told: format!("{}: {reasons}", words_of(said)),
             remedy: Some(way_out(said, &reasons)),
         };
     }
     Answer { told: format!("{}: {reasons}", in_words(said)), remedy: None }
+}
+
+/// How a remote says that a hook of its own did not want it.
+const HOOK: &str = "hook declined";
+
+/// Whether a hook says that it was not well itself. Wrongly so costs no more than a few tries.
+fn is_unwell(said: &str) -> bool {
+    let said = said.to_lowercase();
+    let mut theirs = said.lines().filter(|line| is_theirs(line));
+    theirs.any(|line| {
+        [
+            "internal error",
+            "internal api",
+            "internal server error",
+            "unreachable",
+            "temporarily",
+            "try again",
+            "timed out",
+        ]
+        .iter()
+        .any(|words| line.contains(words))
+    })
 }
 
 /// Why one ref was refused, from a line such as `!\tfrom:to\t[rejected] (stale info)`.
@@ -47,7 +71,7 @@ pub(super) fn refusal(line: &str) -> Option<&str> {
 /// somebody else moved or locks, and a disk that is full there, pass.
 fn is_final(reason: &str) -> bool {
     const RULES: [&str; 8] = [
-        "hook declined",
+        HOOK,
         "protected branch",
         "rule violations",
         "branch is currently checked out",
@@ -239,6 +263,13 @@ mod tests {
                 .ends_with(": [remote rejected] (hook declined), [remote rejected] (atomic push failure)")
         );
         assert_eq!(hook.remedy, Some("see to what the hook of the remote wants"));
+        for unwell in ["GitLab: Internal API unreachable", "read-only for now, try again later"] {
+            let said = format!("remote: {unwell}\nerror: failed to push some refs");
+            let declined = "[remote rejected] (pre-receive hook declined)";
+            assert_eq!(of_refusals(&said, &[declined]).remedy, None, "{unwell}");
+            let hidden = "[remote rejected] (deny updating a hidden ref)";
+            assert!(of_refusals(&said, &[declined, hidden]).remedy.is_some(), "{unwell}");
+        }
         for (reason, remedy) in [
             ("pre-receive hook declined", "the hook of the remote"),
             ("protected branch hook declined", "land: branch"),

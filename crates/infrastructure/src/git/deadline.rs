@@ -53,9 +53,13 @@ pub(super) fn wait(mut child: Child, limit: Duration) -> io::Result<Output> {
     Ok(Output { status: status?, stdout, stderr })
 }
 
-/// What comes from that pipe, to its end or until all has been read of what was in it when git ended.
+/// What Linux lets a pipe of a user without privileges hold (`pipe-max-size`, 1 MiB).
+const MOST_IN_A_PIPE: usize = 1 << 20;
+
+/// What comes from that pipe, to its end or until all has been read of what was in it when git ended. What
+/// git left behind may write on for ever: no more than a pipe can hold is read then.
 fn heard(pipe: Option<impl Read + AsFd>, over: &AtomicBool) -> io::Result<Vec<u8>> {
-    let (mut all, mut buffer) = (Vec::new(), [0; 8192]);
+    let (mut all, mut buffer, mut after) = (Vec::new(), [0; 8192], 0);
     let Some(mut pipe) = pipe else { return Ok(all) };
     loop {
         // In this order: what git wrote last must be found by the look that follows.
@@ -63,12 +67,16 @@ fn heard(pipe: Option<impl Read + AsFd>, over: &AtomicBool) -> io::Result<Vec<u8
         let patience = if over { Timespec::default() } else { LISTEN };
         match poll(&mut [PollFd::new(&pipe, PollFlags::IN)], Some(&patience)) {
             Ok(0) if over => return Ok(all),
+            Ok(_) if over && after >= MOST_IN_A_PIPE => return Ok(all),
             Ok(0) | Err(rustix::io::Errno::INTR) => continue,
             ready => ready?,
         };
         match pipe.read(&mut buffer)? {
             0 => return Ok(all),
-            count => all.extend(&buffer[..count]),
+            count => {
+                after += if over { count } else { 0 };
+                all.extend(&buffer[..count]);
+            }
         }
     }
 }
@@ -146,6 +154,12 @@ mod tests {
         let mut command = Command::new("sh");
         command.args(["-c", script]).process_group(0).stdin(Stdio::null());
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs")
+    }
+
+    #[test]
+    fn what_is_left_behind_and_writes_on_is_not_listened_to_for_ever() {
+        let output = wait(sh("yes & exit 0"), Duration::from_mins(1)).expect("it ran");
+        assert!(output.status.success() && output.stdout.len() <= 1 << 22, "{}", output.stdout.len());
     }
 
     #[test]

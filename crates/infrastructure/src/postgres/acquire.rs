@@ -175,7 +175,11 @@ pub(crate) fn in_turn(
     before: Option<&Vec<Lease>>,
 ) -> Result<Vec<Lease>, Fault> {
     let rows = locked(connection, &request.keys)?;
-    if let Some(leases) = before.filter(|leases| leases.iter().all(|lease| stands(lease, &rows))) {
+    // Terms that stood before tell nothing: for them it is decided anew, which comes to the same.
+    let told = |leases: &&Vec<Lease>| {
+        leases.iter().any(|lease| !lease.reentrant) && leases.iter().all(|lease| stands(lease, &rows))
+    };
+    if let Some(leases) = before.filter(told) {
         return Ok(leases.clone());
     }
     let now: i64 = Statement::<BigInt>::new("SELECT agents_now()").first(connection)?;

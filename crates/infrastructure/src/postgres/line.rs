@@ -102,12 +102,12 @@ impl Line for PostgresLine {
 
     async fn renew(&self, owner: OwnerId, number: TicketNumber, life: Duration) -> Result<bool, LockError> {
         let renewing = move |connection: &mut PgConnection| renew(connection, owner, number, life);
-        self.lane.once(Purpose::Lease, renewing).await.map_err(lock_error)
+        self.lane.repeated(Purpose::Lease, renewing).await.map_err(lock_error)
     }
 
     async fn leave(&self, owner: OwnerId, number: TicketNumber) -> Result<bool, LockError> {
         let leaving = move |connection: &mut PgConnection| leave(connection, owner, number);
-        self.lane.once(Purpose::Lease, leaving).await.map_err(lock_error)
+        self.lane.repeated(Purpose::Lease, leaving).await.map_err(lock_error)
     }
 
     async fn look(
