@@ -124,16 +124,17 @@ fn recorded() -> (Vec<Vec<Statement>>, String) {
             Line::Statement(connection, text) if parties.contains(connection) => Some(text),
             _ => None,
         });
-        let settings = texts.flat_map(|text| text.split(';').filter_map(setting)).collect();
+        let settings: Vec<String> = texts.flat_map(|text| text.split(';').filter_map(setting)).collect();
         let cycles = transitions.chunks(2).map(<[Vec<Statement>]>::concat).skip(RECORDED.1).collect();
-        (cycles, settings)
+        (cycles, format!("?options={}", settings.join("%20")))
     })
 }
 
 /// `SET name = value` as an option of a connection.
 fn setting(statement: &str) -> Option<String> {
     let (name, value) = statement.trim().strip_prefix("SET ")?.split_once('=')?;
-    Some(format!("%20-c{}%3D{}", name.trim(), value.trim()))
+    let value = value.trim().trim_matches('\'').replace(' ', "%5C%20").replace('"', "%22");
+    Some(format!("-c{}%3D{value}", name.trim()))
 }
 
 /// A script, and the variables it begins with.
