@@ -131,7 +131,7 @@ impl<R> QueryFragment<Pg> for Statement<R> {
                     Parameter::Number(value) => out.push_bind_param::<BigInt, _>(value)?,
                     Parameter::Texts(values) => out.push_bind_param::<Array<Nullable<Text>>, _>(values)?,
                     Parameter::Numbers(values) => {
-                        out.push_bind_param::<Array<Nullable<BigInt>>, _>(values)?
+                        out.push_bind_param::<Array<Nullable<BigInt>>, _>(values)?;
                     }
                     Parameter::Part(part) => part.walk_ast(out.reborrow())?,
                 }
