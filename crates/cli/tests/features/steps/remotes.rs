@@ -32,13 +32,15 @@ fn machine(world: &mut World, name: String) {
     on(world, &name);
 }
 
-/// Each machine has its own state directory; the database is that of `alpha`.
+/// Each machine has its own state directory; the database is that of the server, or the file of `alpha`.
 fn on(world: &mut World, name: &str) {
     let home = if name == "alpha" { world.root().join("home") } else { world.root().join(name) };
     std::fs::create_dir_all(home.join("state")).expect("a home");
-    let database = world.database().display().to_string();
     world.variables.insert("AGENTS_MACHINE".to_owned(), name.to_owned());
-    world.variables.insert("AGENTS_DATABASE_URL".to_owned(), database);
+    if world.server.is_none() {
+        let database = world.database().display().to_string();
+        world.variables.insert("AGENTS_DATABASE_URL".to_owned(), database);
+    }
     world.home = Some(home);
 }
 
