@@ -254,6 +254,17 @@ Feature: Projects on several machines
     And in the remote 1 commit landed on "main"
 
   @process
+  Scenario: A machine without git says so at once, and is not asked all night
+    Given an executed plan of "change" on "local/site"
+    And I have run "plan apply PLAN --detach"
+    And the variable "PATH" is "/nowhere"
+    When I run "worker run --once"
+    Then I am told "the program `git` was not found"
+    And I am told "its order has ended: failed: git_unusable"
+    And the plan is apply/errored
+    And its "order.outcome" is "failed: git_unusable"
+
+  @process
   Scenario: A driver killed before its push is finished by another machine
     Given an executed plan of "change" on "local/site"
     And a git that stops before it lands

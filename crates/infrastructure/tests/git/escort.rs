@@ -1,15 +1,16 @@
 //! The escort of a git that speaks with a remote: it ends as git does, and git ends with who started it.
 
+use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use agents_domain::workspace::Landing;
+use agents_domain::workspace::{Landing, WorkspaceError};
 use agents_infrastructure::git::{ESCORT_COMMAND, GitWorkspace};
 
-use crate::fixture::fifo;
+use crate::fixture::{fifo, script};
 use crate::remote::{Shared, machine};
 
 /// A binary that is an escort if it is told to be.
@@ -68,4 +69,23 @@ async fn a_landing_whose_git_is_escorted_lands() {
     let intent = shared.ready(&workspace).await;
     assert_eq!(shared.land(&workspace, &intent).await, Ok(Landing::Landed));
     assert_eq!(shared.main(), intent.new);
+}
+
+#[tokio::test]
+async fn a_git_that_is_gone_before_a_landing_looks_at_the_remote_is_named() {
+    for escort in [None, Some(ESCORT)] {
+        let shared = Shared::new();
+        let gone = script(&shared.fixture.base().join("gone-git"), "#!/bin/sh\nexec git \"$@\"\n");
+        // So that git need not be asked which ssh it uses.
+        let git = shared.fixture.git().with_program(&gone).with_env("GIT_SSH_COMMAND", "ssh");
+        let git = escort.map_or(git.clone(), |escort| git.with_escort(escort));
+        let state = shared.fixture.base().join("state");
+        let workspace = GitWorkspace::new(git, &state).on(machine("one"), &state);
+        let intent = shared.ready(&workspace).await;
+        fs::remove_file(&gone).expect("it was there");
+        let landed = shared.land(&workspace, &intent).await;
+        let Err(WorkspaceError::GitUnusable { reason }) = &landed else { panic!("{landed:?}") };
+        assert!(reason.contains("gone-git` was not found; git 2.38 or newer"), "{reason}");
+        assert_eq!(shared.land(&shared.one, &intent).await, Ok(Landing::Landed), "once there is a git");
+    }
 }
