@@ -14,7 +14,8 @@
 //! next grant is half of that and more; less often the longer it waits, up to every 10 ms: who has waited for
 //! a minute does not mind; and further back about twice in the time that those ahead will take, going
 //! by those it has seen served. What time alone brings (a death, a lease or a life that runs out)
-//! shows in no version of the store, so every [`ANEW`] it looks whatever the version says.
+//! shows in no version of the store, so now and then it looks whatever the version says: every 20 ms if it
+//! is first or second, and further back every 200, or a server would have more to do the longer the line.
 
 use std::sync::Arc;
 use std::sync::mpsc::channel;
@@ -37,8 +38,11 @@ const TICK: Duration = Duration::from_millis(1);
 const LONGEST: Duration = Duration::from_millis(10);
 /// Between two looks of one who is further back, at most.
 const FURTHER_BACK: Duration = Duration::from_millis(50);
-/// After so long, the dead and the late are looked for, whether the store has changed or not.
+/// After so long, the dead and the late are looked for, whether the store has changed or not, by one who is
+/// first or second.
 const ANEW: Duration = Duration::from_millis(20);
+/// The same by one who is further back.
+const ANEW_FURTHER_BACK: Duration = Duration::from_millis(200);
 
 /// What a look has shown.
 enum Turn {
@@ -59,10 +63,11 @@ impl Inner {
         let began = self.parts.clock.boottime();
         let mut place = Place::join(self, &wanted).await?;
         let mut standing: Option<Box<Standing>> = None;
-        let (mut refused, mut unseen, mut at_first) = (None, ANEW, None);
+        let (mut refused, mut unseen, mut at_first) = (None, ANEW_FURTHER_BACK, None);
         loop {
             place = place.keep(&wanted).await?;
-            let view = place.look(&wanted, unseen >= ANEW).await?;
+            let ahead = standing.as_ref().map_or(0, |standing| standing.ahead.len());
+            let view = place.look(&wanted, unseen >= anew(ahead)).await?;
             if let Some(view) = view {
                 unseen = Duration::ZERO;
                 match self.turn(&wanted, &view, &place) {
@@ -73,7 +78,7 @@ impl Inner {
                         }
                         // Somebody entered a hold of its own again, or took ours for dead.
                         Err(error @ (LockError::Conflict(_) | LockError::Queued(_))) => {
-                            (refused, unseen) = (Some(error), ANEW);
+                            (refused, unseen) = (Some(error), ANEW_FURTHER_BACK);
                             place.doubt();
                         }
                         Err(error) => return Err(error),
@@ -157,6 +162,11 @@ async fn rest(pause: Duration) {
     tokio::task::spawn_blocking(move || silence.recv_timeout(pause)).await.ok();
 }
 
+/// How long to go by what the store says of changes.
+const fn anew(ahead: usize) -> Duration {
+    if ahead < 2 { ANEW } else { ANEW_FURTHER_BACK }
+}
+
 /// How long not to look, more or less. Whoever is first or second is on the watch; whoever is
 /// further back has that many turns before it is second, each of them as long as those it has seen.
 fn pause(so_far: Duration, ahead: usize, at_first: usize) -> Duration {
@@ -199,6 +209,11 @@ mod tests {
         assert_eq!(pause(Duration::ZERO, 0, 0), LOOK);
         assert_eq!(pause(SECOND * 5, 1, 9), Duration::from_millis(5));
         assert_eq!(pause(SECOND * 60, 0, 0), LONGEST);
+    }
+
+    #[test]
+    fn the_dead_are_looked_for_by_the_first_two_and_now_and_then_by_all() {
+        assert_eq!([anew(0), anew(1), anew(2)], [ANEW, ANEW, ANEW_FURTHER_BACK]);
     }
 
     #[test]

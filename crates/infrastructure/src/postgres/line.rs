@@ -10,7 +10,7 @@
 //! connection of its own that listens; as long as nothing about its keys was heard there, it costs a
 //! look at a socket. What is heard is a hint: a connection that has died silently, or one behind a
 //! pooler, hears nothing, and the look without a mark, which every waiter takes now and then, asks the
-//! database whatever was heard. Tickets, like grants, do not wait for the disk.
+//! database whatever was heard. Behind a pooler each waiter asks every [`UNHEARD`], however often it looks. Tickets, like grants, do not wait for the disk.
 //! One whose reply is lost is asked for again, and found: a ticket that its owner does not know of would keep
 //! the others back for its whole life.
 
@@ -23,6 +23,7 @@ use agents_domain::lock::{
     AcquireRequest, Caller, Line, LineView, LockError, LockKey, Mark, Passage, Standing, Ticket,
     TicketNumber, TicketRequest,
 };
+use agents_domain::time::Clock as _;
 use async_trait::async_trait;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Text};
@@ -32,6 +33,7 @@ use super::connection::Purpose;
 use super::lane::Lane;
 use super::locks::{SERVER, key, lock_error, moment};
 use super::statement::Statement;
+use crate::clock::SystemClock;
 use crate::store::column::{millis, to_i64};
 use crate::store::fault::Fault;
 use crate::store::lock_row::LockRow;
@@ -40,6 +42,8 @@ use crate::store::ticket_row::{self, PlaceRow};
 
 /// After so many keys of others what was heard of them is forgotten.
 const REMEMBERED: usize = 10_000;
+/// Between two looks of one who can hear nothing.
+const UNHEARD: Duration = Duration::from_millis(20);
 
 /// The line at one database.
 pub struct PostgresLine {
@@ -83,7 +87,10 @@ impl PostgresLine {
 
     /// Whether nothing was said of those keys since then. Costs no round trip.
     fn nothing_new(&self, keys: &[LockKey], seen: Option<Mark>) -> bool {
-        let Some(mark) = seen.filter(|_| self.looks.setup().listens()) else { return false };
+        let Some(mark) = seen else { return false };
+        if !self.looks.setup().listens() {
+            return just_now(now(), mark);
+        }
         let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
         let listening = self.looks.hear(|key| heard.note(key));
         listening && !heard.since(keys, mark)
@@ -123,13 +130,24 @@ impl Line for PostgresLine {
             return Ok(None);
         }
         let heard = Arc::clone(&self.heard);
+        let unheard = (!self.looks.setup().listens()).then(now);
         let looking = move |connection: &mut PgConnection| {
             // What is said after this is in the next look, if not in this one.
-            let mark = Mark::from_storage(heard.lock().unwrap_or_else(PoisonError::into_inner).words);
-            look(connection, &keys, before, mark)
+            let words = || heard.lock().unwrap_or_else(PoisonError::into_inner).words;
+            look(connection, &keys, before, Mark::from_storage(unheard.unwrap_or_else(words)))
         };
         self.looks.once(Purpose::Read, looking).await.map(Some).map_err(lock_error)
     }
+}
+
+/// The mark of one who can hear nothing: this moment, in milliseconds.
+fn now() -> i64 {
+    SystemClock.boottime().as_millis()
+}
+
+/// Whether one who can hear nothing has looked just now.
+fn just_now(now: i64, looked: Mark) -> bool {
+    now - looked.value() < millis(UNHEARD)
 }
 
 /// Takes a ticket. One after `last` of that owner, and for all of it, was taken by an earlier try.
@@ -314,4 +332,16 @@ fn held_by(connection: &mut PgConnection, owner: OwnerId) -> Result<Vec<LockKey>
         .load(connection)?;
     // A row that names no key is reported by whoever asks for it.
     Ok(rows.iter().filter_map(|(kind, id)| LockKey::from_parts(kind, id)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_who_can_hear_nothing_asks_the_server_now_and_then() {
+        let looked = Mark::from_storage(1_000);
+        let asks = |now| !just_now(now, looked);
+        assert_eq!([1_000, 1_019, 1_020, 9_000].map(asks), [false, false, true, true]);
+    }
 }

@@ -14,7 +14,7 @@ use diesel::sql_types::{Array, BigInt, Nullable, Text};
 
 /// A statement whose rows are of the SQL types `R`.
 pub(crate) struct Statement<R> {
-    text: &'static str,
+    texts: Vec<&'static str>,
     parameters: Vec<Parameter>,
     rows: PhantomData<R>,
 }
@@ -30,8 +30,14 @@ enum Parameter {
 
 impl<R> Statement<R> {
     /// A statement without parameters yet.
-    pub(crate) const fn new(text: &'static str) -> Self {
-        Self { text, parameters: Vec::new(), rows: PhantomData }
+    pub(crate) fn new(text: &'static str) -> Self {
+        Self { texts: vec![text], parameters: Vec::new(), rows: PhantomData }
+    }
+
+    /// Goes on with that text; the parameters in it come after those that are bound already.
+    pub(crate) fn and(mut self, text: &'static str) -> Self {
+        self.texts.push(text);
+        self
     }
 
     fn with(mut self, parameter: Parameter) -> Self {
@@ -116,17 +122,21 @@ impl<R> QueryId for Statement<R> {
 impl<R> QueryFragment<Pg> for Statement<R> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         let mut parameters = self.parameters.iter();
-        let mut pieces = self.text.split('?');
-        out.push_sql(pieces.next().unwrap_or_default());
-        for piece in pieces {
-            match parameters.next().expect("a parameter for every `?`") {
-                Parameter::Text(value) => out.push_bind_param::<Text, _>(value)?,
-                Parameter::Number(value) => out.push_bind_param::<BigInt, _>(value)?,
-                Parameter::Texts(values) => out.push_bind_param::<Array<Nullable<Text>>, _>(values)?,
-                Parameter::Numbers(values) => out.push_bind_param::<Array<Nullable<BigInt>>, _>(values)?,
-                Parameter::Part(part) => part.walk_ast(out.reborrow())?,
+        for text in &self.texts {
+            let mut pieces = text.split('?');
+            out.push_sql(pieces.next().unwrap_or_default());
+            for piece in pieces {
+                match parameters.next().expect("a parameter for every `?`") {
+                    Parameter::Text(value) => out.push_bind_param::<Text, _>(value)?,
+                    Parameter::Number(value) => out.push_bind_param::<BigInt, _>(value)?,
+                    Parameter::Texts(values) => out.push_bind_param::<Array<Nullable<Text>>, _>(values)?,
+                    Parameter::Numbers(values) => {
+                        out.push_bind_param::<Array<Nullable<BigInt>>, _>(values)?;
+                    }
+                    Parameter::Part(part) => part.walk_ast(out.reborrow())?,
+                }
+                out.push_sql(piece);
             }
-            out.push_sql(piece);
         }
         assert!(parameters.next().is_none(), "a `?` for every parameter");
         Ok(())

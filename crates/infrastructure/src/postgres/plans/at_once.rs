@@ -50,55 +50,55 @@ pub(super) fn commit(connection: &mut PgConnection, write: &PlanWrite, fence: &F
         "WITH fence AS MATERIALIZED ( \
            SELECT FROM locks WHERE (resource_type, resource_id, token, owner_id) IN \
              (SELECT * FROM unnest(?, ?, ?, ?)) ORDER BY resource_type, resource_id FOR KEY SHARE), \
-         standing AS MATERIALIZED (SELECT count(*) AS n FROM fence), \
-         written AS ( \
-           UPDATE plans SET ? FROM standing \
-           WHERE plans.id = ? AND plans.version = ? AND standing.n = ? AND (? = 1 OR plans.token IS NULL) \
-           RETURNING plans.id), \
-         child AS ( \
-           UPDATE subplans SET ? FROM written WHERE subplans.plan_id = written.id AND ? = 1), \
-         progress AS ( \
-           UPDATE plan_projects AS p SET base = f.base, tip = f.tip, snapshot = f.snapshot, resume = f.resume, \
-             intent_id = f.intent_id, landing_ref = f.landing_ref, landing_old = f.landing_old, \
-             landing_new = f.landing_new, landed = f.landed = 1 \
-           FROM written, unnest(?, ?, ?, ?, ?, ?, ?, ?, ?, ?) AS f (project, base, tip, snapshot, resume, \
-             intent_id, landing_ref, landing_old, landing_new, landed) \
-           WHERE p.plan_id = written.id AND p.project = f.project \
-           AND (p.base, p.tip, p.snapshot, p.resume, p.intent_id, p.landing_ref, p.landing_old, p.landing_new, \
-             p.landed) IS DISTINCT FROM (f.base, f.tip, f.snapshot, f.resume, f.intent_id, f.landing_ref, \
-             f.landing_old, f.landing_new, f.landed = 1)), \
-         advice AS ( \
-           INSERT INTO plan_guidance (plan_id, position, text) SELECT id, place - 1, text \
-           FROM written, unnest(?) WITH ORDINALITY AS g (text, place) \
-           WHERE place > (SELECT count(*) FROM plan_guidance WHERE plan_id = ?)), \
-         log AS ( \
-           INSERT INTO events (plan_id, seq, event_id, kind, at, owner_id, token, schema_version, payload) \
-           SELECT id, e.* FROM written, unnest(?, ?, ?, ?, ?, ?, ?, ?) AS e) \
-         SELECT count(*) FROM written",
+         standing AS MATERIALIZED (SELECT count(*) AS n FROM fence), ",
     );
-    let id = write.plan.id.as_str();
-    let child = write.plan.subplan.as_ref();
     let statement = statement
         .terms(&terms)
         .texts(owners)
+        .and(
+            "written AS ( \
+               UPDATE plans SET ? FROM standing \
+               WHERE plans.id = ? AND plans.version = ? AND standing.n = ? AND (? = 1 OR plans.token IS NULL) \
+               RETURNING plans.id), ",
+        )
         .part(FactColumns::new(&write.plan, fence).as_changeset())
-        .text(id)
+        .text(write.plan.id.as_str())
         .number(to_i64(write.expected_version))
         .number(to_i64(terms.len() as u64))
-        .number(i64::from(*fence != Fence::Unfenced))
-        .part(child.map(StandingColumns::from).unwrap_or_default().as_changeset())
-        .number(i64::from(child.is_some()));
-    let statement = events(guidance(progress(statement, write), write), write, fence);
+        .number(i64::from(*fence != Fence::Unfenced));
+    let statement = guidance(progress(standing(statement, write), write), write);
+    let statement = events(statement, write, fence).and("SELECT count(*) FROM written");
     Ok(statement.first::<i64>(connection)? == 1)
+}
+
+/// How a child stands in its family.
+fn standing(statement: Statement<BigInt>, write: &PlanWrite) -> Statement<BigInt> {
+    let Some(child) = &write.plan.subplan else { return statement };
+    let row = "child AS (UPDATE subplans SET ? FROM written WHERE subplans.plan_id = written.id), ";
+    statement.and(row).part(StandingColumns::from(child).as_changeset())
 }
 
 /// How far the plan is in each of its projects.
 fn progress(statement: Statement<BigInt>, write: &PlanWrite) -> Statement<BigInt> {
     let projects = &write.plan.projects;
+    if projects.is_empty() {
+        return statement;
+    }
     let facts: Vec<ProgressColumns> = projects.iter().map(ProgressColumns::from).collect();
     let column =
         |of: fn(&ProgressColumns) -> &Option<String>| facts.iter().map(move |facts| of(facts).clone());
+    let rows = "progress AS ( \
+       UPDATE plan_projects AS p SET base = f.base, tip = f.tip, snapshot = f.snapshot, resume = f.resume, \
+         intent_id = f.intent_id, landing_ref = f.landing_ref, landing_old = f.landing_old, \
+         landing_new = f.landing_new, landed = f.landed = 1 \
+       FROM written, unnest(?, ?, ?, ?, ?, ?, ?, ?, ?, ?) AS f (project, base, tip, snapshot, resume, \
+         intent_id, landing_ref, landing_old, landing_new, landed) \
+       WHERE p.plan_id = written.id AND p.project = f.project \
+       AND (p.base, p.tip, p.snapshot, p.resume, p.intent_id, p.landing_ref, p.landing_old, p.landing_new, \
+         p.landed) IS DISTINCT FROM (f.base, f.tip, f.snapshot, f.resume, f.intent_id, f.landing_ref, \
+         f.landing_old, f.landing_new, f.landed = 1)), ";
     statement
+        .and(rows)
         .texts(projects.iter().map(|project| project.name.as_str()))
         .texts_or_null(column(|facts| &facts.base))
         .texts_or_null(column(|facts| &facts.tip))
@@ -113,12 +113,24 @@ fn progress(statement: Statement<BigInt>, write: &PlanWrite) -> Statement<BigInt
 
 /// Guidance only grows.
 fn guidance(statement: Statement<BigInt>, write: &PlanWrite) -> Statement<BigInt> {
-    statement.texts(write.plan.guidance.iter().map(String::as_str)).text(write.plan.id.as_str())
+    if write.plan.guidance.is_empty() {
+        return statement;
+    }
+    let rows = "advice AS ( \
+       INSERT INTO plan_guidance (plan_id, position, text) SELECT id, place - 1, text \
+       FROM written, unnest(?) WITH ORDINALITY AS g (text, place) \
+       WHERE place > (SELECT count(*) FROM plan_guidance WHERE plan_id = ?)), ";
+    let texts = write.plan.guidance.iter().map(String::as_str);
+    statement.and(rows).texts(texts).text(write.plan.id.as_str())
 }
 
 fn events(statement: Statement<BigInt>, write: &PlanWrite, fence: &Fence) -> Statement<BigInt> {
     let rows: Vec<EventRow> = write.events.iter().map(|event| EventRow::new(event, fence)).collect();
+    let log = "log AS ( \
+       INSERT INTO events (plan_id, seq, event_id, kind, at, owner_id, token, schema_version, payload) \
+       SELECT id, e.* FROM written, unnest(?, ?, ?, ?, ?, ?, ?, ?) AS e) ";
     statement
+        .and(log)
         .numbers(rows.iter().map(|row| row.seq))
         .texts(rows.iter().map(|row| row.event_id.as_str()))
         .texts(rows.iter().map(|row| row.kind.as_str()))
