@@ -135,7 +135,7 @@ impl Store {
     }
 
     fn with(place: &str, fenced: bool) -> Self {
-        if let Some(url) = PostgresUrl::parse(place) {
+        if let Ok(url) = PostgresUrl::parse(place) {
             let options = PostgresOptions::new(url, parse);
             let options = if fenced { options } else { options.allow_unfenced() };
             return Self::Postgres(PostgresStore::create(options).expect("a database"));

@@ -79,6 +79,52 @@ Feature: Plans on a server
       | host     | name a host in the database URL            |
       | port     | start the server, or see that the database |
 
+  Scenario Outline: A name of a database that cannot be read is refused, and nothing of it is shown or made
+    Given the database is named "<named>"
+    When I run "--json init"
+    Then the exit code is 2
+    And there "error.code" is "invalid_database_url"
+    And there "error.retryable" is "false"
+    And I am told "<told>"
+    And I am not told "SESAME"
+    When I run "diagnostics"
+    Then I am not told "SESAME"
+    When I run "db copy-to '<named>'"
+    Then the exit code is 2
+    And I am not told "SESAME"
+
+    Examples:
+      | named                                            | told                            |
+      | postgres://USER:SESAME50%off@HOST/NAME           | `%` as %25                      |
+      | postgres://USER:off@SESAME@HOST/NAME             | `@` as %40                      |
+      | postgres://USER:1/SESAME@HOST/NAME               | `/` as %2F                      |
+      | postgres://USER:SESAME/1@HOST/NAME               | `/` as %2F                      |
+      | postgres://USER:open SESAME@HOST/NAME            | a blank as %20                  |
+      | postgres://HOST/NAME?password=open=SESAME        | `=` as %3D                      |
+      | host=HOST user=USER password=SESAME dbname=NAME  | write postgres://USER@HOST      |
+      | USER:SESAME@HOST/NAME                            | write postgres://USER@HOST      |
+
+  Scenario Outline: A password with a mark in it is taken as psql takes it, and not shown
+    Given the database is named "<named>"
+    When I run "--json plan list"
+    Then the exit code is 10
+    And I am told "password authentication failed"
+    And I am not told "SESAME"
+
+    Examples:
+      | named                                            |
+      | postgres://USER:open?SESAME@HOST/NAME            |
+      | postgres://USER:open?SESAME@HOST/NAME?sslmode=prefer |
+      | postgres://USER:open:#&SESAME@HOST/NAME          |
+      | postgres://USER:50%25SESAME@HOST/NAME            |
+
+  Scenario: A blank around a URL does not count
+    Given the database is named " URL "
+    When I run "init"
+    Then it succeeds
+    And I am told "postgres://"
+    And I am not told "PASSWORD"
+
   Scenario: A server that cannot be reached is said to be away, without the password
     Given a repository "site"
     And the way to the server is a bad network

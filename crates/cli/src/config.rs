@@ -33,6 +33,11 @@ const DEFAULT_CONCURRENCY: u32 = 4;
 /// What a big repository takes over a slow line, and more than a hook should.
 const DEFAULT_REMOTE_TIMEOUT: Duration = Duration::from_mins(10);
 
+/// What helps against nearly every URL of a server that cannot be read.
+const ESCAPES: &str = "write postgres://USER:PASSWORD@HOST:PORT/DATABASE?KEY=VALUE, and within a part `%` as %25, `@` as \
+                       %40, `/` as %2F, `:` as %3A, `?` as %3F, `&` as %26, `=` as %3D and a blank as %20; or leave the \
+                       password out and give it in PGPASSWORD or ~/.pgpass";
+
 /// Deeper nesting of subplans than this is a mistake, whatever is configured.
 const DEEPEST: u32 = 20;
 
@@ -272,11 +277,15 @@ pub fn database_at(text: &str) -> Result<Database, Failure> {
 fn database_failure(error: &InvalidDatabase, place: &str) -> Failure {
     let code = match error {
         InvalidDatabase::Unsupported { .. } => "database_unsupported",
-        InvalidDatabase::Malformed { .. } => "invalid_database_url",
+        InvalidDatabase::Malformed { .. } | InvalidDatabase::Url { .. } => "invalid_database_url",
     };
-    Failure::new(Exit::Usage, code, format!("{place}: {error}")).hint(
-        "use sqlite:///abs/path, sqlite:path, a path, or postgres://…; without any, the database is in the state directory",
-    )
+    let failure = Failure::new(Exit::Usage, code, format!("{place}: {error}"));
+    match error {
+        InvalidDatabase::Url { .. } => failure.hint(ESCAPES),
+        _ => failure.hint(
+            "use sqlite:///abs/path, sqlite:path, a path, or postgres://…; without any, the database is in the state directory",
+        ),
+    }
 }
 
 #[cfg(test)]

@@ -59,7 +59,7 @@ pub use orders::PostgresOrders;
 pub use plans::PostgresPlans;
 pub use reads::PostgresReads;
 pub use requests::{PostgresPulse, PostgresRequests};
-pub use url::PostgresUrl;
+pub use url::{InvalidUrl, PostgresUrl};
 pub use workers::PostgresWorkers;
 
 /// How many connections the tasks of one process share, unless told.

@@ -126,6 +126,11 @@ impl Setup {
         self.timeout
     }
 
+    /// What is said of its server, without the password.
+    pub(crate) fn masked(&self, text: &str) -> String {
+        self.url.masked(text)
+    }
+
     /// Whether a pooler may be in between.
     pub(crate) const fn pooled(&self) -> bool {
         self.pooled

@@ -210,11 +210,16 @@ fn version(stored: Option<&String>) -> i64 {
 
 /// The failure of that database, in a line.
 pub(crate) fn unavailable(options: &PostgresOptions, error: &dyn std::error::Error) -> OpenError {
-    let said = error.to_string();
+    away(options, &error.to_string())
+}
+
+/// What it means is in the words as they were said; people read them without passwords.
+fn away(options: &PostgresOptions, said: &str) -> OpenError {
+    let urls = std::iter::once(&options.url).chain(&options.direct_url);
     OpenError::Unavailable {
         place: options.url.to_string(),
-        reason: telling_line(&said),
-        remedy: way_in(&said),
+        reason: urls.fold(telling_line(said), |line, url| url.masked(&line)),
+        remedy: way_in(said),
     }
 }
 
@@ -226,20 +231,18 @@ pub(crate) fn examine(options: &PostgresOptions) -> Result<(PgConnection, Facts)
     loop {
         let began = Instant::now();
         let seen = look(options);
+        let passes = |said: &str| may_pass(said) || is_hasty(said, began.elapsed());
         match (&seen, pauses.next()) {
-            (Err(OpenError::Unavailable { reason, .. }), Some(pause))
-                if may_pass(reason) || is_hasty(reason, began.elapsed()) =>
-            {
-                rest(pause);
-            }
-            _ => return seen,
+            (Err(said), Some(pause)) if passes(&telling_line(said)) => rest(pause),
+            _ => return seen.map_err(|said| away(options, &said)),
         }
     }
 }
 
-fn look(options: &PostgresOptions) -> Result<(PgConnection, Facts), OpenError> {
-    let mut connection = Setup::ordinary(options).connect().map_err(|error| unavailable(options, &error))?;
-    let facts = Facts::read(&mut connection).map_err(|error| unavailable(options, &error))?;
+/// Tries once; else, what was said.
+fn look(options: &PostgresOptions) -> Result<(PgConnection, Facts), String> {
+    let mut connection = Setup::ordinary(options).connect().map_err(|error| error.to_string())?;
+    let facts = Facts::read(&mut connection).map_err(|error| error.to_string())?;
     Ok((connection, facts))
 }
 

@@ -40,6 +40,17 @@ fn elsewhere(world: &mut World, part: String) {
     world.variables.insert("AGENTS_DATABASE_URL".to_owned(), wrong);
 }
 
+/// `USER`, `HOST` and `NAME` are what they are; whoever writes it may be wrong in all else.
+#[given(expr = "the database is named {string}")]
+fn named(world: &mut World, text: String) {
+    let server = server(world);
+    let url = server.url();
+    let user = url.split("://").nth(1).and_then(|rest| rest.split(':').next()).expect("it has one");
+    let text = text.replace("URL", &url).replace("USER", user).replace("HOST", &server.server().to_string());
+    let text = text.replace("NAME", server.name());
+    world.variables.insert("AGENTS_DATABASE_URL".to_owned(), text);
+}
+
 /// From here on: what was started before has found its own way.
 #[given("the way to the server is a bad network")]
 fn bad_network(world: &mut World) {

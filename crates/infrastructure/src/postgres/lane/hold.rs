@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use diesel::result::DatabaseErrorKind;
 
 use super::Lane;
-use crate::postgres::connection::OTHER_DATABASE;
+use crate::postgres::connection::{OTHER_DATABASE, Setup};
 use crate::postgres::failure::first_line;
 use crate::store::fault::Fault;
 
@@ -27,7 +27,8 @@ impl Hold<'_> {
             self.lane.lock().idle.clear();
         }
         if self.connection.is_none() {
-            self.connection = Some(self.lane.setup.connect().map_err(|error| not_connected(&error))?);
+            self.connection =
+                Some(self.lane.setup.connect().map_err(|error| not_connected(&error, &self.lane.setup))?);
         }
         let connection = self.connection.as_mut().expect("it was just opened");
         if let Some(hand) = &self.lane.hand {
@@ -61,7 +62,7 @@ fn is_there(connection: &mut PgConnection) -> bool {
 }
 
 /// A server that does not answer may in a moment; one that refuses us will again.
-fn not_connected(error: &ConnectionError) -> Fault {
+fn not_connected(error: &ConnectionError, setup: &Setup) -> Fault {
     let message = error.to_string();
     let lasting = [
         "authentication failed",
@@ -72,11 +73,9 @@ fn not_connected(error: &ConnectionError) -> Fault {
         "does not support SSL",
         OTHER_DATABASE,
     ];
+    let line = setup.masked(&first_line(&message));
     if lasting.iter().any(|words| message.contains(words)) {
-        return Fault::unavailable(first_line(&message));
+        return Fault::unavailable(line);
     }
-    Fault::Database(diesel::result::Error::DatabaseError(
-        DatabaseErrorKind::ClosedConnection,
-        Box::new(first_line(&message)),
-    ))
+    Fault::Database(diesel::result::Error::DatabaseError(DatabaseErrorKind::ClosedConnection, Box::new(line)))
 }
