@@ -19,9 +19,12 @@ pub enum Stop {
     Usage(Box<Failure>),
 }
 
-/// Clap's verdict in our own terms.
+/// Clap's verdict in our own terms. It cites what it does not understand; a URL may hold a password.
 pub(super) fn stop(error: &clap::Error, argv: &[OsString]) -> Stop {
-    let rendered = error.render().to_string();
+    let urls = argv.iter().filter_map(|word| word.to_str()).filter(|word| word.contains("://"));
+    let urls =
+        urls.map(|word| word.split_once('=').filter(|_| word.starts_with('-')).map_or(word, |(_, url)| url));
+    let rendered = urls.fold(error.render().to_string(), |text, url| text.replace(url, "***://***"));
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Stop::Text(rendered),
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
@@ -123,6 +126,18 @@ mod tests {
         assert!(failure.causes.iter().any(|line| line.contains("'execute'")), "{:?}", failure.causes);
         assert!(failure.causes.iter().any(|line| line.starts_with("Usage: agents plan")));
         assert_eq!(failure.hints, ["agents plan --help"]);
+    }
+
+    #[rstest]
+    #[case("agents db status postgres://u:secret@h/d")]
+    #[case("agents plan status postgres://u:secret@h/d")]
+    #[case("agents postgres://u:secret@h/d")]
+    #[case("agents --wait=postgres://u:secret@h/d plan list")]
+    #[case("agents db copy-to postgres://h/d postgres://u:secret@h/d")]
+    fn a_url_where_none_belongs_is_not_said_again(#[case] line: &str) {
+        let failure = failure(line);
+        let said = format!("{} {:?} {:?}", failure.message, failure.causes, failure.hints);
+        assert!(!said.contains("secret") && said.contains("***://***"), "{said}");
     }
 
     #[test]
