@@ -62,7 +62,7 @@ Feature: Plans on a server
     When I run "--json plan list"
     Then the exit code is 10
     And there "error.code" is "store_unavailable"
-    And there "error.retryable" is "true"
+    And there "error.retryable" is "<again>"
     And I am told "<told>"
     And I am told "then repeat the command"
     And I am not told "PASSWORD"
@@ -72,12 +72,29 @@ Feature: Plans on a server
     And I am not told "sesame"
 
     Examples:
-      | part     | told                                       |
-      | password | in PGPASSWORD or in ~/.pgpass              |
-      | user     | the database URL names the right user      |
-      | database | make this one (`createdb`)                 |
-      | host     | name a host in the database URL            |
-      | port     | start the server, or see that the database |
+      | part     | told                                       | again |
+      | password | in PGPASSWORD or in ~/.pgpass              | false |
+      | user     | the database URL names the right user      | false |
+      | database | make this one (`createdb`)                 | false |
+      | host     | name a host in the database URL            | true  |
+      | port     | start the server, or see that the database | true  |
+
+  Scenario Outline: A parameter that libpq does not understand is a mistake in the URL
+    Given the database is named "URL?<parameter>"
+    When I run "--json plan list"
+    Then the exit code is 2
+    And there "error.code" is "invalid_database_url"
+    And there "error.retryable" is "false"
+    And I am told "<told>"
+    And I am not told "PASSWORD"
+    And I am not told "SESAME"
+
+    Examples:
+      | parameter                | told                     |
+      | sslmod=require           | sslmod                   |
+      | sslmode=maybe            | sslmode                  |
+      | connect_timeout=soon     | connect_timeout          |
+      | password=open&SESAME=yes | one of its parameters is |
 
   Scenario Outline: A name of a database that cannot be read is refused, and nothing of it is shown or made
     Given the database is named "<named>"

@@ -139,6 +139,10 @@ impl From<OrderError> for Failure {
     }
 }
 
+/// For a database that a later version has made or migrated.
+const NEWER_PROGRAM: &str =
+    "install the version of agents that made it, or a newer one; `agents --version` tells which one this is";
+
 impl From<OpenError> for Failure {
     fn from(error: OpenError) -> Self {
         let message = error.to_string();
@@ -154,7 +158,7 @@ impl From<OpenError> for Failure {
             OpenError::ForeignDatabase { .. } => store("foreign_database"),
             OpenError::ReadOnly { .. } => store("read_only"),
             OpenError::MigrationPending { .. } => store("migration_pending").hint("agents db migrate"),
-            OpenError::NewerSchema { .. } => store("newer_schema"),
+            OpenError::NewerSchema { .. } => store("newer_schema").hint(NEWER_PROGRAM),
             OpenError::NetworkFilesystem { .. } => store("network_filesystem"),
             OpenError::OtherMachine { .. } => store("other_machine").hint("agents db adopt"),
             OpenError::Moved { to, .. } => Self::moved(message, &to),
@@ -176,18 +180,29 @@ impl From<postgres::OpenError> for Failure {
                 Self::new(Exit::Store, "not_initialised", message).hint("agents init")
             }
             Error::ForeignDatabase { .. } => store("foreign_database").hint("agents db migrate"),
-            Error::NoSchema { .. } => store("no_schema"),
+            Error::NoSchema { .. } => store("no_schema").hint(
+                "make the schema (CREATE SCHEMA) and let this user use it, or name another at the end of the URL: \
+                 `?options=-csearch_path%3DNAME`",
+            ),
             Error::MigrationPending { .. } => store("migration_pending").hint("agents db migrate"),
-            Error::NewerSchema { .. } => store("newer_schema"),
+            Error::NewerSchema { .. } => store("newer_schema").hint(NEWER_PROGRAM),
             Error::Moved { to, .. } => Self::moved(message, &to),
-            Error::OldServer { .. } => store("old_server"),
-            Error::Standby { .. } => store("read_only"),
-            Error::Unavailable { remedy, .. } => store("store_unavailable")
-                .hint(remedy.map_or_else(
+            Error::OldServer { .. } => {
+                store("old_server").hint("bring that server up to date (pg_upgrade), or name another one")
+            }
+            Error::Standby { .. } => store("read_only").hint(
+                "name the primary; a URL that names all hosts finds it with `?target_session_attrs=read-write`",
+            ),
+            Error::InvalidUrl { .. } => Self::new(Exit::Usage, "invalid_database_url", message).hint(
+                "mend the database URL: its parameters are those of libpq (`sslmode=verify-full`, `connect_timeout=5`)",
+            ),
+            Error::Unavailable { remedy, passes, .. } => {
+                let failure = store("store_unavailable").hint(remedy.map_or_else(
                     || "agents diagnostics".to_owned(),
                     |remedy| format!("{remedy}; then repeat the command"),
-                ))
-                .retry(),
+                ));
+                if passes { failure.retry() } else { failure }
+            }
         }
     }
 }
@@ -280,6 +295,45 @@ mod tests {
             })
             .collect();
         assert_eq!(codes.len(), 11);
+    }
+
+    #[cfg(feature = "postgres")]
+    #[test]
+    fn every_reason_not_to_use_a_server_says_what_helps() {
+        use postgres::OpenError as Error;
+
+        let place = || "postgres://u@h/d".to_owned();
+        let away =
+            |passes| Error::Unavailable { place: place(), reason: String::new(), remedy: None, passes };
+        let table = [
+            (Error::NotInitialised { place: place() }, Exit::Store, "not_initialised", false),
+            (
+                Error::ForeignDatabase { place: place(), schema: String::new() },
+                Exit::Store,
+                "foreign_database",
+                false,
+            ),
+            (Error::NoSchema { place: place() }, Exit::Store, "no_schema", false),
+            (Error::MigrationPending { found: 0, known: 1 }, Exit::Store, "migration_pending", false),
+            (Error::NewerSchema { found: 2, known: 1 }, Exit::Store, "newer_schema", false),
+            (Error::Moved { place: place(), to: place() }, Exit::Store, "moved", false),
+            (Error::OldServer { place: place(), found: 13 }, Exit::Store, "old_server", false),
+            (Error::Standby { place: place() }, Exit::Store, "read_only", false),
+            (away(true), Exit::Store, "store_unavailable", true),
+            (away(false), Exit::Store, "store_unavailable", false),
+            (
+                Error::InvalidUrl { place: place(), reason: String::new() },
+                Exit::Usage,
+                "invalid_database_url",
+                false,
+            ),
+        ];
+        for (error, exit, code, retryable) in table {
+            let failure = Failure::from(error);
+            assert_eq!((failure.exit, failure.code, failure.retryable), (exit, code, retryable));
+            assert!(!failure.hints.is_empty(), "{code}");
+            failure.hints.iter().for_each(|hint| crate::remedy::check_hint(hint).expect("parses"));
+        }
     }
 
     #[test]

@@ -143,6 +143,39 @@ fn at_commit(error: &Error) -> StoreError {
     }
 }
 
+/// Whether whoever was refused will be again until somebody changes something: another password, user or
+/// database, or a right. Known only of libpq and of a server that speaks English.
+pub(crate) fn lasts(message: &str) -> bool {
+    [
+        "authentication failed",
+        "no password supplied",
+        "does not exist",
+        "is not permitted to log in",
+        "no pg_hba.conf entry",
+        "permission denied",
+        "certificate",
+        "does not support SSL",
+    ]
+    .iter()
+    .any(|words| message.contains(words))
+}
+
+/// Whether libpq does not understand what it is told: no server has said this. Its words are always English.
+pub(crate) fn is_misread(message: &str) -> bool {
+    let line = first_line(message);
+    let begins = [
+        "invalid URI query parameter",
+        "invalid port number",
+        "could not match",
+        "definition of service",
+        "sslmode value ",
+    ];
+    // A number is read only when the first host is come to.
+    line.contains(" for connection option ") && !line.contains("FATAL:")
+        || line.starts_with("invalid ") && line.contains(" value: ")
+        || begins.iter().any(|words| line.starts_with(words))
+}
+
 /// What a person wants to read of a message of several lines.
 pub(crate) fn first_line(message: &str) -> String {
     message.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or(message).to_owned()
@@ -158,7 +191,7 @@ pub(crate) fn telling_line(message: &str) -> String {
 /// What helps who cannot connect: the words of libpq, and of a server that speaks English. Of another one no
 /// more is known than that it has answered. `None`: it is no connection that failed.
 pub(crate) fn way_in(message: &str) -> Option<&'static str> {
-    const WAYS: [(&[&str], &str); 6] = [
+    const WAYS: [(&[&str], &str); 7] = [
         (
             &["password authentication failed", "no password supplied"],
             "see that the database URL names the right user, and give the password there, in PGPASSWORD or in ~/.pgpass",
@@ -174,6 +207,10 @@ pub(crate) fn way_in(message: &str) -> Option<&'static str> {
         (
             &["no pg_hba.conf entry", "permission denied for database"],
             "let this user into that database from here: GRANT CONNECT, and pg_hba.conf of the server",
+        ),
+        (
+            &["permission denied for"],
+            "let this user use and make tables there: GRANT USAGE, CREATE ON SCHEMA, and the tables of whoever made them",
         ),
         (&["could not translate host name"], "name a host in the database URL that this machine can find"),
         (
@@ -250,6 +287,28 @@ mod tests {
     fn who_cannot_connect_is_told_the_way_in(#[case] words: &str, #[case] help: &str) {
         let said = format!("connection to server at \"h\", port 5432 failed: {words}");
         assert!(way_in(&said).is_some_and(|told| told.contains(help)), "{words}: {:?}", way_in(&said));
+    }
+
+    #[rstest]
+    #[case("FATAL:  password authentication failed for user \"u\"")]
+    #[case("FATAL:  database \"d\" does not exist")]
+    #[case("ERROR:  permission denied for schema public")]
+    fn who_is_refused_for_good_need_not_try_again(#[case] words: &str) {
+        assert!(lasts(words) && way_in(words).is_some(), "{words}");
+        assert!(!lasts("Connection refused") && !lasts("FATAL:  the database system is starting up"));
+        assert!(!lasts("could not translate host name \"h\" to address: Name or service not known"));
+    }
+
+    #[rstest]
+    #[case("invalid URI query parameter: \"sslmod\"\n")]
+    #[case("invalid sslmode value: \"on\"\n")]
+    #[case(
+        "connection to server at \"h\" failed: invalid integer value \"x\" for connection option \"keepalives\"\n"
+    )]
+    #[case("could not match 3 port numbers to 2 hosts\n")]
+    fn what_libpq_does_not_understand_is_a_mistake_in_the_url(#[case] words: &str) {
+        assert!(is_misread(words), "{words}");
+        assert!(!is_misread("connection to server failed: FATAL:  invalid value for parameter \"x\""));
     }
 
     #[test]

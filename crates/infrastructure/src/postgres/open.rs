@@ -9,9 +9,10 @@ use thiserror::Error;
 
 use super::PostgresOptions;
 use super::connection::{Setup, Whereabouts, identity};
-use super::failure::{is_hasty, may_pass, telling_line, way_in};
+use super::failure::{is_hasty, is_misread, lasts, may_pass, telling_line, way_in};
 use super::lane::rest;
 use super::statement::Statement;
+use super::url::PostgresUrl;
 use crate::store::SCHEMA_VERSION;
 use crate::store::moving::MOVED_TO;
 use crate::store::schema::meta;
@@ -95,6 +96,16 @@ pub enum OpenError {
         reason: String,
         /// What helps whoever cannot connect: the beginning of a sentence.
         remedy: Option<&'static str>,
+        /// Whether it may be there in a moment, with nothing changed.
+        passes: bool,
+    },
+    /// libpq does not understand the URL.
+    #[error("the URL of the database {place} is not understood: {reason}")]
+    InvalidUrl {
+        /// The database.
+        place: String,
+        /// Why, for people.
+        reason: String,
     },
 }
 
@@ -215,12 +226,17 @@ pub(crate) fn unavailable(options: &PostgresOptions, error: &dyn std::error::Err
 
 /// What it means is in the words as they were said; people read them without passwords.
 fn away(options: &PostgresOptions, said: &str) -> OpenError {
-    let urls = std::iter::once(&options.url).chain(&options.direct_url);
-    OpenError::Unavailable {
-        place: options.url.to_string(),
-        reason: urls.fold(telling_line(said), |line, url| url.masked(&line)),
-        remedy: way_in(said),
+    let urls = || std::iter::once(&options.url).chain(&options.direct_url);
+    let place = options.url.to_string();
+    // What it cites may be a piece of a password that a raw `&` has cut.
+    if is_misread(said) && urls().any(PostgresUrl::has_secret_parameter) {
+        return OpenError::InvalidUrl { place, reason: "one of its parameters is none".to_owned() };
     }
+    let reason = urls().fold(telling_line(said), |line, url| url.masked(&line));
+    if is_misread(said) {
+        return OpenError::InvalidUrl { place, reason };
+    }
+    OpenError::Unavailable { place, reason, remedy: way_in(said), passes: !lasts(said) }
 }
 
 /// Connects and reads what the database says of itself. Tried again for three seconds where a server was

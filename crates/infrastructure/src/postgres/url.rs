@@ -92,6 +92,11 @@ impl PostgresUrl {
         secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret.as_str(), MASK))
     }
 
+    /// Whether a password is among its parameters.
+    pub(crate) fn has_secret_parameter(&self) -> bool {
+        SECRET.iter().any(|key| self.has(key))
+    }
+
     fn has(&self, key: &str) -> bool {
         self.0.parameters.iter().any(|(name, _)| decoded(name) == key)
     }

@@ -7,7 +7,7 @@ use diesel::result::DatabaseErrorKind;
 
 use super::Lane;
 use crate::postgres::connection::{OTHER_DATABASE, Setup};
-use crate::postgres::failure::first_line;
+use crate::postgres::failure::{first_line, lasts};
 use crate::store::fault::Fault;
 
 /// A connection that is in use; goes back by itself, unless there was a panic.
@@ -64,17 +64,8 @@ fn is_there(connection: &mut PgConnection) -> bool {
 /// A server that does not answer may in a moment; one that refuses us will again.
 fn not_connected(error: &ConnectionError, setup: &Setup) -> Fault {
     let message = error.to_string();
-    let lasting = [
-        "authentication failed",
-        "does not exist",
-        "no pg_hba.conf entry",
-        "permission denied",
-        "certificate",
-        "does not support SSL",
-        OTHER_DATABASE,
-    ];
     let line = setup.masked(&first_line(&message));
-    if lasting.iter().any(|words| message.contains(words)) {
+    if lasts(&message) || message.contains(OTHER_DATABASE) {
         return Fault::unavailable(line);
     }
     Fault::Database(diesel::result::Error::DatabaseError(DatabaseErrorKind::ClosedConnection, Box::new(line)))
