@@ -166,6 +166,18 @@ Feature: Workers
     When I run "worker run --once --project local/other --project local/site"
     Then the plan is execute/complete
 
+  Scenario Outline: A project that is not there is said to be none, lest "<command>" be waited for in vain
+    Given a repository "other"
+    When I run "--json <command> --project local/nope"
+    Then the exit code is 3
+    And there "error.code" is "no_such_project"
+    And I am told "agents project list"
+
+    Examples:
+      | command                                 |
+      | worker run --once --project local/other |
+      | plan list                               |
+
   @process
   Scenario: Two workers share ten plans, and each runs once
     Given 10 plans of "note" on "site" that are ordered

@@ -137,6 +137,9 @@ fn list(app: &App, args: &ListArgs) -> Result<Report, Failure> {
         limit: Some(args.limit.unwrap_or(DEFAULT_LIMIT)),
     };
     let page = app.block_on(app.store.reads().list(&filter))?;
+    if page.plans.is_empty() {
+        resolve::registered(app, &args.project)?;
+    }
     Ok(plans_report(&page, &|holder| app.liveness(holder), app.now()))
 }
 

@@ -75,6 +75,14 @@ fn project(app: &App, known: &[Project], wanted: &ProjectRef) -> Result<Name, Fa
     Err(Failure::usage(format!("`{wanted}` is neither the name of a project nor a path that exists")))
 }
 
+/// Whether projects of these names are registered: a name that is mistyped would be waited for in vain.
+pub(super) fn registered<'a>(app: &App, names: impl IntoIterator<Item = &'a Name>) -> Result<(), Failure> {
+    for name in names {
+        app.block_on(app.store.projects().get(name))?.ok_or_else(|| no_such_project(name))?;
+    }
+    Ok(())
+}
+
 pub(super) fn no_such_project(name: &Name) -> Failure {
     Failure::not_found("no_such_project", format!("there is no project {name}")).hint("agents project list")
 }

@@ -20,6 +20,7 @@ use crate::args::worker::WorkArgs;
 use crate::commands::drive::{release_all, release_all_if_stopped};
 use crate::commands::metrics;
 use crate::commands::recover::put_all_right;
+use crate::commands::resolve;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::render::{Body, Change, Changing, Grid, Report, Screen, Seen, workers_report};
@@ -29,6 +30,7 @@ use told::Told;
 
 /// `agents worker run`: works while it is shown.
 pub fn run(app: App, args: &WorkArgs) -> Result<Report, Failure> {
+    resolve::registered(&app, &args.projects)?;
     let terms = Terms {
         concurrency: args.concurrency.unwrap_or(app.base.settings.concurrency),
         once: args.once,
