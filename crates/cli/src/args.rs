@@ -77,21 +77,24 @@ pub enum Command {
         subplans: bool,
     },
     /// Register the repositories that plans work on
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Examples:\n  agents project add .\n  agents project list")]
     Project(ProjectCommand),
     /// Register the actions that plans use
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Examples:\n  agents action list\n  agents action show fix-lint")]
     Action(ActionCommand),
     /// Use an action on projects: strategize, execute and, when asked, apply in one go
     Run(plan::RunArgs),
     /// Create plans, move them along, look at them
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  agents plan list\n  agents plan status 01JV8Q\n  agents plan apply 01JV8Q"
+    )]
     Plan(PlanCommand),
     /// Look at the locks that are held
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Examples:\n  agents lock list\n  agents lock list --stale")]
     Lock(LockCommand),
     /// Work off what was ordered with --detach
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Examples:\n  agents worker run\n  agents worker list")]
     Worker(WorkerCommand),
     /// Take over what ended processes left behind: record it, so that it can be tried again
     #[command(after_help = "Examples:\n  agents recover")]
@@ -108,7 +111,7 @@ pub enum Command {
     #[command(after_help = "Examples:\n  agents metrics\n  agents metrics --json")]
     Metrics,
     /// Look after the database
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Examples:\n  agents db status\n  agents db check")]
     Db(DbCommand),
     /// Explain a command or a topic
     #[command(after_help = "Examples:\n  agents help exit-codes\n  agents help plan execute")]
@@ -233,6 +236,20 @@ mod tests {
                 assert!(example.starts_with(&path), "`{example}` is an example of `{path}`");
             }
             assert!(leaf.get_about().is_some(), "`{path}` says nothing about itself");
+        }
+    }
+
+    #[test]
+    fn every_group_has_examples_that_parse_as_one_of_its_commands() {
+        for group in command().get_subcommands().filter(|group| group.has_subcommands()) {
+            let name = group.get_name();
+            let help =
+                group.get_after_help().unwrap_or_else(|| panic!("`{name}` has no example")).to_string();
+            assert!(!examples(&help).is_empty(), "`{name}` has no example");
+            for example in examples(&help) {
+                crate::remedy::check(example).unwrap_or_else(|why| panic!("{why}"));
+                assert!(example.starts_with(&format!("agents {name} ")), "`{example}` is none of `{name}`");
+            }
         }
     }
 

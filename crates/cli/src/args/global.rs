@@ -62,7 +62,7 @@ pub struct Global {
     /// How long a lock lasts unless renewed (5s to 1h)
     #[arg(long, global = true, value_name = "D", value_parser = value::ttl)]
     pub lease_ttl: Option<Ttl>,
-    /// The database: `sqlite:///abs/path`, `sqlite:path`, or a path
+    /// The database: `postgres://…`, `sqlite:///abs/path`, `sqlite:path`, or a path
     #[arg(long, global = true, value_name = "URL")]
     pub database_url: Option<String>,
     /// The configuration file
