@@ -150,3 +150,24 @@ Feature: Plans on a server
       | write | lost |
       | read  | done |
       | read  | lost |
+
+  Scenario Outline: A signal ends no order in the middle: the plan is there, and ordered
+    Given a repository "site"
+    And an action "change" that runs
+      """
+      true
+      """
+    And the way to the server is a bad network
+    When whoever places the next order is cut off when it is <fate>
+    And Ada starts "--json run change site --detach"
+    And the network has caught a commit
+    And Ada gets SIGTERM
+    And the network is well again
+    Then Ada ends with exit code 0
+    And there "data.order.goal" is "execute"
+    And the locks table has no held row
+
+    Examples:
+      | fate |
+      | done |
+      | lost |

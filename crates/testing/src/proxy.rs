@@ -6,6 +6,7 @@
 //! | [`Proxy::hold_back`] | connections stay open and nothing comes through, one way or both |
 //! | [`Proxy::refuse`] | new connections end before a byte has come through |
 //! | [`Proxy::cut_at`] | the connection that sends certain statements is cut before the last answer |
+//! | [`Proxy::cut_off_at`] | the same, and new connections end from then on |
 //! | [`Proxy::heal`] | all is well; what was held back arrives late |
 //!
 //! What is asked holds when the method returns. A connection is carried by one thread that owns both of
@@ -76,6 +77,8 @@ struct Trap {
     number: u64,
     words: Vec<String>,
     fate: Fate,
+    /// Nobody gets in afterwards.
+    refuses: bool,
     caught: Sender<()>,
 }
 
@@ -151,11 +154,20 @@ impl Proxy {
     ///
     /// Statements are seen where connections are not encrypted.
     pub fn cut_at(&self, words: &[&str], fate: Fate) -> Receiver<()> {
+        self.lay_trap(words, fate, false)
+    }
+
+    /// The same, and from that very moment new connections end at once: whoever was cut cannot go on.
+    pub fn cut_off_at(&self, words: &[&str], fate: Fate) -> Receiver<()> {
+        self.lay_trap(words, fate, true)
+    }
+
+    fn lay_trap(&self, words: &[&str], fate: Fate, refuses: bool) -> Receiver<()> {
         let (caught, receiver) = channel();
         let words = words.iter().map(|words| words.to_uppercase()).collect();
         let mut state = self.control.lock();
         state.traps += 1;
-        state.trap = Some(Trap { number: state.traps, words, fate, caught });
+        state.trap = Some(Trap { number: state.traps, words, fate, refuses, caught });
         receiver
     }
 }

@@ -1,7 +1,7 @@
 //! `--detach`: an order for a worker, and nothing more.
 
+use agents_application::Order;
 use agents_application::driver::{ApplyOptions, Ordered};
-use agents_application::{DriveError, Order};
 use agents_domain::id::PlanId;
 use agents_domain::orders::Wish;
 
@@ -14,23 +14,20 @@ use crate::render::{InHand, Report};
 /// `agents run --detach`.
 pub(super) fn run(app: &App, order: Order, apply: Option<ApplyOptions>) -> Result<Report, Failure> {
     let orders = app.orders();
-    let ordered = app.block_on(app.driver().run_later(order, apply, &*orders));
-    report(app, ordered)
+    let ordered = drive::heard(app, |driver| async move { driver.run_later(order, apply, &*orders).await });
+    report(app, ordered?)
 }
 
 /// `agents plan execute|apply|retry --detach`.
 pub(super) fn order(app: &App, plan: &PlanRef, wish: Wish) -> Result<Report, Failure> {
     app.git.check()?;
     let (plan, orders) = (resolve::plan(app, plan)?, app.orders());
-    let ordered = app.block_on(app.driver().order(plan, wish, &*orders));
-    report(app, ordered)
+    let ordered = drive::heard(app, |driver| async move { driver.order(plan, wish, &*orders).await });
+    report(app, ordered?)
 }
 
 /// What was ordered, and what to do next.
-fn report(app: &App, ordered: Result<Ordered, DriveError>) -> Result<Report, Failure> {
-    app.base.progress.finish();
-    let Ordered { plan, order } =
-        ordered.map_err(|error| Failure::of_drive(error, &|held| app.locked(held)))?;
+fn report(app: &App, Ordered { plan, order }: Ordered) -> Result<Report, Failure> {
     let id = plan.id;
     let report = drive::report(app, id)?;
     let Some(order) = order else {

@@ -43,6 +43,17 @@ where
     D: FnOnce(PhaseDriver) -> F,
     F: Future<Output = Result<Plan, DriveError>>,
 {
+    let outcome = heard(app, work).and_then(|plan| outcome(app, &plan));
+    with_warnings(app, outcome)
+}
+
+/// Has a driver do something, with signals heard: the first ends nothing in the middle, and then everything is
+/// given back.
+pub(super) fn heard<T, F, D>(app: &App, work: D) -> Result<T, Failure>
+where
+    D: FnOnce(PhaseDriver) -> F,
+    F: Future<Output = Result<T, DriveError>>,
+{
     let driven = app.block_on(async {
         let signals = Signals::listen(app.stop.clone())?;
         let outcome = work(app.driver()).await;
@@ -50,11 +61,8 @@ where
         Ok::<_, Failure>((outcome, signals.exit()))
     });
     app.base.progress.finish();
-    let outcome = driven.and_then(|(driven, exit)| {
-        let plan = driven.map_err(|error| explain(app, error, exit))?;
-        outcome(app, &plan)
-    });
-    with_warnings(app, outcome)
+    let (outcome, exit) = driven?;
+    outcome.map_err(|error| explain(app, error, exit))
 }
 
 /// Works on many plans with signals heard. The work looks at [`App::stop`] between two of them; was

@@ -113,6 +113,7 @@ impl Connection {
         };
         let statements = self.statements.take_in(&bytes[..count]);
         let trap = state.trap.take_if(|trap| self.walks_into(trap, &statements));
+        state.refusing |= trap.as_ref().is_some_and(|trap| trap.refuses);
         if let Some(Trap { fate: Fate::Lost, caught, .. }) = trap {
             return Next::CutBefore(caught);
         }

@@ -74,6 +74,13 @@ fn cut_at_commit(world: &mut World, what: String, fate: String) {
     world.caught = Some(network(world).cut_at(words, fate));
 }
 
+#[when(expr = "whoever places the next order is cut off when it is {word}")]
+fn cut_off_at_order(world: &mut World, fate: String) {
+    let fate = if fate == "done" { Fate::Done } else { Fate::Lost };
+    world.caught = Some(network(world).cut_off_at(&["INSERT INTO \"orders\"", "COMMIT"], fate));
+}
+
+#[when("the network has caught a commit")]
 #[then("the network has caught a commit")]
 fn caught(world: &mut World) {
     let caught = world.caught.take().expect("the network lies in wait");
