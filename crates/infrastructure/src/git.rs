@@ -20,6 +20,7 @@ mod command;
 mod commits;
 mod copy;
 mod deadline;
+mod escort;
 mod export;
 mod failure;
 mod identity;
@@ -57,6 +58,7 @@ use agents_domain::workspace::{
 use async_trait::async_trait;
 
 pub use command::Git;
+pub use escort::{ESCORT_COMMAND, run_escort};
 pub use export::export;
 pub use inspect::{Found, check_project, inspect, locate};
 pub use kept::Kept;

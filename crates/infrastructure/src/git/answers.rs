@@ -83,6 +83,12 @@ fn is_final(reason: &str) -> bool {
     reason.starts_with("[remote rejected]") && RULES.iter().any(|rule| reason.contains(rule))
 }
 
+/// What helps where nothing is known but that a hook declined …
+const OF_A_HOOK: &str = "see to what the hook of the remote wants";
+/// … or that the remote itself did.
+const OF_A_RULE: &str =
+    "let this user do there what the remote refuses, or see to what it says that it wants";
+
 /// What helps against a rule of the remote; what its hooks print may say which one it is.
 fn way_out(said: &str, reasons: &str) -> &'static str {
     const RULES: [(&str, &str); 5] = [
@@ -99,7 +105,7 @@ fn way_out(said: &str, reasons: &str) -> &'static str {
         ),
     ];
     let found = RULES.iter().find(|(words, _)| reasons.contains(words) || said.contains(words));
-    found.map_or("see to what the hook of the remote wants", |(_, help)| *help)
+    found.map_or(if reasons.contains(HOOK) { OF_A_HOOK } else { OF_A_RULE }, |(_, help)| *help)
 }
 
 /// What a person has to do where the remote lets nobody in like this. By then nothing has been asked of it.
@@ -277,9 +283,16 @@ mod tests {
             ("branch is currently checked out", "a bare repository"),
             ("deletion prohibited", "delete refs"),
             ("deny updating a hidden ref", "refs/agents/"),
+            (
+                "refusing to allow an OAuth App to update a workflow without its scope",
+                "let this user do there",
+            ),
+            ("not allowed to push", "let this user do there"),
         ] {
             let answer = of_refusals("", &[&format!("[remote rejected] ({reason})")]);
             assert!(answer.remedy.is_some_and(|told| told.contains(remedy)), "{reason}: {answer:?}");
+            let of_hook = answer.remedy.is_some_and(|told| told.contains("hook"));
+            assert!(!of_hook || reason.contains("hook"), "{reason}: there is none: {answer:?}");
         }
         let said = "remote: GitLab: you may not push to protected branches on this project.";
         let gitlab = of_refusals(said, &["[remote rejected] (pre-receive hook declined)"]);
