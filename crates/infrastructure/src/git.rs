@@ -236,7 +236,11 @@ impl Landings for GitWorkspace {
 
     async fn check_checkout(&self, project: &Project, intent: &Intent) -> Result<(), WorkspaceError> {
         let (project, intent) = (project.clone(), intent.clone());
-        self.blocking(move |at| checkout::check(&at.git, &at.here(&project)?, &intent)).await
+        self.blocking(move |at| {
+            let landing = checkout::Move::of_landing(&project, &intent);
+            landing.map_or(Ok(()), |moved| checkout::check(&at.git, &at.here(&project)?, &moved))
+        })
+        .await
     }
 
     async fn share(&self, project: &Project, intent: &Intent) -> Result<(), WorkspaceError> {
@@ -254,7 +258,11 @@ impl Landings for GitWorkspace {
 
     async fn follow(&self, project: &Project, intent: &Intent) -> Result<(), WorkspaceError> {
         let (project, intent) = (project.clone(), intent.clone());
-        self.blocking(move |at| checkout::follow(&at.git, &at.here(&project)?, &intent)).await
+        self.blocking(move |at| {
+            let landing = checkout::Move::of_landing(&project, &intent);
+            landing.map_or(Ok(()), |moved| checkout::follow(&at.git, &at.here(&project)?, &moved))
+        })
+        .await
     }
 
     async fn preview(&self, slot: &Slot, commit: &Oid) -> Result<PathBuf, WorkspaceError> {

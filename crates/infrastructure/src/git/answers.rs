@@ -133,7 +133,7 @@ fn no_entry(said: &str, here: bool) -> Option<&'static str> {
         "ccess denied",
         " denied to ",
     ];
-    let ours: String = said.lines().filter(|line| !is_theirs(line)).collect::<Vec<_>>().join("\n");
+    let ours = ours(said);
     if ours.contains(super::deadline::LATE) || ours.contains("RPC failed") {
         // Something was asked of it, and may be done.
         return None;
@@ -151,9 +151,15 @@ fn is_theirs(line: &str) -> bool {
     line.starts_with("remote:")
 }
 
+/// What git itself said, here.
+fn ours(said: &str) -> String {
+    said.lines().filter(|line| !is_theirs(line)).collect::<Vec<_>>().join("\n")
+}
+
 /// What git said, shortened, and what helps while it may pass.
 fn in_words(said: &str) -> String {
-    const HELP: [(&str, &str); 2] = [
+    const HELP: [(&str, &str); 3] = [
+        ("No space left on device", "make room on the disk of this machine"),
         (
             super::deadline::LATE,
             "see what it waits for; what takes so long for good reason: `remote_timeout`",
@@ -161,7 +167,8 @@ fn in_words(said: &str) -> String {
         ("fetch first", "somebody has pushed meanwhile"),
     ];
     let told = words_of(said);
-    match HELP.iter().find(|(words, _)| said.contains(words)) {
+    let ours = ours(said);
+    match HELP.iter().find(|(words, _)| ours.contains(words)) {
         Some((_, help)) => format!("{told} ({help})"),
         None => told,
     }
@@ -215,6 +222,9 @@ mod tests {
         assert_eq!(of_trouble(said, false).told, told);
         let late = "\nit did not end within 3 s, and was ended\n";
         assert!(of_trouble(late, false).told.contains("`remote_timeout`"));
+        let full = "fatal: unable to write loose object file: No space left on device";
+        assert!(of_trouble(full, true).told.contains("(make room on the disk of this machine)"));
+        assert!(!of_trouble(&format!("remote: {full}"), true).told.contains("of this machine"));
     }
 
     #[test]

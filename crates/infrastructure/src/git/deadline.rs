@@ -96,16 +96,13 @@ fn end(
     line: Option<PipeWriter>,
     answer: &Receiver<io::Result<ExitStatus>>,
 ) -> io::Result<ExitStatus> {
-    let heard = match line {
-        Some(line) => {
-            // An escort gives git that grace by itself.
-            drop(line);
-            answer.recv_timeout(GRACE * 2)
-        }
-        None => {
-            send(group, Signal::TERM);
-            answer.recv_timeout(GRACE)
-        }
+    let heard = if let Some(line) = line {
+        // An escort gives git that grace by itself.
+        drop(line);
+        answer.recv_timeout(GRACE * 2)
+    } else {
+        send(group, Signal::TERM);
+        answer.recv_timeout(GRACE)
     };
     // Also if git has ended by itself: what it has started may hear nothing.
     send(group, Signal::KILL);
