@@ -236,7 +236,9 @@ fn setting<T>(
         // A URL may hold a password.
         let text =
             if key.ends_with("url") { "what is written there".to_owned() } else { format!("`{text}`") };
-        Failure::new(Exit::Usage, "invalid_config", format!("{place}: {text} is no {key}: {why}"))
+        let failure =
+            Failure::new(Exit::Usage, "invalid_config", format!("{place}: {text} is no {key}: {why}"));
+        if key.ends_with("url") { failure.hint(ESCAPES) } else { failure }
     };
     if let Some(text) = variable {
         let place = || format!("AGENTS_{}", key.to_ascii_uppercase());

@@ -247,9 +247,9 @@ pub(crate) fn examine(options: &PostgresOptions) -> Result<(PgConnection, Facts)
     loop {
         let began = Instant::now();
         let seen = look(options);
-        let passes = |said: &str| may_pass(said) || is_hasty(said, began.elapsed());
+        let in_a_moment = |said: &str| may_pass(said) || is_hasty(said, began.elapsed());
         match (&seen, pauses.next()) {
-            (Err(said), Some(pause)) if passes(&telling_line(said)) => rest(pause),
+            (Err(said), Some(pause)) if in_a_moment(&telling_line(said)) => rest(pause),
             _ => return seen.map_err(|said| away(options, &said)),
         }
     }

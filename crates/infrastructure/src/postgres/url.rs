@@ -32,13 +32,13 @@ const MASK: &str = "***";
 
 /// A URL that begins with `postgres://` or `postgresql://`.
 #[derive(Clone, PartialEq, Eq)]
-pub struct PostgresUrl(Parts);
+pub struct PostgresUrl(Box<Parts>);
 
 impl PostgresUrl {
     /// Takes a URL. What it says is libpq's to understand: hosts, `sslmode`, `options=-csearch_path%3D…`;
     /// what it leaves out comes from `PG…` variables, the service and password files.
     pub fn parse(text: &str) -> Result<Self, InvalidUrl> {
-        Parts::read(text).map(Self)
+        Parts::read(text).map(|parts| Self(Box::new(parts)))
     }
 
     /// Whether a text is meant as such a URL, be it readable or not.
@@ -48,7 +48,7 @@ impl PostgresUrl {
 
     /// The whole of it, for libpq, with our defaults.
     pub(crate) fn for_libpq(&self) -> String {
-        let Parts { scheme, user, password, place, parameters } = &self.0;
+        let Parts { scheme, user, password, place, parameters } = &*self.0;
         let password = password.as_ref().map(|password| format!(":{password}")).unwrap_or_default();
         let userinfo = user.as_ref().map(|user| format!("{user}{password}@")).unwrap_or_default();
         let defaults = DEFAULTS.iter().filter(|(key, _)| !self.has(key));
@@ -110,7 +110,7 @@ fn query<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> String {
 /// Without password and parameters, which may hold one.
 impl fmt::Display for PostgresUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Parts { scheme, user, place, .. } = &self.0;
+        let Parts { scheme, user, place, .. } = &*self.0;
         match user.as_deref() {
             Some("") | None => write!(f, "{scheme}://{place}"),
             Some(user) => write!(f, "{scheme}://{user}@{place}"),

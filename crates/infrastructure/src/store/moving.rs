@@ -24,6 +24,7 @@
 //! the next holder gets a higher one. The process that drives a plan stands in the plan, so that a
 //! recovery finds there what its death has left.
 
+mod place;
 pub(crate) mod rows;
 
 use agents_domain::lock::HeldLock;
@@ -254,7 +255,7 @@ pub fn carry_out(
 ) -> Result<Moved, MoveError> {
     let before = from.before()?;
     let mark = match &before {
-        Some(before) if before.to != mark.to => {
+        Some(before) if !place::is_same(&before.to, &mark.to) => {
             return Err(MoveError::Elsewhere { to: before.to.clone() });
         }
         Some(before) => before,
