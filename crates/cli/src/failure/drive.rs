@@ -157,7 +157,7 @@ impl From<OpenError> for Failure {
             OpenError::NewerSchema { .. } => store("newer_schema"),
             OpenError::NetworkFilesystem { .. } => store("network_filesystem"),
             OpenError::OtherMachine { .. } => store("other_machine").hint("agents db adopt"),
-            OpenError::Moved { to, .. } => Self::moved(message, &to),
+            OpenError::Moved { path, to } => Self::moved(message, &path, &to),
             OpenError::Unavailable { .. } => store("store_unavailable").retry(),
         }
     }
@@ -179,7 +179,7 @@ impl From<postgres::OpenError> for Failure {
             Error::NoSchema { .. } => store("no_schema"),
             Error::MigrationPending { .. } => store("migration_pending").hint("agents db migrate"),
             Error::NewerSchema { .. } => store("newer_schema"),
-            Error::Moved { to, .. } => Self::moved(message, &to),
+            Error::Moved { place, to } => Self::moved(message, &place, &to),
             Error::OldServer { .. } => store("old_server"),
             Error::Standby { .. } => store("read_only"),
             Error::Unavailable { .. } => store("store_unavailable").retry(),
