@@ -277,3 +277,27 @@ Feature: What a plan is to be split into
     Then it succeeds
     And there are 5 plans
     And in "site" the branch "main" has "1" in "a.txt"
+
+  # By hand
+
+  Scenario: A name that the action will use is not given away before
+    Given the action
+      """
+      name: local/par
+      subplans: { items: [{ name: a, action: note, args: { file: a } }] }
+      """
+    And a plan of "par" on "site"
+    When I run "plan spawn PLAN --action note --arg file=b --name a"
+    Then the exit code is 2
+    And I am told "`a` is the name of a subplan that action local/par will make"
+    And there are 1 plans
+    When I run "plan spawn PLAN --action note --arg file=b --name b"
+    Then it succeeds
+    When I run "plan graph PLAN"
+    Then it succeeds
+    When I run "plan execute PLAN"
+    Then it succeeds
+    And there are 3 plans
+    When I run "plan spawn PLAN --action note --arg file=c --name a"
+    Then the exit code is 2
+    And I am told "`a` is there twice"
