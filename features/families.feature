@@ -269,6 +269,28 @@ Feature: Families of plans
     And in "site" the branch "main" has "purple" in "notes.txt"
 
   @binary
+  Scenario: A checkout that stands on the plan's branch follows it, and lacks nothing of the result
+    Given the action
+      """
+      name: local/menu
+      subplans: { mode: parallel }
+      execute: { shell: 'cat notes.txt > menu.txt' }
+      """
+    And a plan of "menu" on "site"
+    And the plan has the subplans
+      | name | action |
+      | red  | red    |
+      | blue | blue   |
+    When I run "plan execute PLAN"
+    Then the exit code is 6
+    When in "site" I merge the subplan in conflict into the plan's branch, and "notes.txt" becomes "purple"
+    And in "site" git is told "checkout -q agents/plan-PLAN"
+    And I run "plan retry PLAN"
+    Then it succeeds
+    And in "site" the checkout is clean
+    And in "site" the file "menu.txt" says "purple"
+
+  @binary
   Scenario: A retry without the resolution meets the same conflict
     Given a plan of "parallel" on "site"
     And the plan has the subplans

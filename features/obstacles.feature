@@ -296,3 +296,29 @@ Feature: Obstacles to a landing
     Then it succeeds
     And the plan is execute/cancelled
     And its "cancel_reason" is "not needed"
+
+  @binary
+  Scenario: A plan's branch waits for changes that are in its way in a checkout, and loses none of them
+    Given an action "count" that runs
+      """
+      echo run >> ROOT/ran; grep -c run ROOT/ran > notes.txt
+      """
+    And an executed plan of "count" on "site"
+    When in "site" git is told "checkout -q agents/plan-PLAN"
+    And I run "plan revert PLAN"
+    And in "site" the file "notes.txt" is changed to "mine"
+    And I run "plan execute PLAN"
+    Then it succeeds
+    And I am told "its branch will follow"
+    And I am told "notes.txt"
+    And in "site" the file "notes.txt" says "mine"
+    When I run "plan apply PLAN"
+    Then the exit code is 6
+    And I am told "commit or stash these files"
+    And in "site" the file "notes.txt" says "mine"
+    When in "site" git is told "checkout -q notes.txt"
+    And I run "plan retry PLAN"
+    Then it succeeds
+    And in "site" the branch "main" has "2" in "notes.txt"
+    And in "site" the file "notes.txt" says "2"
+    And in "site" the checkout is clean

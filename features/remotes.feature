@@ -248,6 +248,33 @@ Feature: Projects on several machines
       | -C ROOT/far.git config receive.advertiseAtomic false       | origin                 | 1    | plans cannot land      |
 
   @process
+  Scenario: A push that a remote does not answer ends with its driver, whatever ends that
+    Given an executed plan of "change" on "local/site"
+    And somebody listens to "life"
+    And the remote stops in pushes to "main", and holds "life" meanwhile
+    When Ada starts "--lease-ttl 5s plan apply PLAN"
+    And Ada reaches "push"
+    And Ada gets SIGKILL
+    And Ada is gone
+    Then "life" falls silent
+    And in "far" the branch "main" has "one" in "notes.txt"
+    When the remote takes pushes again
+    And I run "--wait 20s plan apply PLAN"
+    Then the plan is apply/applied
+    And in the remote 1 commit landed on "main"
+
+  @process
+  Scenario: A machine without git says so at once, and is not asked all night
+    Given an executed plan of "change" on "local/site"
+    And I have run "plan apply PLAN --detach"
+    And the variable "PATH" is "/nowhere"
+    When I run "worker run --once"
+    Then I am told "the program `git` was not found"
+    And I am told "its order has ended: failed: git_unusable"
+    And the plan is apply/errored
+    And its "order.outcome" is "failed: git_unusable"
+
+  @process
   Scenario: A driver killed before its push is finished by another machine
     Given an executed plan of "change" on "local/site"
     And a git that stops before it lands
@@ -369,10 +396,9 @@ Feature: Projects on several machines
     And the plan is execute/complete
     When I run "--json lock list"
     Then there "data.locks" is "[]"
-    When "push" goes on
-    And I run "worker run --once"
+    When I run "worker run --once"
     Then it succeeds
-    And 1 plans have run, each once, by "pushed"
+    And in the remote are the results of 1 plan
 
   @process
   Scenario: A recovery that is told to stop pushes nothing more

@@ -57,6 +57,28 @@ Feature: Plans on a server
 
   # The way there
 
+  Scenario Outline: Who names another <part> is told the way in, and never the password
+    Given the database URL has another <part>
+    When I run "--json plan list"
+    Then the exit code is 10
+    And there "error.code" is "store_unavailable"
+    And there "error.retryable" is "true"
+    And I am told "<told>"
+    And I am told "then repeat the command"
+    And I am not told "PASSWORD"
+    And I am not told "sesame"
+    When I run "plan list"
+    Then I am told "help: "
+    And I am not told "sesame"
+
+    Examples:
+      | part     | told                                       |
+      | password | in PGPASSWORD or in ~/.pgpass              |
+      | user     | the database URL names the right user      |
+      | database | make this one (`createdb`)                 |
+      | host     | name a host in the database URL            |
+      | port     | start the server, or see that the database |
+
   Scenario: A server that cannot be reached is said to be away, without the password
     Given a repository "site"
     And the way to the server is a bad network
@@ -65,6 +87,7 @@ Feature: Plans on a server
     Then the exit code is 10
     And there "error.code" is "store_unavailable"
     And there "error.retryable" is "true"
+    And I am told "start the server, or see that the database URL names the host"
     And I am not told "PASSWORD"
     When the network is well again
     And I run "plan list"

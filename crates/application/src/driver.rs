@@ -28,7 +28,6 @@ use std::time::Duration;
 use agents_domain::action::Automation;
 use agents_domain::files::AttemptFiles;
 use agents_domain::id::{Ids, PlanId};
-use agents_domain::orders::Orders;
 use agents_domain::places::Places;
 use agents_domain::plan::{Phase, Plan, State, Verb};
 use agents_domain::runner::{Context, PhaseRunner, RunError};
@@ -45,7 +44,7 @@ pub use error::DriveError;
 pub use ordered::Ordered;
 use recovery::Found;
 use stops::{Under, stop_cause};
-use subplans::own;
+use subplans::{Offers, own};
 
 /// What a [`PhaseDriver`] is made of.
 #[derive(Clone)]
@@ -178,7 +177,7 @@ pub struct PhaseDriver {
     /// How long an attempt of the child may take that this driver is for; `None`: it is for any plan.
     limit: Option<Limit>,
     /// Where children are offered to workers that have room; `None`: they are not.
-    shared: Option<Arc<dyn Orders>>,
+    shared: Option<Offers>,
 }
 
 /// How long an attempt may take; `None`: as long as it takes.

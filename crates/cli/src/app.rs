@@ -154,7 +154,7 @@ impl Base {
         #[cfg(feature = "sabotage")]
         let parts = sabotage.lock_parts(parts);
         let locks = LockService::new(parts);
-        let remote_timeout = self.settings.remote_timeout;
+        let (remote_timeout, escort) = (self.settings.remote_timeout, self.env.executable.clone());
         Ok(App {
             #[cfg(feature = "sabotage")]
             sabotage,
@@ -162,7 +162,7 @@ impl Base {
             files: StateFiles::new(&self.settings.state_dir),
             base: self,
             store,
-            git: Git::default().with_remote_limit(remote_timeout),
+            git: Git::default().with_remote_limit(remote_timeout).with_escort(escort),
             stop: StopHub::default(),
             clock,
             ids,

@@ -157,6 +157,12 @@ pub fn is_guard(argv: &[OsString]) -> bool {
     argv.len() == 2 && argv[1] == "__exec"
 }
 
+/// What this process is to run as the escort of a git that speaks with a remote (`agents __escort git …`), to be
+/// served before anything else: it is no command for people.
+pub fn escorted(argv: &[OsString]) -> Option<&[OsString]> {
+    argv.get(2..).filter(|line| !line.is_empty() && argv[1] == "__escort")
+}
+
 /// The command tree that parses, explains, and is checked by tests. `help` is our own command,
 /// so clap's is off everywhere.
 pub fn command() -> clap::Command {
@@ -264,6 +270,8 @@ mod tests {
     fn only_the_bare_word_is_the_guard() {
         assert!(is_guard(&argv("agents __exec")));
         assert!(!is_guard(&argv("agents __exec x")) && !is_guard(&argv("agents")));
+        assert_eq!(escorted(&argv("agents __escort git x")), Some(&argv("git x")[..]));
+        assert_eq!((escorted(&argv("agents __escort")), escorted(&argv("agents run git"))), (None, None));
     }
 
     #[test]

@@ -5,12 +5,15 @@ use std::process::ExitCode;
 
 use agents_cli::args;
 use agents_cli::env::Env;
-use agents_infrastructure::process;
+use agents_infrastructure::{git, process};
 
 fn main() -> ExitCode {
     let argv: Vec<_> = std::env::args_os().collect();
     if args::is_guard(&argv) {
         return process::run_guard();
+    }
+    if let Some(line) = args::escorted(&argv) {
+        return git::run_escort(line);
     }
     let env = Env::read();
     agents_cli::run(&argv, &env, Box::new(std::io::stdout()), Box::new(std::io::stderr())).into()

@@ -230,7 +230,8 @@ pub enum WorkspaceError {
     #[error(transparent)]
     NotHere(#[from] NotHere),
     /// The remote of a project cannot be used just now: it is out of reach, or somebody else is at it. To try
-    /// again may help. Nothing was changed there.
+    /// again may help. What was asked of it last may have been done all the same, if its answer did not come;
+    /// who tries again looks first.
     #[error("{project}: the remote {url} cannot be used: {reason}")]
     Remote {
         /// The project.
@@ -242,7 +243,7 @@ pub enum WorkspaceError {
     },
     /// The remote of a project refuses, and will as long as nobody does something about it: a hook or a rule
     /// there is against what it was asked for, it lets nobody in like this, or it is not where it should be.
-    /// Nothing was changed there.
+    /// Nothing was changed there by this call; earlier ones may have.
     #[error("{project}: the remote {url} refuses: {reason}")]
     RemoteRefused {
         /// The project.

@@ -20,6 +20,7 @@ mod command;
 mod commits;
 mod copy;
 mod deadline;
+mod escort;
 mod export;
 mod failure;
 mod identity;
@@ -57,6 +58,7 @@ use agents_domain::workspace::{
 use async_trait::async_trait;
 
 pub use command::Git;
+pub use escort::{ESCORT_COMMAND, run_escort};
 pub use export::export;
 pub use inspect::{Found, check_project, inspect, locate};
 pub use kept::Kept;
@@ -234,7 +236,11 @@ impl Landings for GitWorkspace {
 
     async fn check_checkout(&self, project: &Project, intent: &Intent) -> Result<(), WorkspaceError> {
         let (project, intent) = (project.clone(), intent.clone());
-        self.blocking(move |at| checkout::check(&at.git, &at.here(&project)?, &intent)).await
+        self.blocking(move |at| {
+            let landing = checkout::Move::of_landing(&project, &intent);
+            landing.map_or(Ok(()), |moved| checkout::check(&at.git, &at.here(&project)?, &moved))
+        })
+        .await
     }
 
     async fn share(&self, project: &Project, intent: &Intent) -> Result<(), WorkspaceError> {
@@ -252,7 +258,11 @@ impl Landings for GitWorkspace {
 
     async fn follow(&self, project: &Project, intent: &Intent) -> Result<(), WorkspaceError> {
         let (project, intent) = (project.clone(), intent.clone());
-        self.blocking(move |at| checkout::follow(&at.git, &at.here(&project)?, &intent)).await
+        self.blocking(move |at| {
+            let landing = checkout::Move::of_landing(&project, &intent);
+            landing.map_or(Ok(()), |moved| checkout::follow(&at.git, &at.here(&project)?, &moved))
+        })
+        .await
     }
 
     async fn preview(&self, slot: &Slot, commit: &Oid) -> Result<PathBuf, WorkspaceError> {

@@ -21,7 +21,7 @@ use agents_domain::plan::{Phase, Plan, State, Verb};
 use agents_domain::request::{Asker, Closed};
 
 use super::recovery::Found;
-use super::subplans::own;
+use super::subplans::{Offers, own};
 use super::{ApplyOptions, DriveError, PhaseDriver};
 use crate::lifecycle::LifecycleError;
 use crate::lock_service::LockGuard;
@@ -96,7 +96,7 @@ impl PhaseDriver {
     /// The same driver for a worker: children that it has no room for are offered to others.
     #[must_use]
     pub fn sharing(self, orders: Arc<dyn Orders>) -> Self {
-        Self { shared: Some(orders), ..self }
+        Self { shared: Some(Offers::new(orders)), ..self }
     }
 
     /// One turn of a worker at a plan that is ordered: as far as the order says, or until the plan

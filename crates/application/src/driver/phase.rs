@@ -171,6 +171,7 @@ impl PhaseDriver {
                         // from the branch brings it up first.
                         Err(
                             error @ (WorkspaceError::Git { .. }
+                            | WorkspaceError::DirtyCheckout { .. }
                             | WorkspaceError::Remote { .. }
                             | WorkspaceError::RemoteRefused { .. }),
                         ) => self.warn(&format!(

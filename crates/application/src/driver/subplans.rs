@@ -28,6 +28,8 @@ use agents_domain::places::Place;
 use agents_domain::plan::{Definition, Failure, Parked, Phase, Plan, Refusal, State, Verb, Work};
 use agents_domain::subplan::GraphProblem;
 
+pub(super) use offering::Offers;
+
 use super::attempt::Made;
 use super::place::no_place_cause;
 use super::{DriveError, Limit, PhaseDriver, failures};

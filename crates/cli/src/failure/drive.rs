@@ -182,7 +182,12 @@ impl From<postgres::OpenError> for Failure {
             Error::Moved { place, to } => Self::moved(message, &place, &to),
             Error::OldServer { .. } => store("old_server"),
             Error::Standby { .. } => store("read_only"),
-            Error::Unavailable { .. } => store("store_unavailable").retry(),
+            Error::Unavailable { remedy, .. } => store("store_unavailable")
+                .hint(remedy.map_or_else(
+                    || "agents diagnostics".to_owned(),
+                    |remedy| format!("{remedy}; then repeat the command"),
+                ))
+                .retry(),
         }
     }
 }

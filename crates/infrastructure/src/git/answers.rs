@@ -83,6 +83,12 @@ fn is_final(reason: &str) -> bool {
     reason.starts_with("[remote rejected]") && RULES.iter().any(|rule| reason.contains(rule))
 }
 
+/// What helps where nothing is known but that a hook declined …
+const OF_A_HOOK: &str = "see to what the hook of the remote wants";
+/// … or that the remote itself did.
+const OF_A_RULE: &str =
+    "let this user do there what the remote refuses, or see to what it says that it wants";
+
 /// What helps against a rule of the remote; what its hooks print may say which one it is.
 fn way_out(said: &str, reasons: &str) -> &'static str {
     const RULES: [(&str, &str); 5] = [
@@ -99,7 +105,7 @@ fn way_out(said: &str, reasons: &str) -> &'static str {
         ),
     ];
     let found = RULES.iter().find(|(words, _)| reasons.contains(words) || said.contains(words));
-    found.map_or("see to what the hook of the remote wants", |(_, help)| *help)
+    found.map_or(if reasons.contains(HOOK) { OF_A_HOOK } else { OF_A_RULE }, |(_, help)| *help)
 }
 
 /// What a person has to do where the remote lets nobody in like this. By then nothing has been asked of it.
@@ -127,7 +133,7 @@ fn no_entry(said: &str, here: bool) -> Option<&'static str> {
         "ccess denied",
         " denied to ",
     ];
-    let ours: String = said.lines().filter(|line| !is_theirs(line)).collect::<Vec<_>>().join("\n");
+    let ours = ours(said);
     if ours.contains(super::deadline::LATE) || ours.contains("RPC failed") {
         // Something was asked of it, and may be done.
         return None;
@@ -145,9 +151,15 @@ fn is_theirs(line: &str) -> bool {
     line.starts_with("remote:")
 }
 
+/// What git itself said, here.
+fn ours(said: &str) -> String {
+    said.lines().filter(|line| !is_theirs(line)).collect::<Vec<_>>().join("\n")
+}
+
 /// What git said, shortened, and what helps while it may pass.
 fn in_words(said: &str) -> String {
-    const HELP: [(&str, &str); 2] = [
+    const HELP: [(&str, &str); 3] = [
+        ("No space left on device", "make room on the disk of this machine"),
         (
             super::deadline::LATE,
             "see what it waits for; what takes so long for good reason: `remote_timeout`",
@@ -155,7 +167,8 @@ fn in_words(said: &str) -> String {
         ("fetch first", "somebody has pushed meanwhile"),
     ];
     let told = words_of(said);
-    match HELP.iter().find(|(words, _)| said.contains(words)) {
+    let ours = ours(said);
+    match HELP.iter().find(|(words, _)| ours.contains(words)) {
         Some((_, help)) => format!("{told} ({help})"),
         None => told,
     }
@@ -209,6 +222,9 @@ mod tests {
         assert_eq!(of_trouble(said, false).told, told);
         let late = "\nit did not end within 3 s, and was ended\n";
         assert!(of_trouble(late, false).told.contains("`remote_timeout`"));
+        let full = "fatal: unable to write loose object file: No space left on device";
+        assert!(of_trouble(full, true).told.contains("(make room on the disk of this machine)"));
+        assert!(!of_trouble(&format!("remote: {full}"), true).told.contains("of this machine"));
     }
 
     #[test]
@@ -277,9 +293,16 @@ mod tests {
             ("branch is currently checked out", "a bare repository"),
             ("deletion prohibited", "delete refs"),
             ("deny updating a hidden ref", "refs/agents/"),
+            (
+                "refusing to allow an OAuth App to update a workflow without its scope",
+                "let this user do there",
+            ),
+            ("not allowed to push", "let this user do there"),
         ] {
             let answer = of_refusals("", &[&format!("[remote rejected] ({reason})")]);
             assert!(answer.remedy.is_some_and(|told| told.contains(remedy)), "{reason}: {answer:?}");
+            let of_hook = answer.remedy.is_some_and(|told| told.contains("hook"));
+            assert!(!of_hook || reason.contains("hook"), "{reason}: there is none: {answer:?}");
         }
         let said = "remote: GitLab: you may not push to protected branches on this project.";
         let gitlab = of_refusals(said, &["[remote rejected] (pre-receive hook declined)"]);

@@ -1,4 +1,5 @@
-//! Checkouts of the branch that a plan lands on: whether they can follow it, and following.
+//! Checkouts of a branch that is moved: whether they can follow it, and following. A plan lands on the
+//! user's branch, and its own branch may be checked out, too, by who merges there by hand.
 //!
 //! Only paths that differ between `old` and `new` matter; changes elsewhere stay as they are. At
 //! such a path, what lies on disk and in the index must be as in `old` or as in `new`. As in
@@ -10,6 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
+use agents_domain::oid::Oid;
 use agents_domain::workspace::{Intent, Project, WorkspaceError};
 
 use super::command::{At, Git};
@@ -17,24 +19,70 @@ use super::index::{self, PrivateIndex};
 use super::touched::{Names, diff};
 use super::{failure, inspect, output, refs, worktree};
 
+/// A branch from one commit to another.
+pub(super) struct Move<'a> {
+    pub(super) reference: &'a str,
+    pub(super) old: &'a Oid,
+    pub(super) new: &'a Oid,
+}
+
+impl<'a> Move<'a> {
+    /// That of a landing. With a remote it is not the checkout's branch that moves: that follows when its
+    /// user pulls.
+    pub(super) fn of_landing(project: &Project, intent: &'a Intent) -> Option<Self> {
+        let Intent { reference, old, new, .. } = intent;
+        project.remote.is_none().then_some(Self { reference, old, new })
+    }
+}
+
+/// Moves a branch, from `old` (`None`: absent) to `new`, by compare-and-swap, and all checkouts of it along. It
+/// stays where it is if one of them could not follow.
+///
+/// Crash semantics: who dies right after the branch was moved leaves a checkout behind it, which shows what
+/// is new as if it had been taken back.
+pub(super) fn swap(
+    git: &Git,
+    project: &Project,
+    reference: &str,
+    old: Option<&Oid>,
+    new: &Oid,
+    why: &str,
+) -> Result<(), WorkspaceError> {
+    let at = git.repository(&project.common_dir);
+    let Some(old) = old.filter(|_| may_be_checked_out(&project.common_dir, reference)) else {
+        return refs::swap(&at, reference, old, new, why);
+    };
+    let moved = Move { reference, old, new };
+    check(git, project, &moved)?;
+    refs::swap(&at, reference, Some(old), new, why)?;
+    follow(git, project, &moved)
+}
+
+/// Whether a look is worth its git commands. A repository whose refs are in tables tells nothing by its files.
+fn may_be_checked_out(common_dir: &Path, reference: &str) -> bool {
+    let names = |head: PathBuf| {
+        let content = fs::read_to_string(head).unwrap_or_default();
+        content.strip_prefix("ref: ").is_some_and(|found| found.trim_end() == reference)
+    };
+    let linked = fs::read_dir(common_dir.join("worktrees")).into_iter().flatten().flatten();
+    common_dir.join("reftable").is_dir()
+        || names(common_dir.join("HEAD"))
+        || linked.into_iter().any(|worktree| names(worktree.path().join("HEAD")))
+}
+
 /// Whether all checkouts of the ref could follow it; nothing is written but private files and
 /// objects that no ref holds.
-///
-/// With a remote it is not the checkout's branch that moves: that follows when its user pulls.
-pub(super) fn check(git: &Git, project: &Project, intent: &Intent) -> Result<(), WorkspaceError> {
-    if project.remote.is_some() {
-        return Ok(());
-    }
-    for dir in checkouts(git, project, &intent.reference)? {
+pub(super) fn check(git: &Git, project: &Project, moved: &Move<'_>) -> Result<(), WorkspaceError> {
+    for dir in checkouts(git, project, moved.reference)? {
         let at = git.directory(&dir);
         refuse_locked_index(&at)?;
-        let touched = diff(&at, &["diff-tree", "-r"], &[&intent.old, &intent.new])?;
+        let touched = diff(&at, &["diff-tree", "-r"], &[moved.old, moved.new])?;
         let now = Working::look(&at, &touched)?;
-        let in_way = now.in_way(&at, &touched, intent)?;
+        let in_way = now.in_way(&at, &touched, moved)?;
         if !in_way.is_empty() {
             return Err(dirty(&dir, in_way.iter().map(|path| output::text(path)).collect()));
         }
-        move_along(&now.index.at(&at), &["-n"], intent)?;
+        move_along(&now.index.at(&at), &["-n"], moved)?;
     }
     Ok(())
 }
@@ -48,36 +96,33 @@ fn refuse_locked_index(at: &At<'_>) -> Result<(), WorkspaceError> {
 }
 
 /// Moves all checkouts of the ref along. What has been done before stays done.
-pub(super) fn follow(git: &Git, project: &Project, intent: &Intent) -> Result<(), WorkspaceError> {
+pub(super) fn follow(git: &Git, project: &Project, moved: &Move<'_>) -> Result<(), WorkspaceError> {
     let repository = git.repository(&project.common_dir);
-    if project.remote.is_some() {
-        return Ok(());
-    }
-    if refs::read(&repository, &intent.reference)?.as_ref() != Some(&intent.new) {
+    if refs::read(&repository, moved.reference)?.as_ref() != Some(moved.new) {
         // It has moved on: whoever moved it had a checkout that followed, or sees the difference.
         return Ok(());
     }
-    for dir in checkouts(git, project, &intent.reference)? {
+    for dir in checkouts(git, project, moved.reference)? {
         let at = git.directory(&dir);
-        let touched = diff(&at, &["diff-tree", "-r"], &[&intent.old, &intent.new])?;
-        if followed(&at, &touched, intent)? {
+        let touched = diff(&at, &["diff-tree", "-r"], &[moved.old, moved.new])?;
+        if followed(&at, &touched, moved)? {
             continue;
         }
         // Without `-q`, which would keep quiet about a lock as well. Exit 1: some files differ.
         at.call(&["update-index", "--refresh"]).run_or(&[1])?;
-        let done = Working::look(&at, &touched)?.already_new(&at, &touched, intent)?;
+        let done = Working::look(&at, &touched)?.already_new(&at, &touched, moved)?;
         stage(&at, &done)?;
-        move_along(&at, &[], intent)?;
+        move_along(&at, &[], moved)?;
     }
     Ok(())
 }
 
 /// Whether the index has left `old` before. Paths that `new` adds are in `old`'s state too if the
 /// user has removed them since, so they count only if there are no others.
-fn followed(at: &At<'_>, touched: &Names, intent: &Intent) -> Result<bool, WorkspaceError> {
-    let sides = [&intent.old, &intent.new];
+fn followed(at: &At<'_>, touched: &Names, moved: &Move<'_>) -> Result<bool, WorkspaceError> {
+    let sides = [moved.old, moved.new];
     let existed = diff(at, &["diff-tree", "-r", "--diff-filter=a"], &sides)?;
-    let left = diff(at, &["diff-index", "--cached"], &[&intent.old])?;
+    let left = diff(at, &["diff-index", "--cached"], &[moved.old])?;
     if existed.is_empty() { Ok(!touched.is_disjoint(&left)) } else { Ok(existed.is_subset(&left)) }
 }
 
@@ -119,9 +164,9 @@ fn stage(at: &At<'_>, paths: &Names) -> Result<(), WorkspaceError> {
 }
 
 /// `read-tree -m -u old new`: git's own two-way merge of a checkout.
-fn move_along(at: &At<'_>, options: &[&str], intent: &Intent) -> Result<(), WorkspaceError> {
+fn move_along(at: &At<'_>, options: &[&str], moved: &Move<'_>) -> Result<(), WorkspaceError> {
     let call = at.call(&["read-tree", "-m", "-u"]).args(options);
-    let moved = call.args([intent.old.as_str(), intent.new.as_str()]).output()?;
+    let moved = call.args([moved.old.as_str(), moved.new.as_str()]).output()?;
     refuse(at, "read-tree", &moved)
 }
 
@@ -162,20 +207,20 @@ impl Working {
     }
 
     /// The touched paths at which the disk or the index is neither as in `old` nor as in `new`.
-    fn in_way(&self, at: &At<'_>, touched: &Names, intent: &Intent) -> Result<Names, WorkspaceError> {
+    fn in_way(&self, at: &At<'_>, touched: &Names, moved: &Move<'_>) -> Result<Names, WorkspaceError> {
         // Git moves no index with unfinished merges, wherever they are.
         let mut in_way = diff(at, &["diff-files", "--diff-filter=U"], &[])?;
         for place in [&self.index.at(at), at] {
-            let old = diff(place, &["diff-index", "--cached"], &[&intent.old])?;
-            let new = diff(place, &["diff-index", "--cached"], &[&intent.new])?;
+            let old = diff(place, &["diff-index", "--cached"], &[moved.old])?;
+            let new = diff(place, &["diff-index", "--cached"], &[moved.new])?;
             in_way.extend(touched.iter().filter(|path| old.contains(*path) && new.contains(*path)).cloned());
         }
         Ok(in_way)
     }
 
     /// The touched paths at which the disk is as in `new`.
-    fn already_new(&self, at: &At<'_>, touched: &Names, intent: &Intent) -> Result<Names, WorkspaceError> {
-        let differing = diff(&self.index.at(at), &["diff-index", "--cached"], &[&intent.new])?;
+    fn already_new(&self, at: &At<'_>, touched: &Names, moved: &Move<'_>) -> Result<Names, WorkspaceError> {
+        let differing = diff(&self.index.at(at), &["diff-index", "--cached"], &[moved.new])?;
         Ok(touched.difference(&differing).cloned().collect())
     }
 }

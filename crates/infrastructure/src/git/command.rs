@@ -6,7 +6,8 @@
 //! are overridden on the command line.
 //!
 //! What speaks with a remote gets a deadline ([`At::within`]): a server may be silent, and a hook there may
-//! wait for ever. What is late is ended with all that it started, and fails like any command.
+//! wait for ever. What is late is ended with all that it started, and fails like any command. Given an escort
+//! ([`Git::with_escort`]) it ends with this process, too, however that ends.
 //!
 //! Must not: decide what a failure means. Callers that expect one use [`Call::output`].
 
@@ -21,7 +22,7 @@ use std::time::Duration;
 use agents_domain::oid::Oid;
 use agents_domain::workspace::WorkspaceError;
 
-use super::{deadline, failure, output, version};
+use super::{deadline, escort, failure, output, version};
 
 /// Settings that hold for every command.
 const SETTINGS: [&str; 9] = [
@@ -57,6 +58,7 @@ pub struct Git {
     lock_wait: Duration,
     remote_limit: Duration,
     env: Vec<(OsString, OsString)>,
+    escort: Option<PathBuf>,
     usable: Arc<OnceLock<()>>,
 }
 
@@ -67,6 +69,7 @@ impl Default for Git {
             lock_wait: LOCK_WAIT,
             remote_limit: REMOTE_LIMIT,
             env: Vec::new(),
+            escort: None,
             usable: Arc::default(),
         }
     }
@@ -99,6 +102,14 @@ impl Git {
     /// See [`Git::with_remote_limit`].
     pub(super) fn remote_limit(&self) -> Duration {
         self.remote_limit
+    }
+
+    /// Commands that speak with a remote are run by that binary, `binary __escort git …`
+    /// ([`run_escort`](super::run_escort)): they end with this process, also if it is killed.
+    #[must_use]
+    pub fn with_escort(mut self, binary: impl Into<PathBuf>) -> Self {
+        self.escort = Some(binary.into());
+        self
     }
 
     /// Adds a variable to the environment of every command, after it was scrubbed of `GIT_*`.
@@ -161,7 +172,7 @@ impl Git {
             command.arg("-c").arg(format!("{lock}={}", self.lock_wait.as_millis()));
         }
         let shown = args.iter().take(2).copied().collect::<Vec<_>>().join(" ");
-        Call { command, shown, dir: dir.to_owned(), input: Vec::new(), limit: None }.args(args)
+        Call { command, shown, dir: dir.to_owned(), input: Vec::new(), limit: None, escort: None }.args(args)
     }
 }
 
@@ -202,6 +213,7 @@ impl At<'_> {
         call.command.args(&self.options).args(args).envs(self.env.iter().map(|(key, value)| (key, value)));
         call.shown = args.iter().take(2).copied().collect::<Vec<_>>().join(" ");
         call.limit = self.limit;
+        call.escort = self.git.escort.clone().filter(|_| self.limit.is_some());
         call
     }
 }
@@ -213,6 +225,7 @@ pub(super) struct Call {
     dir: PathBuf,
     input: Vec<u8>,
     limit: Option<Duration>,
+    escort: Option<PathBuf>,
 }
 
 impl Call {
@@ -231,13 +244,16 @@ impl Call {
     /// Runs it; any exit code is an answer. Only a program that cannot be started is an error.
     pub(super) fn output(mut self) -> Result<Output, WorkspaceError> {
         tracing::debug!(command = %self.shown, dir = %self.dir.display(), "git");
+        // Nothing that speaks with a remote reads from stdin.
+        if let Some(escort) = self.escort.take() {
+            return self.escorted(&escort);
+        }
         self.command.stdin(if self.input.is_empty() { Stdio::null() } else { Stdio::piped() });
         let spawned = self.command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let mut child = spawned.map_err(|error| version::unusable(self.command.get_program(), &error))?;
-        // Nothing that speaks with a remote reads from stdin.
         let input = &self.input;
         let answer = match (child.stdin.take(), self.limit) {
-            (None, Some(limit)) => deadline::wait(child, limit),
+            (None, Some(limit)) => deadline::wait(child, limit, None),
             (None, None) => child.wait_with_output(),
             // A thread of its own: git may answer before it has read everything. One that stops
             // reading early says why on stderr; the broken pipe says nothing more.
@@ -247,6 +263,18 @@ impl Call {
             }),
         };
         answer.map_err(|error| version::unusable(self.command.get_program(), &error))
+    }
+
+    fn escorted(self, escort: &Path) -> Result<Output, WorkspaceError> {
+        let unusable = |error| version::unusable(escort.as_os_str(), &error);
+        let (mut command, line) = escort::escorted(escort, &self.command).map_err(unusable)?;
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(unusable)?;
+        let limit = self.limit.unwrap_or(Duration::MAX);
+        let output = deadline::wait(child, limit, Some(line)).map_err(unusable)?;
+        match escort::unstarted(&output) {
+            Some(error) => Err(version::unusable(self.command.get_program(), &error)),
+            None => Ok(output),
+        }
     }
 
     /// Starts it; its stdout is read as it comes, never held as a whole.

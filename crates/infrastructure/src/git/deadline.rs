@@ -3,14 +3,14 @@
 //!
 //! A command that is late is asked to end, with its whole process group (ssh, helpers, and with a remote
 //! on this machine the hooks there), and killed if it does not. What it was to do may have been done: its
-//! callers treat it as one that failed, and ask the remote.
+//! callers treat it as one that failed, and ask the remote. One with an escort is ended by that (`escort`).
 //!
 //! It is over when its process has ended, not when its output has: what it leaves running (a connection that
 //! ssh shares, a daemon that keeps passwords) has the other end of the pipes too, for as long as it lives.
 //! All that git itself said is in them by then.
 
 use std::fs::File;
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind, PipeWriter, Read};
 use std::os::fd::AsFd;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
@@ -27,20 +27,21 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use super::failure::{io, unsuitable};
 
 /// How long git is given to put away its lock files, and then the system to end it.
-const GRACE: Duration = Duration::from_secs(2);
+pub(super) const GRACE: Duration = Duration::from_secs(2);
 
 /// How long one who listens to a pipe on which nothing comes does so before looking whether git has ended.
 const LISTEN: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
 
-/// Waits for a child that leads its own process group.
-pub(super) fn wait(mut child: Child, limit: Duration) -> io::Result<Output> {
+/// Waits for a child that leads its own process group. `line`: by which its escort is told to end it, if the
+/// child is one.
+pub(super) fn wait(mut child: Child, limit: Duration, line: Option<PipeWriter>) -> io::Result<Output> {
     let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     let (out, err, over) = (child.stdout.take(), child.stderr.take(), AtomicBool::new(false));
     let (sender, answer) = channel();
     thread::spawn(move || drop(sender.send(child.wait())));
     let (status, stdout, stderr) = thread::scope(|scope| {
         let (out, err) = (scope.spawn(|| heard(out, &over)), scope.spawn(|| heard(err, &over)));
-        let status = answer.recv_timeout(limit).map_err(|_| end(group, &answer));
+        let status = answer.recv_timeout(limit).map_err(|_| end(group, line, &answer));
         over.store(true, Ordering::SeqCst);
         (status, out.join(), err.join())
     });
@@ -90,9 +91,19 @@ fn late(limit: Duration) -> String {
 }
 
 /// Ends what is late, and says how it ended.
-fn end(group: Option<Pid>, answer: &Receiver<io::Result<ExitStatus>>) -> io::Result<ExitStatus> {
-    send(group, Signal::TERM);
-    let heard = answer.recv_timeout(GRACE);
+fn end(
+    group: Option<Pid>,
+    line: Option<PipeWriter>,
+    answer: &Receiver<io::Result<ExitStatus>>,
+) -> io::Result<ExitStatus> {
+    let heard = if let Some(line) = line {
+        // An escort gives git that grace by itself.
+        drop(line);
+        answer.recv_timeout(GRACE * 2)
+    } else {
+        send(group, Signal::TERM);
+        answer.recv_timeout(GRACE)
+    };
     // Also if git has ended by itself: what it has started may hear nothing.
     send(group, Signal::KILL);
     let heard = heard.or_else(|_| answer.recv_timeout(GRACE));
@@ -158,13 +169,13 @@ mod tests {
 
     #[test]
     fn what_is_left_behind_and_writes_on_is_not_listened_to_for_ever() {
-        let output = wait(sh("yes & exit 0"), Duration::from_mins(1)).expect("it ran");
+        let output = wait(sh("yes & exit 0"), Duration::from_mins(1), None).expect("it ran");
         assert!(output.status.success() && output.stdout.len() <= 1 << 22, "{}", output.stdout.len());
     }
 
     #[test]
     fn one_in_time_says_what_it_says() {
-        let output = wait(sh("echo out; exit 3"), Duration::from_mins(1)).expect("it ran");
+        let output = wait(sh("echo out; exit 3"), Duration::from_mins(1), None).expect("it ran");
         assert_eq!((output.stdout, output.status.code()), (b"out\n".to_vec(), Some(3)));
     }
 
@@ -177,7 +188,7 @@ mod tests {
             format!("(read x < {0}) & head -c 200000 /dev/zero; echo told >&2; exit 3", file.display());
         let child = sh(&script);
         let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw).expect("a pid");
-        let output = wait(child, Duration::from_secs(20)).expect("it ran");
+        let output = wait(child, Duration::from_secs(20), None).expect("it ran");
         assert_eq!((output.status.code(), output.stdout.len()), (Some(3), 200_000));
         assert_eq!(String::from_utf8_lossy(&output.stderr), "told\n", "in time");
         kill_process_group(group, Signal::KILL).expect("it is left alone");
@@ -191,7 +202,7 @@ mod tests {
         // Its child ignores TERM, and holds on to its output.
         let script =
             format!("(trap '' TERM; read x < {0}; read x < {0}) & echo began >&2; wait", file.display());
-        let output = wait(sh(&script), Duration::from_millis(50)).expect("it was ended");
+        let output = wait(sh(&script), Duration::from_millis(50), None).expect("it was ended");
         assert!(!output.status.success());
         let said = String::from_utf8(output.stderr).expect("text");
         assert_eq!(said, "began\n\nit did not end within 50 ms, and was ended\n");

@@ -10,9 +10,9 @@ use agents_domain::oid::Oid;
 use agents_domain::workspace::{Project, WorkspaceError};
 
 use super::command::{At, Git};
-use super::refs;
 use super::remote::Far;
 use super::results::Tip;
+use super::{checkout, refs};
 
 /// Moves it from `old` to `new`. Already at `new`: done before.
 pub(super) fn advance(
@@ -22,21 +22,26 @@ pub(super) fn advance(
     old: Option<&Oid>,
     new: &Oid,
 ) -> Result<(), WorkspaceError> {
-    let at = git.repository(&project.common_dir);
-    let here = advance_here(&at, plan, old, new);
+    let here = advance_here(git, project, plan, old, new);
     match Far::of(git, project)? {
         Some(far) if here.is_ok() => far::advance(&far, plan, old, new),
         _ => here,
     }
 }
 
-fn advance_here(at: &At<'_>, plan: PlanId, old: Option<&Oid>, new: &Oid) -> Result<(), WorkspaceError> {
+fn advance_here(
+    git: &Git,
+    project: &Project,
+    plan: PlanId,
+    old: Option<&Oid>,
+    new: &Oid,
+) -> Result<(), WorkspaceError> {
     let reference = reference(plan);
-    let Err(error) = refs::swap(at, &reference, old, new, "agents: phase complete") else {
+    let Err(error) = checkout::swap(git, project, &reference, old, new, "agents: phase complete") else {
         return Ok(());
     };
     // Only now is it worth a look why: before the swap, the answer could be out of date.
-    let found = refs::read(at, &reference)?;
+    let found = refs::read(&git.repository(&project.common_dir), &reference)?;
     if found.as_ref() == Some(new) {
         return Ok(());
     }
@@ -58,7 +63,7 @@ pub(super) fn settle(
     earlier: &[Oid],
 ) -> Result<Option<Oid>, WorkspaceError> {
     let at = git.repository(&project.common_dir);
-    let ours = Ours { at: &at, plan, earlier };
+    let ours = Ours { git, project, at: &at, plan, earlier };
     match Far::of(git, project)? {
         Some(far) => far::settle(&far, project, &ours, recorded),
         None => settle_here(&ours, recorded),
@@ -83,6 +88,8 @@ pub(super) use far::unpushed;
 
 /// The results of a plan: what counts, and what once did.
 struct Ours<'a> {
+    git: &'a Git,
+    project: &'a Project,
     at: &'a At<'a>,
     plan: PlanId,
     /// What its log says that it made, on whichever machine.
@@ -90,6 +97,11 @@ struct Ours<'a> {
 }
 
 impl Ours<'_> {
+    /// Moves the branch here, and checkouts of it.
+    fn swap(&self, branch: &str, old: Option<&Oid>, new: &Oid, why: &str) -> Result<(), WorkspaceError> {
+        checkout::swap(self.git, self.project, branch, old, new, why)
+    }
+
     /// Whether that commit is a snapshot of one of the plan's attempts: one that was made here, or one
     /// that its log names.
     fn has(&self, commit: &Oid) -> Result<bool, WorkspaceError> {
@@ -113,7 +125,7 @@ fn settle_here(ours: &Ours<'_>, recorded: Option<&Oid>) -> Result<Option<Oid>, W
             return Err(moved(reference, Some(recorded), Some(aside)));
         }
         (Some(recorded), behind) => {
-            refs::swap(at, &reference, behind.as_ref(), recorded, "agents: catching up")?;
+            ours.swap(&reference, behind.as_ref(), recorded, "agents: catching up")?;
             return Ok(Some(recorded.clone()));
         }
     }

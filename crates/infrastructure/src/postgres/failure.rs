@@ -148,6 +148,46 @@ pub(crate) fn first_line(message: &str) -> String {
     message.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or(message).to_owned()
 }
 
+/// The line that matters of what is said of a connection that was not made: a host with several addresses is
+/// tried at each, and one that answered says more than one at which nobody listens.
+pub(crate) fn telling_line(message: &str) -> String {
+    let answer = message.lines().map(str::trim).find(|line| line.contains("FATAL:"));
+    answer.map_or_else(|| first_line(message), str::to_owned)
+}
+
+/// What helps who cannot connect: the words of libpq, and of a server that speaks English. Of another one no
+/// more is known than that it has answered. `None`: it is no connection that failed.
+pub(crate) fn way_in(message: &str) -> Option<&'static str> {
+    const WAYS: [(&[&str], &str); 6] = [
+        (
+            &["password authentication failed", "no password supplied"],
+            "see that the database URL names the right user, and give the password there, in PGPASSWORD or in ~/.pgpass",
+        ),
+        (
+            &["FATAL:  role", "is not permitted to log in"],
+            "name a user whom the server knows and lets in (`postgres://USER@…`), or make this one (`createuser`)",
+        ),
+        (
+            &["FATAL:  database"],
+            "name a database that is there, or make this one (`createdb`) and then its tables: `agents init`",
+        ),
+        (
+            &["no pg_hba.conf entry", "permission denied for database"],
+            "let this user into that database from here: GRANT CONNECT, and pg_hba.conf of the server",
+        ),
+        (&["could not translate host name"], "name a host in the database URL that this machine can find"),
+        (
+            &["certificate", "but SSL was required", "SSL error"],
+            "see that `sslmode` and `sslrootcert` in the database URL are what the server offers",
+        ),
+    ];
+    let found = WAYS.iter().find(|(words, _)| words.iter().any(|words| message.contains(words)));
+    let away = ["connection to server", "could not connect", "Is the server running"];
+    let elsewhere = "start the server, or see that the database URL names the host, the port, the user and the \
+                     database that you mean";
+    found.map(|(_, help)| *help).or_else(|| away.iter().any(|it| message.contains(it)).then_some(elsewhere))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -195,6 +235,31 @@ mod tests {
             error(DatabaseErrorKind::Unknown, "cannot set transaction read-write mode during recovery");
         assert!(is_standby(&no_writes(refused)));
         assert!(is_lost(&no_writes(error(DatabaseErrorKind::ClosedConnection, ""))));
+    }
+
+    #[rstest]
+    #[case("FATAL:  password authentication failed for user \"u\"", "PGPASSWORD")]
+    #[case("fe_sendauth: no password supplied", "PGPASSWORD")]
+    #[case("FATAL:  role \"u\" does not exist", "createuser")]
+    #[case("FATAL:  database \"d\" does not exist", "agents init")]
+    #[case("FATAL:  no pg_hba.conf entry for host \"::1\", user \"u\"", "pg_hba.conf")]
+    #[case("could not translate host name \"nowhere\" to address: Name or service not known", "a host")]
+    #[case("server does not support SSL, but SSL was required", "sslmode")]
+    #[case("Connection refused\n\tIs the server running on that host?", "start the server")]
+    #[case("FATAL:  Rolle »u« existiert nicht", "start the server, or see that")]
+    fn who_cannot_connect_is_told_the_way_in(#[case] words: &str, #[case] help: &str) {
+        let said = format!("connection to server at \"h\", port 5432 failed: {words}");
+        assert!(way_in(&said).is_some_and(|told| told.contains(help)), "{words}: {:?}", way_in(&said));
+    }
+
+    #[test]
+    fn the_address_that_answered_is_the_one_that_is_told_of() {
+        let refused =
+            "connection to server at \"h\" (::1) failed: Connection refused\n\tIs the server running?";
+        let answered = "connection to server at \"h\" (127.0.0.1) failed: FATAL:  role \"u\" does not exist";
+        assert_eq!(telling_line(&format!("{refused}\n{answered}\n")), answered);
+        assert_eq!(telling_line(refused), refused.lines().next().expect("one"));
+        assert_eq!(way_in("canceling statement due to statement timeout"), None, "it was connected");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use thiserror::Error;
 
 use super::PostgresOptions;
 use super::connection::{Setup, Whereabouts, identity};
-use super::failure::{first_line, is_hasty, may_pass};
+use super::failure::{is_hasty, may_pass, telling_line, way_in};
 use super::lane::rest;
 use super::statement::Statement;
 use crate::store::SCHEMA_VERSION;
@@ -93,6 +93,8 @@ pub enum OpenError {
         place: String,
         /// Why, for people.
         reason: String,
+        /// What helps whoever cannot connect: the beginning of a sentence.
+        remedy: Option<&'static str>,
     },
 }
 
@@ -208,7 +210,12 @@ fn version(stored: Option<&String>) -> i64 {
 
 /// The failure of that database, in a line.
 pub(crate) fn unavailable(options: &PostgresOptions, error: &dyn std::error::Error) -> OpenError {
-    OpenError::Unavailable { place: options.url.to_string(), reason: first_line(&error.to_string()) }
+    let said = error.to_string();
+    OpenError::Unavailable {
+        place: options.url.to_string(),
+        reason: telling_line(&said),
+        remedy: way_in(&said),
+    }
 }
 
 /// Connects and reads what the database says of itself. Tried again for three seconds where a server was

@@ -2,11 +2,13 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use agents_domain::workspace::{Intent, Landings as _, WorkspaceError};
+use agents_domain::oid::Oid;
+use agents_domain::workspace::{Intent, Landings as _, WorkspaceError, Worktrees as _};
+use rstest::rstest;
 
-use crate::fixture::{Fixture, commit, git, read, try_git, write};
+use crate::fixture::{Fixture, PLAN, commit, git, oid, plan, read, try_git, write};
 
 /// A landing that changes `a`, removes `b`, adds `new/file`.
 fn prepared() -> (Fixture, Intent) {
@@ -215,4 +217,46 @@ async fn a_lock_in_the_checkout_is_no_dirty_file() {
     assert!(error.to_string().contains("index.lock ("), "{error}");
     fs::remove_file(fixture.repo.join(".git/index.lock")).expect("removed");
     fixture.workspace.follow(&fixture.project, &intent).await.expect("followed");
+}
+
+/// A plan whose branch is checked out at its first result, by the user in the main checkout, or in a linked one;
+/// and its second result.
+async fn standing_on_the_plan_branch(linked: bool) -> (Fixture, PathBuf, [Oid; 2]) {
+    let (fixture, intent) = prepared();
+    let branch = format!("agents/plan-{PLAN}");
+    fixture.workspace.advance(&fixture.project, plan(), None, &intent.old).await.expect("made");
+    let place = if linked { fixture.base().join("linked") } else { fixture.repo.clone() };
+    if linked {
+        git(&fixture.repo, &["worktree", "add", "-q", "../linked", &branch]);
+    } else {
+        git(&fixture.repo, &["checkout", "-q", &branch]);
+    }
+    (fixture, place, [intent.old, intent.new])
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_checkout_of_the_plan_branch_follows_it(#[values(false, true)] linked: bool) {
+    let (fixture, place, [old, new]) = standing_on_the_plan_branch(linked).await;
+    write(&place, "other", "mine\n");
+    fixture.workspace.advance(&fixture.project, plan(), Some(old), &new).await.expect("moved");
+    assert_eq!(oid(&place, "HEAD"), new);
+    assert_eq!((status(&place), read(&place, "a")), (" M other".to_owned(), "a2\n".to_owned()));
+}
+
+#[rstest]
+#[tokio::test]
+async fn the_plan_branch_waits_for_who_has_changes_in_its_way(#[values(false, true)] linked: bool) {
+    let (fixture, place, [old, new]) = standing_on_the_plan_branch(linked).await;
+    write(&place, "a", "mine\n");
+    let moved = fixture.workspace.advance(&fixture.project, plan(), Some(old.clone()), &new).await;
+    assert!(matches!(moved, Err(WorkspaceError::DirtyCheckout { .. })), "{moved:?}");
+    // The result is recorded by then, and whoever goes on brings the branch up to it.
+    let settle = async || fixture.workspace.settle(&fixture.project, plan(), Some(new.clone()), &[]).await;
+    let settled = settle().await;
+    assert!(matches!(settled, Err(WorkspaceError::DirtyCheckout { .. })), "{settled:?}");
+    assert_eq!((oid(&place, "HEAD"), read(&place, "a")), (old, "mine\n".to_owned()));
+    git(&place, &["checkout", "-q", "a"]);
+    assert_eq!(settle().await, Ok(Some(new.clone())));
+    assert_eq!((oid(&place, "HEAD"), status(&place)), (new.clone(), String::new()));
 }

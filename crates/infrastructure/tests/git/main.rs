@@ -1,6 +1,7 @@
 //! The git adapter against real repositories, in temporary directories, without a network but loopback.
 
 mod checkout;
+mod escort;
 mod fixture;
 mod http;
 mod inspect;

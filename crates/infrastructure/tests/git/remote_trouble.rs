@@ -10,8 +10,9 @@ use agents_domain::oid::Oid;
 use agents_domain::workspace::{
     Head, Intent, Landing, Landings as _, Project, WorkspaceError, Worktrees as _,
 };
-use agents_infrastructure::git::GitWorkspace;
+use agents_infrastructure::git::{Git, GitWorkspace};
 
+use crate::escort::ESCORT;
 use crate::fixture::{PLAN, commit, fifo, git, oid, plan, script, token, write};
 use crate::remote::{Shared, branch, machine};
 
@@ -23,13 +24,25 @@ fn impatient(shared: &Shared, limit: Duration) -> GitWorkspace {
 
 #[tokio::test]
 async fn a_hook_that_hangs_is_ended_and_what_became_of_the_landing_is_unknown() {
+    is_ended(Git::clone).await;
+}
+
+#[tokio::test]
+async fn a_hook_that_hangs_is_ended_by_the_escort_of_its_git() {
+    is_ended(|git| git.clone().with_escort(ESCORT)).await;
+}
+
+async fn is_ended(made: fn(&Git) -> Git) {
     let shared = Shared::new();
     let intent = shared.ready(&shared.one).await;
     let (hook, base) = (shared.bare.join("hooks/pre-receive"), shared.fixture.base());
     let (never, pid) = (fifo(&base.join("never")), base.join("pid"));
     fs::create_dir_all(hook.parent().expect("a parent")).expect("made");
     script(&hook, &format!("#!/bin/sh\necho $$ > {}\nread x < {}\n", pid.display(), never.display()));
-    let landed = shared.land(&impatient(&shared, Duration::from_secs(3)), &intent).await;
+    let git = made(&shared.fixture.git().with_remote_limit(Duration::from_secs(3)));
+    let state = shared.fixture.base().join("state");
+    let impatient = GitWorkspace::new(git, &state).on(machine("one"), &state);
+    let landed = shared.land(&impatient, &intent).await;
     let Err(WorkspaceError::LandingUnknown { reason, .. }) = &landed else { panic!("{landed:?}") };
     assert!(reason.contains("did not end within 3 s") && reason.contains("remote_timeout"), "{reason}");
     let hung = fs::read_to_string(&pid).expect("it ran");

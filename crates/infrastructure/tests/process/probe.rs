@@ -2,11 +2,13 @@
 //!
 //! ```text
 //! agents-process-probe __exec                      the guard
+//! agents-process-probe __escort PROGRAM ARG…       the escort of a git that speaks with a remote
 //! agents-process-probe drive LOG PROGRAM ARG…      a driver; prints how it ended, and its peak memory
 //! ```
 
 #![expect(clippy::disallowed_methods, reason = "a program of its own, which hands its environment in")]
 
+use std::ffi::OsString;
 use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -16,6 +18,7 @@ use agents_domain::action::Program;
 use agents_domain::id::Ids as _;
 use agents_domain::runner::{Context, Invocation, PhaseRunner as _, RunError};
 use agents_infrastructure::clock::SystemClock;
+use agents_infrastructure::git::{ESCORT_COMMAND, run_escort};
 use agents_infrastructure::ids::SystemIds;
 use agents_infrastructure::process::{GUARD_COMMAND, ProcessRunner, run_guard};
 
@@ -23,6 +26,9 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.split_first() {
         Some((mode, [])) if mode == GUARD_COMMAND => run_guard(),
+        Some((mode, program)) if mode == ESCORT_COMMAND => {
+            run_escort(&program.iter().map(OsString::from).collect::<Vec<_>>())
+        }
         Some((mode, [log, program @ ..])) if mode == "drive" => drive(log, program),
         _ => ExitCode::FAILURE,
     }

@@ -13,7 +13,7 @@ use agents_domain::subplan::Mode;
 use agents_infrastructure::scripted::{Gate, Scripted};
 use tokio::task::JoinHandle;
 
-use super::tree::{beats, cancelling, interrupted, item, items, once, retrying, until};
+use super::tree::{beats, cancelling, in_the_end, interrupted, item, items, once, retrying, until};
 use crate::world::{Outcome, PLAINLY, Process, World, fails, now, program};
 
 /// `b` builds on `a`.
@@ -103,9 +103,9 @@ async fn a_child_that_somebody_cancels_before_its_turn_comes_is_not_merged() {
     let b = world.child(root, "b").await.id;
     gate.open();
     until("b has done its work", async || world.load(b).await.state() == State::Complete).await;
-    bob.driver.cancel(b, None, false).await.expect("cancelled at once");
+    in_the_end(Box::pin(bob.driver.cancel(b, None, false))).await.expect("cancelled at once");
     lint.open();
-    driving.await.expect("no panic").expect("driven");
+    in_the_end(driving).await.expect("no panic").expect("driven");
     assert_eq!(world.states(root).await, [State::Applied, State::Cancelled]);
     world.check_answers(root).await;
     world.check_tree(root).await;
@@ -124,7 +124,9 @@ async fn what_was_asked_of_a_child_while_it_did_its_work_is_heeded_before_it_is_
         });
         Ok(())
     });
-    let parent = world.drive_family(&world.process(1), once(Mode::Parallel), items(&["a"])).await;
+    let process = world.process(1);
+    let driven = world.drive_family(&process, once(Mode::Parallel), items(&["a"]));
+    let parent = in_the_end(Box::pin(driven)).await;
     assert_eq!(world.states(parent.id).await, [State::Cancelled]);
     world.check_answers(parent.id).await;
     world.check_tree(parent.id).await;

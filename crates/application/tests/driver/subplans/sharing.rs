@@ -120,6 +120,55 @@ async fn what_somebody_has_ordered_before_it_is_offered_is_not_withdrawn() {
     assert_eq!(open.iter().map(|order| order.wanted.plan).collect::<Vec<_>>(), [child]);
 }
 
+async fn ordered(world: &World) -> BTreeSet<PlanId> {
+    let open = world.store.orders().list().await.expect("read");
+    open.into_iter().map(|order| order.wanted.plan).collect()
+}
+
+/// Three children and one place, and no worker that takes up what is offered. The first comes to its end; of the
+/// two that were offered meanwhile, and which a person may have ordered, too, one has its place then, and the
+/// other is offered again. Then all is stopped. The children that are ordered still, and the one that ran last.
+async fn offered_twice(world: &World, a_person_orders: bool) -> (BTreeSet<PlanId>, PlanId) {
+    let gates = ["a", "b", "c"].map(|name| world.gate(name, Scripted::exits(0)));
+    let one = world.process(1);
+    let parts = DriverParts { places: Arc::new(MemoryPlaces::new(1)), ..one.parts.clone() };
+    let driver = PhaseDriver::new(parts).sharing(world.store.orders());
+    let order = world.family_order(once(Mode::Parallel), items(&["a", "b", "c"]));
+    let driving = tokio::spawn(async move { driver.run(order, false, PLAINLY).await });
+    pass(Duration::from_secs(20)).await;
+    let (parent, offered) = (world.root().await.id, ordered(world).await);
+    assert_eq!((world.runner.running(), offered.len()), (1, 2), "there is one place");
+    let names = ["a", "b", "c"];
+    for (name, gate) in names.into_iter().zip(gates) {
+        match offered.contains(&world.child(parent, name).await.id) {
+            true if a_person_orders => drop(orders_too(world, parent, name).await),
+            true => {}
+            false => gate.open(),
+        }
+    }
+    pass(Duration::from_secs(20)).await;
+    assert_eq!((world.runner.running(), world.started().len()), (1, 2), "the next one has the place");
+    let children = world.below(parent).await.into_iter();
+    let runs = children.map(|child| (child.id, child.state())).find(|(_, state)| *state == State::Processing);
+    one.stop.stop();
+    assert!(driving.await.expect("no panic").is_err(), "it was stopped");
+    (ordered(world).await, runs.expect("it runs").0)
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_somebody_orders_between_two_offers_is_not_withdrawn() {
+    let world = World::of_families();
+    let (left, _) = offered_twice(&world, true).await;
+    assert_eq!(left.len(), 2, "whether it has begun here or not");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_offered_twice_and_wanted_by_nobody_else_is_withdrawn() {
+    let world = World::of_families();
+    let (left, ran) = offered_twice(&world, false).await;
+    assert_eq!(left, BTreeSet::from([ran]), "only what has begun here");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_child_that_there_is_no_room_for_is_run_by_another_worker() {
     let world = World::of_families();

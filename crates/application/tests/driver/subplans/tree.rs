@@ -69,6 +69,12 @@ pub(super) async fn interrupted(world: &World, settings: Settings, names: &[&str
     world.root().await.id
 }
 
+/// Waits for what has to come of it; what waits for ever fails. On a paused clock that takes no time.
+pub(super) async fn in_the_end<T>(what: impl Future<Output = T>) -> T {
+    let long = std::time::Duration::from_mins(2);
+    tokio::time::timeout(long, what).await.expect("it comes to an end")
+}
+
 /// Lets one short pause after the other pass, on a paused clock, until that holds.
 pub(super) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     const LONG: usize = 300;

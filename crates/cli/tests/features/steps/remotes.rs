@@ -32,13 +32,15 @@ fn machine(world: &mut World, name: String) {
     on(world, &name);
 }
 
-/// Each machine has its own state directory; the database is that of `alpha`.
+/// Each machine has its own state directory; the database is that of the server, or the file of `alpha`.
 fn on(world: &mut World, name: &str) {
     let home = if name == "alpha" { world.root().join("home") } else { world.root().join(name) };
     std::fs::create_dir_all(home.join("state")).expect("a home");
-    let database = world.database().display().to_string();
     world.variables.insert("AGENTS_MACHINE".to_owned(), name.to_owned());
-    world.variables.insert("AGENTS_DATABASE_URL".to_owned(), database);
+    if world.server.is_none() {
+        let database = world.database().display().to_string();
+        world.variables.insert("AGENTS_DATABASE_URL".to_owned(), database);
+    }
     world.home = Some(home);
 }
 
@@ -60,6 +62,20 @@ fn hang(world: &mut World, branch: String) {
     assert!(std::process::Command::new("mkfifo").arg(&never).status().expect("mkfifo runs").success());
     std::fs::create_dir_all(hook.parent().expect("a folder")).expect("made");
     let text = format!("#!/bin/sh\n[ \"$1\" != refs/heads/{branch} ] || read x < '{}'\n", never.display());
+    std::fs::write(&hook, text).expect("written");
+    std::fs::set_permissions(&hook, std::fs::Permissions::from_mode(0o755)).expect("executable");
+}
+
+/// Its hook stops before it lets the push through; as long as it, or a git that waits for it, is there, somebody
+/// can write to that pipe.
+#[given(expr = "the remote stops in pushes to {string}, and holds {string} meanwhile")]
+fn stop_at(world: &mut World, branch: String, pipe: String) {
+    let (hook, pipe) = (hook(world), world.root().join("pauses").join(pipe));
+    std::fs::create_dir_all(hook.parent().expect("a folder")).expect("made");
+    world.pauses.prepare("pause push");
+    let pipe = pipe.display();
+    let text =
+        format!("#!/bin/sh\n[ \"$1\" = refs/heads/{branch} ] || exit 0\nexec 9> '{pipe}'\npause push\n");
     std::fs::write(&hook, text).expect("written");
     std::fs::set_permissions(&hook, std::fs::Permissions::from_mode(0o755)).expect("executable");
 }
@@ -125,6 +141,12 @@ fn landed(world: &mut World, number: usize, branch: String) {
     let markers = far.git(&["for-each-ref", "--format=%(refname)", "refs/agents/landed"]);
     assert_eq!(markers.lines().count(), number, "{markers}");
     assert_eq!(far.git(&["for-each-ref", "refs/agents/intended"]), "");
+}
+
+#[then(expr = "in the remote are the results of {int} plan(s)")]
+fn results(world: &mut World, number: usize) {
+    let there = world.repository("far").git(&["for-each-ref", "--format=%(refname)", "refs/heads/agents"]);
+    assert_eq!(there.lines().count(), number, "{there}");
 }
 
 #[then("in the remote a landing is marked as given up")]

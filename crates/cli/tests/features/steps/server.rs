@@ -21,6 +21,25 @@ fn foreign_table(world: &mut World) {
     server(world).connect().batch_execute("CREATE TABLE letters (aunt TEXT)").expect("made");
 }
 
+/// In all else it is right.
+#[given(expr = "the database URL has another {word}")]
+fn elsewhere(world: &mut World, part: String) {
+    let server = server(world);
+    let (url, address) = (server.url(), server.server());
+    let user = url.split("://").nth(1).and_then(|rest| rest.split(':').next()).expect("it has one");
+    let (from, to) = match part.as_str() {
+        "password" => (format!(":{}@", server.password()), ":sesame@"),
+        "user" => (format!("//{user}:{}@", server.password()), "//nobody:sesame@"),
+        "database" => (format!("/{}", server.name()), "/nothing"),
+        "host" => (format!("@{address}"), "@nowhere.invalid:5432"),
+        "port" => (format!("@{address}"), "@127.0.0.1:1"),
+        other => panic!("a URL has no {other}"),
+    };
+    let wrong = url.replacen(&from, to, 1);
+    assert_ne!(wrong, url, "it is changed");
+    world.variables.insert("AGENTS_DATABASE_URL".to_owned(), wrong);
+}
+
 /// From here on: what was started before has found its own way.
 #[given("the way to the server is a bad network")]
 fn bad_network(world: &mut World) {

@@ -121,18 +121,26 @@ fn stopping_git_later(world: &mut World) {
     stop_git(world, &first);
 }
 
+/// One that speaks with a remote goes on if whoever started it has ended: what has been sent to a server is
+/// under way. So its work is done in a session of its own.
 fn stop_git(world: &mut World, unless: &str) {
     let script = "pause git || exit 1\n\"$real\" \"$@\" > /dev/null\ncode=$?\npause thawed\nexit $code\n";
     world.pauses.prepare(script);
     let (bin, root) = (world.root().join("bin"), world.root().display());
+    let real = "#!/bin/sh\nreal=$(PATH=${PATH#*:} command -v git)\n";
+    let late = bin.join("late-git");
     let text = format!(
-        "#!/bin/sh\nreal=$(PATH=${{PATH#*:}} command -v git)\n\
+        "{real}\
          case \"$*\" in\n*'agents: landing'* | *push*refs/agents/landed/*) {unless}mkdir '{root}/landing' 2>/dev/null || exec \"$real\" \"$@\" ;;\n\
-         *) exec \"$real\" \"$@\" ;;\nesac\n{script}"
+         *) exec \"$real\" \"$@\" ;;\nesac\n\
+         case \"$*\" in\n*push*) setsid '{late}' \"$@\" & wait $! ;;\n*) exec '{late}' \"$@\" ;;\nesac\n",
+        late = late.display()
     );
-    std::fs::write(bin.join("git"), text).expect("written");
     let executable = std::fs::Permissions::from_mode(0o755);
-    std::fs::set_permissions(bin.join("git"), executable).expect("executable");
+    for (path, text) in [(bin.join("git"), text), (late, format!("{real}{script}"))] {
+        std::fs::write(&path, text).expect("written");
+        std::fs::set_permissions(&path, executable.clone()).expect("executable");
+    }
 }
 
 /// Git may write small files only, for as long as `room` is not there; the system refuses the rest,

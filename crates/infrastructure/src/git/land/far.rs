@@ -17,8 +17,8 @@
 //!
 //! A push that fails says little; what has happened is asked of the remote. Marker there: landed. No
 //! answer, or no refusal in so many words: unknown, and said so; the intent stays open, and whoever
-//! goes on asks again. Who is not even let in is told so, since a person has to see to it; the intent stays
-//! open as well.
+//! goes on asks again. Who is not even let in, or whose machine has no git that works, is told so, since a
+//! person has to see to it; the intent stays open as well.
 //!
 //! An intent that is given up gets its marker too, a tag that leads to `old`, before anybody is told.
 
@@ -55,10 +55,7 @@ struct Lander<'a> {
 impl Lander<'_> {
     fn land(&self) -> Result<Landing, WorkspaceError> {
         let (far, intent) = (self.far, self.intent);
-        let seen = self.look().map_err(|error| match error {
-            refused @ WorkspaceError::RemoteRefused { .. } => refused,
-            error => self.unknown(&error),
-        })?;
+        let seen = self.look().map_err(|error| self.unreached(error))?;
         if let Some(settled) = self.settled(&seen)? {
             return Ok(settled);
         }
@@ -182,7 +179,8 @@ impl Lander<'_> {
         WorkspaceError::LandingUnknown { project, reference, reason: reason.to_string() }
     }
 
-    /// The remote went out of reach before it could tell what became of the intent.
+    /// The remote went out of reach before it could tell what became of the intent. Whatever else it is, a git
+    /// that is missing or a repository that is broken, is not the remote's, and is told as what it is.
     fn unreached(&self, error: WorkspaceError) -> WorkspaceError {
         match error {
             WorkspaceError::Remote { .. } => self.unknown(&error),

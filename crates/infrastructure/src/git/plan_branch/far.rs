@@ -8,7 +8,7 @@ use agents_domain::oid::Oid;
 use agents_domain::workspace::{Project, WorkspaceError};
 
 use super::{Ours, moved, reference, settle_here};
-use crate::git::command::{At, Git};
+use crate::git::command::Git;
 use crate::git::refs;
 use crate::git::remote::Far;
 use crate::git::results::Tip;
@@ -45,7 +45,7 @@ pub(super) fn settle(
     far.bring(&seen)?;
     let theirs = seen.remove(&branch);
     far.note(&branch, theirs.as_ref())?;
-    let Some(recorded) = recorded else { return as_there(at, &branch, theirs) };
+    let Some(recorded) = recorded else { return as_there(of_plan, &branch, theirs) };
     if !refs::exists(at, recorded)? {
         let (project, commit) = (project.name.clone(), recorded.clone());
         return Err(WorkspaceError::NoCommit { project, commit, host: None });
@@ -55,7 +55,7 @@ pub(super) fn settle(
         && ours.as_ref() != Some(theirs)
         && prevails(far, theirs, ours.as_ref(), recorded)?
     {
-        refs::swap(at, &branch, ours.as_ref(), theirs, "agents: as on the remote")?;
+        of_plan.swap(&branch, ours.as_ref(), theirs, "agents: as on the remote")?;
     }
     let settled = settle_here(of_plan, Some(recorded))?;
     if let Some(tip) = &settled
@@ -121,10 +121,11 @@ pub(in crate::git) fn unpushed(
 /// With nothing recorded only the remote's branch counts. One that is here besides is of a life that the
 /// plan was taken back from, or was made and never pushed: nobody else knows of it, and what it had of
 /// results is in snapshots.
-fn as_there(at: &At<'_>, branch: &str, theirs: Option<Oid>) -> Result<Option<Oid>, WorkspaceError> {
+fn as_there(of_plan: &Ours<'_>, branch: &str, theirs: Option<Oid>) -> Result<Option<Oid>, WorkspaceError> {
+    let at = of_plan.at;
     match (refs::read(at, branch)?, &theirs) {
         (ours, Some(theirs)) if ours.as_ref() != Some(theirs) => {
-            refs::swap(at, branch, ours.as_ref(), theirs, "agents: as on the remote")?;
+            of_plan.swap(branch, ours.as_ref(), theirs, "agents: as on the remote")?;
         }
         (Some(ours), None) => refs::delete(at, branch, &ours)?,
         _ => {}

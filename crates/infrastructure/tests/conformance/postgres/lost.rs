@@ -8,7 +8,7 @@ use agents_application::lock_service::LockParts;
 use agents_application::observer::Unobserved;
 use agents_application::{LockGuard, LockService, Wait};
 use agents_domain::id::{Ids as _, OwnerId};
-use agents_domain::lock::{AcquireRequest, FencingToken, LockError, LockKey};
+use agents_domain::lock::{AcquireRequest, FencingToken, LockError, LockKey, Ticket};
 use agents_domain::plan::StoreError;
 use agents_domain::runner::NoChildren;
 use agents_domain::time::{Clock as _, Ttl};
@@ -116,6 +116,26 @@ async fn a_place_in_line_is_taken_once_though_the_reply_is_lost(
     let other = store.line.take(&asking(1, &[&b])).await.expect("a ticket");
     let same = store.line.take(&asking(1, &[&b])).await.expect("a ticket");
     assert!(number < other && other < same, "whoever joins again has a place of its own");
+}
+
+/// One that was told it has none would join again, behind all who came since.
+#[rstest]
+#[tokio::test]
+async fn a_place_in_line_is_kept_though_the_reply_to_its_renewal_is_lost(
+    #[values(Fate::Done, Fate::Lost)] fate: Fate,
+) {
+    let (store, proxy) = by_proxy();
+    let [key] = store.projects([1]).await;
+    let number = store.line.take(&asking(1, &[&key])).await.expect("a ticket");
+    store.clock.advance(Ticket::LIFE);
+    let cut_at = proxy.cut_at(&["UPDATE tickets"], fate);
+    assert_eq!(store.line.renew(owner(1), number, Ticket::LIFE).await, Ok(true));
+    cut_at.recv_timeout(SOON).expect("it was cut");
+    store.clock.advance(Ticket::LIFE / 2);
+    let view = store.line.look(std::slice::from_ref(&key), None, None).await.expect("an answer");
+    let line = view.expect("a first look").line;
+    assert_eq!(line.iter().map(|ticket| (ticket.number, ticket.over)).collect::<Vec<_>>(), [(number, false)]);
+    assert_eq!(store.line.leave(owner(1), number).await, Ok(true), "it is there once");
 }
 
 #[tokio::test]

@@ -112,8 +112,7 @@ fn codes(evidence: &Evidence<'_>, run: &Run, document: Option<&Value>, verdict: 
             verdict.violations.push(format!("T2 {} ended with {code}, and says another", run.line()));
         }
         // Git could not write: said so, with what helps.
-        Some(1)
-            if full(evidence, run, 0) && document.is_some_and(|it| it["error"]["code"] == "git_failed") => {}
+        Some(1) if full(evidence, run, 0) && document.is_some_and(tells_of_a_full_disk) => {}
         // These tell of each thing that they could not do.
         Some(1)
             if !run.words.iter().any(|word| ["recover", "prune", "diagnostics"].contains(&word.as_str())) =>
@@ -128,6 +127,13 @@ fn codes(evidence: &Evidence<'_>, run: &Run, document: Option<&Value>, verdict: 
         }
         Some(_) => {}
     }
+}
+
+/// Whether it says that git could not write, or could not fetch since there was no room here.
+fn tells_of_a_full_disk(document: &Value) -> bool {
+    let error = &document["error"];
+    let room = || error["message"].as_str().is_some_and(|said| said.contains("make room on the disk"));
+    error["code"] == "git_failed" || error["code"] == "remote" && room()
 }
 
 /// Whether it is no wonder that the store was away. A file: the disk was full, or a process frozen for
