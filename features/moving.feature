@@ -180,3 +180,42 @@ Feature: Moving to another database
     When I run "plan apply PLAN"
     Then it succeeds
     And in "site" 1 commit landed on "main"
+
+  Scenario: Moving back needs an empty database, as every move
+    Given an executed plan of "edit" on "site"
+    When I run "db copy-to ROOT/other.db"
+    Then it succeeds
+    When commands use the database "ROOT/other.db"
+    And I run "db copy-to ROOT/home/state/agents.db"
+    Then the exit code is 5
+    And I am told "the target is not empty: ROOT/home/state/agents.db is closed"
+    And I am told "moving back needs a new place too"
+    And I am not told "adopt"
+    And I am not told "copy-to ROOT/other.db"
+    When I run "db copy-to ROOT/back.db"
+    Then it succeeds
+
+  Scenario: What helps with a database that was moved is told of that one, whichever is used otherwise
+    Given an executed plan of "edit" on "site"
+    When I run "db copy-to ROOT/other.db"
+    And commands use the database "ROOT/other.db"
+    And I run "--database-url ROOT/home/state/agents.db plan list"
+    Then the exit code is 10
+    When I do what it says helps
+    Then it succeeds
+    And I am told "the database is open again; do not use ROOT/other.db any more"
+
+  @process
+  Scenario: A database is not taken from under somebody who lives
+    Given a plan of "slow" on "site"
+    When Ada starts "plan execute PLAN"
+    And Ada reaches "work"
+    And I run "db adopt --restored"
+    Then the exit code is 4
+    And I am told "alive), doing: plan execute"
+    And I am told "wait until it has ended, or end it"
+    When "work" goes on
+    Then Ada ends with exit code 0
+    And the plan is execute/complete
+    When I run "db adopt --restored"
+    Then it succeeds

@@ -218,7 +218,17 @@ Feature: Projects on several machines
     When I run "plan apply PLAN"
     Then the exit code is 6
     And I am told "notes.txt"
+    And I am told "in a checkout of ROOT/far.git: fetch, merge origin/main into agents/plan-PLAN, commit and push it"
     And the plan is apply/constrained
+    Given in "site" git is told "clone -q ROOT/far.git ROOT/clone"
+    And in "site" git is told "-C ROOT/clone checkout -q agents/plan-PLAN"
+    And in "site" git is told "-C ROOT/clone merge -q -s ours -m merged origin/main"
+    When I run "plan retry PLAN"
+    Then the exit code is 6
+    Given in "site" git is told "-C ROOT/clone push -q origin agents/plan-PLAN"
+    When I do what it says helps
+    Then it succeeds
+    And in "far" the branch "main" has "two" in "notes.txt"
 
   Scenario Outline: What cannot be a remote is refused when it is registered
     Given in "site" git is told "<git>"
@@ -353,6 +363,7 @@ Feature: Projects on several machines
     When I run "recover"
     Then it succeeds
     And I am told "put into snapshots what was pending here: attempt 2 in local/site"
+    And I am not told "nothing to recover"
     And in "site" a snapshot of the plan has "half" in "notes.txt"
     And its history is "created, phase_started, phase_completed, phase_advanced, phase_started, interrupted, work_saved"
     And in "site" no worktree is left

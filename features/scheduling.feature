@@ -565,6 +565,7 @@ Feature: Scheduling subplans
     And the plan ASKS is execute/queued
     And the plan API is apply/applied
     And I am told "subplan `asks` asks: which colour?"
+    And I am told "help: agents plan prompt ASKS"
     When I run "plan execute PLAN"
     Then the exit code is 8
     And the plan ASKS is execute/queued

@@ -235,7 +235,7 @@ Feature: What a plan is to be split into
       | one line     | head -c 70000 /dev/zero > "$AGENTS_SUBPLANS_FILE"              | line 1: it is longer than 64 KiB                       |
       | without end  | truncate -s 1T "$AGENTS_SUBPLANS_FILE"                         | the file is longer than 64 MiB: it was not read on     |
       | a pipe       | rm "$AGENTS_SUBPLANS_FILE"; mkfifo "$AGENTS_SUBPLANS_FILE"     | subplans.jsonl: it is no plain file                    |
-      | a link       | ln -sf /dev/zero "$AGENTS_SUBPLANS_FILE"                       | subplans.jsonl: Too many levels of symbolic links      |
+      | a link       | ln -sf /dev/zero "$AGENTS_SUBPLANS_FILE"                       | subplans.jsonl: it is no plain file                    |
       | a folder     | rm "$AGENTS_SUBPLANS_FILE"; mkdir "$AGENTS_SUBPLANS_FILE"      | subplans.jsonl: it is no plain file                    |
       | away         | rm "$AGENTS_SUBPLANS_FILE"                                     | subplans.jsonl: No such file                           |
 
@@ -277,3 +277,58 @@ Feature: What a plan is to be split into
     Then it succeeds
     And there are 5 plans
     And in "site" the branch "main" has "1" in "a.txt"
+
+  # By hand
+
+  Scenario: A name that the action will use is not given away before
+    Given the action
+      """
+      name: local/par
+      subplans: { items: [{ name: a, action: note, args: { file: a } }] }
+      """
+    And a plan of "par" on "site"
+    When I run "plan spawn PLAN --action note --arg file=b --name a"
+    Then the exit code is 2
+    And I am told "`a` is the name of a subplan that action local/par will make"
+    And there are 1 plans
+    When I run "plan spawn PLAN --action note --arg file=b --name b"
+    Then it succeeds
+    When I run "plan graph PLAN"
+    Then it succeeds
+    When I run "plan execute PLAN"
+    Then it succeeds
+    And there are 3 plans
+    When I run "plan spawn PLAN --action note --arg file=c --name a"
+    Then the exit code is 2
+    And I am told "`a` is there twice"
+
+  Scenario: All that is wrong with a subplan that is spawned is told at once
+    Given an action "empty" that runs
+      """
+      true
+      """
+    And a plan of "empty" on "site"
+    When I run "plan spawn PLAN --action note --arg file=XX --arg count=9 --arg zz=1 --project nope --depends-on q --name n"
+    Then the exit code is 2
+    And I am told "argument `file` must match `^[a-z]+$`, which `XX` does not; argument `count` must be at most 5, not 9; unknown argument `zz`"
+    And I am told "`n`: local/nope is not a project of the plan"
+    And I am told "`n` has dependencies, which count in the mode `dependency` only"
+    When I run "plan spawn PLAN --action note --arg file=a --arg count=two --arg file=b --project nope --name n"
+    Then the exit code is 2
+    And I am told "argument `file` is given more than once"
+    And I am told "argument `count` must be an integer, not `two`"
+    And I am told "`n`: local/nope is not a project of the plan"
+    And there are 1 plans
+
+  Scenario: Who depends on a line that cannot be read is told of that line alone
+    Given a plan of "split" on "site"
+    And the file "lines"
+      """
+      {"name": "x", "action": "note", "args": {"file": "x"}, "depends_on": ["y", "zz"]}
+      {"name": "y", "acton": "note"}
+      """
+    When I run "plan execute PLAN"
+    Then the exit code is 7
+    And I am told "line 2: unknown field `acton`, did you mean `action`?"
+    And I am told "`x` depends on `zz`, which is not there"
+    And I am not told "`x` depends on `y`"

@@ -316,3 +316,27 @@ Feature: Waiting in line
     And stdout says "has ended"
     And stdout says "agents recover"
     And stdout says "agents lock break plan/PLAN --token"
+
+  @process
+  Scenario: Guidance waits in line for a plan that is at work
+    Given a repository "site"
+    And an action "slow" that runs
+      """
+      pause work
+      echo two > notes.txt
+      """
+    And a plan of "slow" on "site"
+    When Ada starts "plan execute PLAN"
+    And Ada reaches "work"
+    And I run "plan prompt PLAN hello"
+    Then the exit code is 4
+    And I am told "agents --wait 5m plan prompt PLAN hello"
+    When Bob starts "--wait 5m plan prompt PLAN hello"
+    Then Bob says "waiting for plan/PLAN, held since" while it runs
+    When "work" goes on
+    Then Ada ends with exit code 0
+    And Bob ends with exit code 0
+    And nobody waits in line
+    And the plan is execute/complete
+    When I run "plan events PLAN"
+    Then stdout says "hello"

@@ -101,10 +101,11 @@ Feature: Work is never lost
     And I run "prune --older-than 0s --yes"
     Then it succeeds
     And I am told "nested repositories (inner/)"
-    And I am told "1 thing is nowhere else; list it with: agents prune --kept"
+    And I am told "1 thing is nowhere else; list it with: agents prune --older-than 0s --kept"
     And the file "home/state/worktrees/PLAN/2/local~site/inner/x" was made
     When I run "prune --older-than 0s --kept"
     Then I am told "would go: "
+    And I am told "do it with: agents prune --older-than 0s --kept --yes"
     And the file "home/state/worktrees/PLAN/2/local~site/inner/x" was made
     When I run "prune --older-than 0s --kept --yes"
     Then it succeeds
@@ -133,7 +134,7 @@ Feature: Work is never lost
     And there "data.dry_run" is "true"
     And in "site" the branch "agents/plan-PLAN" has "two" in "notes.txt"
     When I run "prune --older-than 0s"
-    Then I am told "agents prune --yes"
+    Then I am told "do it with: agents prune --older-than 0s --yes"
     When I run "prune --older-than 0s --yes"
     Then it succeeds
     And in "site" there is no branch "agents/plan-PLAN"

@@ -301,3 +301,25 @@ Feature: Workers
     When Ada gets SIGINT
     Then Ada ends with exit code 0
     And the plan is execute/complete
+
+  @binary
+  Scenario: What a retry of subplans alone would refuse is not ordered either
+    Given a plan of "note" on "site"
+    When I run "plan retry PLAN --only-failed"
+    Then the exit code is 5
+    And I am told "it has no failed subplans"
+    And I am told "help: agents plan execute PLAN"
+    When I run "plan retry PLAN --only-failed --detach"
+    Then the exit code is 5
+    And I am told "it has no failed subplans"
+    And I am told "help: agents plan execute PLAN"
+    When I run "plan execute PLAN --detach"
+    Then it succeeds
+    When I run "plan retry PLAN --only-failed --detach"
+    Then the exit code is 5
+    When I run "plan apply PLAN --detach"
+    Then it succeeds
+    When I run "worker run --once"
+    Then it succeeds
+    And the plan is apply/applied
+    And 1 plans have run, each once, by "ran"

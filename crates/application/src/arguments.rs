@@ -128,14 +128,15 @@ pub fn parse<T: AsRef<str>>(specs: &[ArgumentSpec], pairs: &[T]) -> Result<Argum
     collect(specs, given, value::read, problems)
 }
 
-/// Reads `name=value` texts for an action whose other arguments come from elsewhere: what is missing
-/// is no problem, and nothing is filled in.
-pub fn read<T: AsRef<str>>(specs: &[ArgumentSpec], pairs: &[T]) -> Result<Arguments, InvalidArguments> {
-    let named = |spec: &&ArgumentSpec| {
-        pairs.iter().any(|pair| pair.as_ref().split_once('=').is_some_and(|(name, _)| name == spec.name))
+/// Reads values for an action whose other arguments come from elsewhere. Checks nothing: what cannot be
+/// read as the action wants it stays a text, so that a check tells it with everything else.
+pub fn read<'a>(specs: &[ArgumentSpec], given: impl IntoIterator<Item = (&'a str, &'a str)>) -> Arguments {
+    let value = |(name, text): (&'a str, &'a str)| {
+        let spec = specs.iter().find(|spec| spec.name == name);
+        let read = spec.and_then(|spec| value::typed_text(spec, text));
+        (name.to_owned(), read.unwrap_or_else(|| ArgumentValue::String(text.to_owned())))
     };
-    let specs: Vec<ArgumentSpec> = specs.iter().filter(named).cloned().collect();
-    parse(&specs, pairs)
+    given.into_iter().map(value).collect()
 }
 
 /// Checks values that already have a type, as they come from a file or an embedder.

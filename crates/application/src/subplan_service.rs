@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use agents_domain::catalogue::ActionStore;
 use agents_domain::id::{Ids, PlanId};
-use agents_domain::plan::{Definition, Plan, StoreError};
+use agents_domain::plan::{Definition, Phase, Plan, State, StoreError};
 use agents_domain::reads::{PlanFilter, PlanReads, PlanView};
 use agents_domain::subplan::SubplanItem;
 use thiserror::Error;
@@ -103,7 +103,16 @@ impl SubplanService {
         let outcome = async {
             let plan = self.parts.lifecycle.load(parent).await?;
             let definition = self.parts.lifecycle.definition(parent).await?;
-            let children = self.prepare(&plan, &definition, items).await?;
+            let mut problems = taken(&plan, &definition, items);
+            let children = match self.prepare(&plan, &definition, items).await {
+                Ok(children) if problems.is_empty() => children,
+                Ok(_) => return Err(InvalidSubplans { problems }.into()),
+                Err(SpawnError::Invalid(others)) => {
+                    problems.extend(others.problems);
+                    return Err(InvalidSubplans { problems }.into());
+                }
+                Err(error) => return Err(error),
+            };
             let ids = children.iter().map(|child| child.id).collect();
             self.parts.lifecycle.spawn(parent, children, &BTreeMap::new()).await?;
             Ok(ids)
@@ -158,4 +167,19 @@ impl SubplanService {
         }
         Ok(made)
     }
+}
+
+/// Names that the plan's own action will give, because strategize is to come: whoever had one before
+/// would let the plan fail there, each time anew.
+fn taken(plan: &Plan, definition: &Definition, items: &[SubplanItem]) -> Vec<SubplanProblem> {
+    if plan.phase() != Phase::Strategize || plan.state() == State::Complete {
+        return Vec::new();
+    }
+    let to_come = definition.action.subplan_items();
+    let is_taken = |item: &&SubplanItem| to_come.iter().any(|one| one.name == item.name);
+    let problem = |item: &SubplanItem| SubplanProblem::Taken {
+        item: item.name.clone(),
+        action: definition.action.name.clone(),
+    };
+    items.iter().filter(is_taken).map(problem).collect()
 }

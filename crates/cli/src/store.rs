@@ -152,9 +152,17 @@ impl Store {
     /// Begins to move to it.
     pub fn arrive(settings: &Settings) -> Result<Arrival, Failure> {
         Ok(match &settings.database {
-            Database::Sqlite(path) => SqliteStore::arrive(&file(path))?,
+            Database::Sqlite(path) => SqliteStore::arrive(&file(path)).map_err(|error| match error {
+                sqlite::OpenError::Moved { path, to } => Failure::closed_target(&path, &to),
+                error => error.into(),
+            })?,
             #[cfg(feature = "postgres")]
-            Database::Postgres(url) => PostgresStore::arrive(&server(settings, url))?,
+            Database::Postgres(url) => {
+                PostgresStore::arrive(&server(settings, url)).map_err(|error| match error {
+                    postgres::OpenError::Moved { place, to } => Failure::closed_target(&place, &to),
+                    error => error.into(),
+                })?
+            }
         })
     }
 

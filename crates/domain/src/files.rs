@@ -72,6 +72,8 @@ pub struct AskedSubplans {
     /// What is wrong with lines of the file, each named by its number. With any, nothing of the file
     /// counts.
     pub problems: Vec<String>,
+    /// The names on those lines, as far as they can be told: who depends on one of them is not wrong.
+    pub unread: Vec<String>,
 }
 
 /// A file that could not be made or read.

@@ -8,6 +8,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use rustix::fs::OFlags;
+use rustix::io::Errno;
 
 /// Opens a plain file for reading.
 pub(crate) fn read(path: &Path) -> io::Result<File> {
@@ -50,8 +51,11 @@ pub(crate) fn kept(text: &str) -> String {
 
 fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     let flags = i32::try_from((OFlags::NONBLOCK | OFlags::NOFOLLOW).bits()).expect("small flags");
-    let file = options.custom_flags(flags).open(path)?;
-    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is no plain file")) }
+    let strange = || io::Error::other("it is no plain file");
+    let is_link = |error: &io::Error| error.raw_os_error() == Some(Errno::LOOP.raw_os_error());
+    let opened = options.custom_flags(flags).open(path);
+    let file = opened.map_err(|error| if is_link(&error) { strange() } else { error })?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(strange()) }
 }
 
 #[cfg(test)]

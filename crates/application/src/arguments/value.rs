@@ -9,15 +9,19 @@ use super::{ArgumentProblem, MAX_MATCHED, compile_pattern, shown, with_article};
 
 /// Reads the text of a command line as the spec's type, then checks it.
 pub(super) fn read(spec: &ArgumentSpec, text: &str) -> Result<ArgumentValue, ArgumentProblem> {
-    let value = match spec.kind {
+    check_value(spec, typed_text(spec, text).ok_or_else(|| ill_typed(spec, text))?)
+}
+
+/// The text as the spec's type, if it is one. Not checked.
+pub(super) fn typed_text(spec: &ArgumentSpec, text: &str) -> Option<ArgumentValue> {
+    match spec.kind {
         ArgumentType::String => Some(ArgumentValue::String(text.to_owned())),
         ArgumentType::Integer => text.parse().ok().map(ArgumentValue::Integer),
         ArgumentType::Float => text.parse().ok().map(ArgumentValue::Float),
         ArgumentType::Boolean => text.parse().ok().map(ArgumentValue::Boolean),
         ArgumentType::List if text.is_empty() => Some(ArgumentValue::List(Vec::new())),
         ArgumentType::List => Some(ArgumentValue::List(text.split(',').map(str::to_owned).collect())),
-    };
-    check_value(spec, value.ok_or_else(|| ill_typed(spec, text))?)
+    }
 }
 
 /// Checks one value; the only conversion is from an integer to a float that was asked for.

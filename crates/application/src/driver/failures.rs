@@ -4,7 +4,7 @@ use agents_domain::files::FilesError;
 use agents_domain::id::PlanId;
 use agents_domain::plan::{Exit, Failure, Plan};
 use agents_domain::runner::{Ended, RunError, RunReport};
-use agents_domain::workspace::WorkspaceError;
+use agents_domain::workspace::{Remote, WorkspaceError};
 
 /// A failure with a stable code. `hint` is a command or a sentence that helps.
 pub(super) fn failure(code: &str, message: String, hint: String, retryable: bool) -> Failure {
@@ -13,6 +13,18 @@ pub(super) fn failure(code: &str, message: String, hint: String, retryable: bool
 
 pub(super) fn retry_hint(plan: PlanId) -> String {
     format!("agents plan retry {plan}")
+}
+
+/// How a person merges a branch of a project into another, so that the next try finds it: with a remote, that
+/// is where the plan's machine looks. What comes after is the caller's to say.
+pub(super) fn merge_by_hand(remote: Option<&Remote>, from: &str, into: &str) -> String {
+    match remote {
+        None => format!("merge {from} into {into} in any checkout and commit"),
+        Some(Remote { url, .. }) => format!(
+            "in a checkout of {url}: fetch, merge origin/{from} into {into}, commit and push it \
+             (git push origin {into})"
+        ),
+    }
 }
 
 /// Which plan is tried again when a landing of this one has failed: a child lands by its parent.

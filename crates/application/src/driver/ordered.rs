@@ -80,6 +80,10 @@ impl PhaseDriver {
         let wanted = wanted.map_err(|refusal| LifecycleError::Refused(Box::new(refusal)))?;
         let Some(wanted) = wanted else { return Ok(Ordered { plan, order: None }) };
         Box::pin(self.may_begin(&plan)).await?;
+        // Of a plan at work nobody can say what its children come to.
+        if wanted.again == Some(Again::OnlyFailed) && plan.state() != State::Processing {
+            self.may_try_children_again(&plan).await?;
+        }
         let order = orders.place(&wanted).await.map_err(LifecycleError::from)?;
         Ok(Ordered { plan, order: Some(order) })
     }

@@ -25,6 +25,14 @@ use crate::lock_service::{LockGuard, Wait};
 use crate::subplan_service::Family;
 
 impl PhaseDriver {
+    /// `plan prompt`: guidance for the next attempt, or the answer to a question. A plan that another
+    /// process holds is waited for as long as is waited for plans.
+    pub async fn prompt(&self, plan: PlanId, text: String) -> Result<Plan, DriveError> {
+        let hold = self.hold(plan, "plan prompt").await?;
+        let outcome = self.parts.lifecycle.prompt(plan, text).await;
+        self.end(plan, hold, outcome.map_err(DriveError::from)).await
+    }
+
     /// `plan cancel`: gives up a plan and all that are below it, leaves first. Held by another: its
     /// holder is asked, with those of the whole tree, and waited for. With `keep_landed` also a plan
     /// of which a part has landed, knowingly.

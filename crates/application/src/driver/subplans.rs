@@ -26,6 +26,7 @@ use agents_domain::action::PhaseSpec;
 use agents_domain::files::AskedSubplans;
 use agents_domain::places::Place;
 use agents_domain::plan::{Definition, Failure, Parked, Phase, Plan, Refusal, State, Verb, Work};
+use agents_domain::subplan::GraphProblem;
 
 pub(super) use offering::Offers;
 
@@ -160,7 +161,8 @@ impl PhaseDriver {
             Ok(children) if unreadable.is_empty() => return Ok(Ok(children)),
             Ok(_) => InvalidSubplans { problems: unreadable },
             Err(SpawnError::Invalid(InvalidSubplans { problems })) => {
-                InvalidSubplans { problems: unreadable.into_iter().chain(problems).collect() }
+                let others = problems.into_iter().filter(|problem| !waits_for(problem, &asked.unread));
+                InvalidSubplans { problems: unreadable.into_iter().chain(others).collect() }
             }
             Err(SpawnError::Lifecycle(error)) => return Err(error.into()),
             Err(SpawnError::Store(error)) => return Err(LifecycleError::from(error).into()),
@@ -178,6 +180,12 @@ impl PhaseDriver {
         let definition = self.parts.lifecycle.definition(parent).await?;
         Ok(definition.action.subplan_settings().timeout)
     }
+}
+
+/// Whether all that is wrong is that a line cannot be read, which is told of that line.
+fn waits_for(problem: &SubplanProblem, unread: &[String]) -> bool {
+    let SubplanProblem::Graph(GraphProblem::Unknown { dependency, .. }) = problem else { return false };
+    unread.contains(dependency)
 }
 
 /// A command with no more time than that.

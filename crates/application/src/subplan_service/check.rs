@@ -40,6 +40,14 @@ pub enum SubplanProblem {
     /// Names or dependencies.
     #[error(transparent)]
     Graph(GraphProblem),
+    /// A name that the plan's own action will give to a child.
+    #[error("`{item}` is the name of a subplan that action {action} will make")]
+    Taken {
+        /// The child.
+        item: String,
+        /// The plan's action.
+        action: Name,
+    },
     /// A child uses an action that is not there.
     #[error("`{item}`: there is no action {action}")]
     NoSuchAction {

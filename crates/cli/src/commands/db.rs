@@ -19,7 +19,7 @@ pub fn db(base: &Base, command: &DbCommand) -> Result<Report, Failure> {
         DbCommand::Migrate => Ok(status(Store::migrate(settings)?).message("the database is up to date")),
         DbCommand::Check => check(&Store::open(settings)?),
         DbCommand::CopyTo { url } => moving::copy_to(base, url),
-        DbCommand::Adopt { restored: true } => moving::restored(settings),
+        DbCommand::Adopt { restored: true } => moving::restored(base),
         DbCommand::Adopt { restored: false } => {
             let adoption = Store::adopt(settings)?;
             let from = adoption.from.clone().unwrap_or_else(|| "nobody".to_owned());

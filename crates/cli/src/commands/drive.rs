@@ -9,7 +9,7 @@ use agents_domain::runner::StopCause;
 use serde_json::json;
 
 use crate::app::App;
-use crate::commands::{detach, resolve};
+use crate::commands::{detach, resolve, why};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::render::{Report, parked_view, plan_report, rfc3339, with_order};
@@ -101,7 +101,7 @@ pub(super) fn outcome(app: &App, plan: &PlanRecord) -> Result<Report, Failure> {
     match (&plan.failure, plan.state()) {
         (Some(failure), State::Errored | State::Constrained) => Err(unsuccessful(plan, failure)),
         _ => match &plan.parked {
-            Some(waits) => Err(parked(plan, waits)),
+            Some(waits) => Err(parked(plan, waits, helps(app, plan, waits)?)),
             None => noted(app, plan),
         },
     }
@@ -232,9 +232,19 @@ fn left_work(plan: &PlanRecord) -> bool {
     plan.phase() == Phase::Execute && left.any(|facts| facts.snapshot.as_ref() != facts.foundation())
 }
 
+/// What helps a plan that waits. It may be a subplan that asks: the answer is for that one, and another
+/// attempt of its parent would only wait again.
+fn helps(app: &App, plan: &PlanRecord, parked: &Parked) -> Result<String, Failure> {
+    let helps = match (&parked.input, parked.until) {
+        (None, None) => why::remedy(app, plan.id)?,
+        _ => way_on(plan),
+    };
+    Ok(helps.unwrap_or_else(|| format!("agents plan status {}", plan.id)))
+}
+
 /// A plan that waits by its command's wish: for an answer, or until a time, which whoever orders it
 /// need not await.
-fn parked(plan: &PlanRecord, parked: &Parked) -> Failure {
+fn parked(plan: &PlanRecord, parked: &Parked, hint: String) -> Failure {
     let id = plan.id;
     let details = json!({
         "plan_id": id.as_str(),
@@ -243,7 +253,6 @@ fn parked(plan: &PlanRecord, parked: &Parked) -> Failure {
         "attempt": plan.attempt,
         "parked": parked_view(parked),
     });
-    let hint = way_on(plan).unwrap_or_else(|| format!("agents plan status {id}"));
     let failure = match (&parked.input, parked.until) {
         (Some(question), _) => {
             let message = format!("plan {id} awaits an answer");

@@ -65,7 +65,7 @@ pub fn plan(app: &App, command: &PlanCommand) -> Result<Report, Failure> {
         PlanCommand::Spawn(args) => spawn::spawn(app, args),
         PlanCommand::Prompt { plan, text } => {
             let (id, text) = (resolve::plan(app, plan)?, text.as_str().to_owned());
-            drive::note(app, |driver| async move { Ok(driver.lifecycle().prompt(id, text).await?) })
+            drive::note(app, |driver| async move { driver.prompt(id, text).await })
         }
         PlanCommand::List(args) => list(app, args),
         PlanCommand::Status { plan } => drive::report(app, resolve::plan(app, plan)?),

@@ -14,6 +14,9 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::render::{Body, Grid, Report};
 
+/// The age that is asked for unless told, in seconds.
+const WEEK: u64 = 7 * 24 * 60 * 60;
+
 /// What came of all plans.
 struct Tally {
     grid: Grid,
@@ -109,17 +112,27 @@ impl Tally {
         report.messages.push(match (args.yes, self.count) {
             (true, _) => format!("removed {sum}"),
             (false, 0) => "nothing would be removed".to_owned(),
-            (false, _) => format!("{sum} would be removed; do it with: agents prune --yes"),
+            (false, _) => format!("{sum} would be removed; do it with: {} --yes", command(args, args.kept)),
         });
         if self.only_if_kept > 0 {
             let (kept, are) = (things(self.only_if_kept), if self.only_if_kept == 1 { "is" } else { "are" });
-            report.messages.push(format!("{kept} {are} nowhere else; list it with: agents prune --kept"));
+            let list = command(args, true);
+            report.messages.push(format!("{kept} {are} nowhere else; list it with: {list}"));
         }
         if self.failed > 0 {
             report.exit = Exit::Internal;
         }
         report
     }
+}
+
+/// The command that looks at the same things.
+fn command(args: &PruneArgs, kept: bool) -> String {
+    let age = match args.older_than.as_secs() {
+        WEEK => String::new(),
+        seconds => format!(" --older-than {seconds}s"),
+    };
+    format!("agents prune{age}{}", if kept { " --kept" } else { "" })
 }
 
 /// One word, and a reason where there is one.

@@ -79,10 +79,12 @@ pub fn recover(app: &App) -> Result<Report, Failure> {
             "plan_id": id.as_str(), "recovered": ok, "exit_code": code.code(), "outcome": outcome,
         }));
     }
+    let rows_told = !rows.is_empty();
     let ids = stuck.iter().map(|view| view.record.id.to_string()).collect();
     let report = Report { body: Body::Table(grid), ids, ..Report::of(json!({ "plans": rows })) };
     let warnings = app.watch.take_warnings().into_iter().fold(report, Report::message);
     let summary = match stuck.len() {
+        0 if rows_told => "no plan was without a driver".to_owned(),
         0 => "nothing to recover".to_owned(),
         1 => "1 plan was without a driver; next: agents plan list --state errored".to_owned(),
         n => format!("{n} plans were without a driver; next: agents plan list --state errored"),

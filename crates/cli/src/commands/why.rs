@@ -1,7 +1,7 @@
 //! `agents plan why`: gathers the facts; the domain decides.
 
 use agents_application::lifecycle::history;
-use agents_domain::id::OwnerId;
+use agents_domain::id::{OwnerId, PlanId};
 use agents_domain::lock::{Caller, HeldLock, LineView, Liveness, LockKey, Passage, Ticket};
 use agents_domain::name::Name;
 use agents_domain::orders::{Past, is_met};
@@ -22,6 +22,12 @@ pub(super) fn why(app: &App, plan: &PlanRef) -> Result<Report, Failure> {
     let facts = facts(app, plan)?;
     let report = why_report(&facts.plan, &causes(&facts), facts.now);
     Ok(elsewhere(app, &facts.plan)?.into_iter().fold(report, Report::message))
+}
+
+/// The command that helps with what is nearest.
+pub(super) fn remedy(app: &App, plan: PlanId) -> Result<Option<String>, Failure> {
+    let facts = facts_of(app, resolve::view(app, plan)?)?;
+    Ok(causes(&facts).into_iter().next().map(|cause| cause.remedy))
 }
 
 /// What of a plan can only be done on another machine.

@@ -161,7 +161,7 @@ impl From<OpenError> for Failure {
             OpenError::NewerSchema { .. } => store("newer_schema").hint(NEWER_PROGRAM),
             OpenError::NetworkFilesystem { .. } => store("network_filesystem"),
             OpenError::OtherMachine { .. } => store("other_machine").hint("agents db adopt"),
-            OpenError::Moved { to, .. } => Self::moved(message, &to),
+            OpenError::Moved { path, to } => Self::moved(message, &path, &to),
             OpenError::Unavailable { .. } => store("store_unavailable").retry(),
         }
     }
@@ -186,7 +186,7 @@ impl From<postgres::OpenError> for Failure {
             ),
             Error::MigrationPending { .. } => store("migration_pending").hint("agents db migrate"),
             Error::NewerSchema { .. } => store("newer_schema").hint(NEWER_PROGRAM),
-            Error::Moved { to, .. } => Self::moved(message, &to),
+            Error::Moved { place, to } => Self::moved(message, &place, &to),
             Error::OldServer { .. } => {
                 store("old_server").hint("bring that server up to date (pg_upgrade), or name another one")
             }

@@ -37,7 +37,11 @@ impl From<WorkspaceError> for Failure {
             WorkspaceError::NotHere(not_here) => {
                 let (project, machine) = (&not_here.project, &not_here.machine);
                 Self::new(Exit::Refused, "not_here", message)
-                    .hint(format!("run it on {}; or give the project a remote there", machine.host))
+                    .hint(format!("run it on {}", machine.host))
+                    .hint(format!(
+                        "for later plans it may get a remote there, once none of its plans is open: \
+                         `agents project remove {project}`, then add it with --remote"
+                    ))
                     .hint(format!("look: `agents project show {project}`"))
                     .detail(json!({
                         "project": project.as_str(), "machine": { "id": machine.id, "host": machine.host },

@@ -1,5 +1,7 @@
 //! Plans as JSON, and for people.
 
+use std::borrow::Cow;
+
 use agents_application::lifecycle::history::AttemptRecord;
 use agents_domain::plan::{Failure, Parked, PlanRecord, State, Validation};
 use agents_domain::reads::{PlanPage, PlanView};
@@ -208,8 +210,14 @@ fn landed_part(plan: &PlanRecord) -> Option<(&'static str, String)> {
 }
 
 /// What a person needs to know; the rest is in the log, and in JSON.
-pub fn first_line(text: &str) -> &str {
-    text.lines().next().unwrap_or_default().trim_end_matches(':')
+pub fn first_line(text: &str) -> Cow<'_, str> {
+    let first = text.lines().next().unwrap_or_default();
+    let last = text.lines().skip(1).filter(|line| !line.trim().is_empty()).last();
+    match (first.strip_suffix("; its last output:"), last) {
+        // The end of what a command said is most often why.
+        (Some(what), Some(last)) => Cow::Owned(format!("{what}: {}", last.trim())),
+        _ => Cow::Borrowed(first.trim_end_matches(':')),
+    }
 }
 
 fn waits_for(parked: &Parked, now: Timestamp) -> String {

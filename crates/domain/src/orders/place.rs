@@ -66,7 +66,7 @@ fn legal(plan: &Plan, wish: Wish, at: Timestamp) -> Result<(), Refusal> {
         Wish::Execute if may_begin(plan) => return Ok(()),
         Wish::Execute => Change::PhaseAdvanced { to: Phase::Execute },
         Wish::Apply { .. } => Change::PhaseAdvanced { to: Phase::Apply },
-        // Children may be tried again also where the plan itself waits.
+        // Children may be tried again also where the plan itself waits; whoever knows them says whether.
         Wish::Retry { again: Again::OnlyFailed, .. } if plan.state() == State::Queued => return Ok(()),
         Wish::Retry { .. } => Change::retried(),
     };

@@ -99,10 +99,14 @@ impl Reading {
                 self.entries += item.args.len() + item.depends_on.len() + item.projects.len();
                 self.asked.items.push(item);
             }
-            Err(reason) if self.asked.problems.len() < KEPT => {
-                self.asked.problems.push(format!("line {}: {}", self.number, shown(&reason)));
+            Err(reason) => {
+                self.asked.unread.extend(name_on(text));
+                if self.asked.problems.len() < KEPT {
+                    self.asked.problems.push(format!("line {}: {}", self.number, shown(&reason)));
+                } else {
+                    self.more += 1;
+                }
             }
-            Err(_) => self.more += 1,
         }
     }
 
@@ -126,13 +130,22 @@ impl Reading {
             self.cut.then(|| format!("the file is longer than {} MiB: it was not read on", MOST_READ >> 20)),
         ];
         let excess: Vec<_> = excess.into_iter().flatten().collect();
-        if excess.is_empty() { asked } else { AskedSubplans { items: Vec::new(), problems: excess } }
+        if excess.is_empty() { asked } else { AskedSubplans { problems: excess, ..AskedSubplans::default() } }
     }
 }
 
 fn utf8(line: &[u8]) -> Result<&str, String> {
     std::str::from_utf8(line)
         .map_err(|error| format!("this is not UTF-8 text, from byte {} on", error.valid_up_to() + 1))
+}
+
+/// The name on a line that is no item, also where the line is no JSON: what stands behind the first key
+/// `name`.
+fn name_on(line: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(line).ok()?;
+    let (_, behind) = text.split_once("\"name\"")?;
+    let value = behind.trim_start().strip_prefix(':')?.trim_start().strip_prefix('"')?;
+    value.split_once('"').map(|(name, _)| name.to_owned())
 }
 
 /// As much of a reason as a person reads, without what could drive a terminal.

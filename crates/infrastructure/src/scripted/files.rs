@@ -32,13 +32,13 @@ impl ScriptedFiles {
 
     /// The children that every strategize phase of this plan will have asked for.
     pub fn says_subplans(&self, plan: PlanId, items: Vec<SubplanItem>) {
-        self.asks(plan, AskedSubplans { items, problems: Vec::new() });
+        self.asks(plan, AskedSubplans { items, ..AskedSubplans::default() });
     }
 
     /// What will be wrong with the file in which this plan asks for children.
     pub fn mumbles_subplans(&self, plan: PlanId, problems: &[&str]) {
         let problems = problems.iter().map(ToString::to_string).collect();
-        self.asks(plan, AskedSubplans { items: Vec::new(), problems });
+        self.asks(plan, AskedSubplans { problems, ..AskedSubplans::default() });
     }
 
     fn asks(&self, plan: PlanId, asked: AskedSubplans) {

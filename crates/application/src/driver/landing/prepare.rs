@@ -177,18 +177,11 @@ fn refuse(plan: &Plan, project: &Project, collision: &Collision) -> Obstacle {
         ours.short(),
         theirs.short()
     );
-    let hint = match plan.parent() {
-        // It is resolved where all of it comes together, and its parent goes on.
-        Some(parent) => format!(
-            "merge {} into {branch} in any checkout and commit, then: agents plan retry {parent}",
-            plan.branch()
-        ),
-        None => format!(
-            "merge {branch} into {} in any checkout and commit, then: agents plan retry {}",
-            plan.branch(),
-            plan.id
-        ),
-    };
+    // Of a child it is resolved where all of it comes together, and its parent goes on.
+    let (ours, again) = (plan.branch(), plan.parent().unwrap_or(plan.id));
+    let (from, into) = if plan.parent().is_some() { (&ours, branch) } else { (branch, &ours) };
+    let merge = failures::merge_by_hand(project.remote.as_ref(), from, into);
+    let hint = format!("{merge}, then: agents plan retry {again}");
     Obstacle::Constrained(failures::failure("conflict", message, hint, false), Vec::new())
 }
 

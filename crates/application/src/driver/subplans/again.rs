@@ -37,7 +37,8 @@ impl PhaseDriver {
     ) -> Result<Plan, DriveError> {
         self.may_begin(&plan).await?;
         if plan.state() != State::Processing {
-            self.try_children_again(&plan).await?;
+            let family = self.may_try_children_again(&plan).await?;
+            self.try_children_again(&plan, &family).await?;
         }
         if plan.state() == State::Errored {
             self.parts.lifecycle.retry(plan.id).await?;
@@ -46,23 +47,28 @@ impl PhaseDriver {
         self.drive_to_executed(plan, hold, false).await
     }
 
-    async fn try_children_again(&self, plan: &Plan) -> Result<(), DriveError> {
+    /// Refuses where no child is to be tried again, with what leads on from there.
+    pub(in crate::driver) async fn may_try_children_again(&self, plan: &Plan) -> Result<Family, DriveError> {
         let family = self.family(plan.id).await?;
         let all_succeeded = family.children().all(|view| view.record.state() == State::Applied);
-        let (may_be, otherwise) = match (plan.phase(), plan.state()) {
-            (Phase::Execute, State::Errored) => (true, "retry"),
+        let may_be = match (plan.phase(), plan.state()) {
+            (Phase::Execute, State::Errored) => true,
             // Whoever ordered this may have died before it began; or it waits for a person.
-            (Phase::Execute, State::Queued) => (family.children().any(has_begun), "execute"),
-            _ => (false, "retry"),
+            (Phase::Execute, State::Queued) => family.children().any(has_begun),
+            _ => false,
         };
-        if !may_be || all_succeeded {
-            let reason = "it has no failed subplans".to_owned();
-            return Err(refused(plan, Verb::Retry, reason, format!("agents plan {otherwise} {}", plan.id)));
+        if may_be && !all_succeeded {
+            return Ok(family);
         }
-        self.replace_given_up(plan, &family).await?;
-        for view in family.members().iter().filter(|view| has_to_do(view, &family)) {
+        let reason = "it has no failed subplans".to_owned();
+        Err(refused(plan, Verb::Retry, reason, format!("agents plan {} {}", way_on(plan), plan.id)))
+    }
+
+    async fn try_children_again(&self, plan: &Plan, family: &Family) -> Result<(), DriveError> {
+        self.replace_given_up(plan, family).await?;
+        for view in family.members().iter().filter(|view| has_to_do(view, family)) {
             let hold = self.for_child(self.parts.stop.clone()).hold(view.record.id, "plan retry").await?;
-            let outcome = self.try_child_again(view.record.id, &family).await;
+            let outcome = self.try_child_again(view.record.id, family).await;
             self.let_go(hold).await;
             outcome?;
         }
@@ -91,6 +97,16 @@ impl PhaseDriver {
         let children = successors.into_iter().map(|(_, child)| child).collect();
         self.parts.lifecycle.spawn(parent.id, children, &replaces).await?;
         Ok(())
+    }
+}
+
+/// The command that a plan without failed children goes on by.
+fn way_on(plan: &Plan) -> &'static str {
+    match (plan.phase(), plan.state()) {
+        (_, State::Errored | State::Constrained) => "retry",
+        (Phase::Strategize, State::Queued | State::Complete) | (Phase::Execute, State::Queued) => "execute",
+        (Phase::Execute, State::Complete) | (Phase::Apply, State::Queued) => "apply",
+        _ => "why",
     }
 }
 

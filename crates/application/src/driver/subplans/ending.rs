@@ -68,24 +68,31 @@ impl Scheduling<'_> {
     /// The failure of a plan that a person must help: which work does not go together.
     fn conflict(&self, torn: &[(NodeId, Plan)]) -> Failure {
         let (id, branch) = (self.plan.id, self.plan.branch());
-        let (mut lines, mut steps) = (Vec::new(), Vec::new());
+        let (mut lines, mut steps, mut merges) = (Vec::new(), Vec::new(), Vec::new());
         for (node, child) in torn {
             let (name, why) = (&self.child(*node).name, child.failure.as_ref());
             if is_torn(child) {
                 steps.push(format!("resolve it in subplan `{name}` (agents plan why {})", child.id));
             } else if why.is_some_and(|failure| failure.code == CONFLICT) {
-                steps.push(format!("merge {} into {branch}", child.branch()));
+                merges.push(child.branch());
             }
             let why = why.map_or_else(|| child.stage.to_string(), |failure| failure.message.clone());
             lines.push(format!("`{name}` ({}): {why}", child.branch()));
         }
         lines.extend(self.failed().map(|failed| failed.message));
+        if !merges.is_empty() {
+            let remote = self.definition.projects.iter().find_map(|project| project.remote.as_ref());
+            steps.push(match remote {
+                Some(_) => failures::merge_by_hand(remote, &merges.join(", origin/"), &branch),
+                None => failures::merge_by_hand(None, &merges.join(" and "), &branch),
+            });
+        }
         let code = if steps.is_empty() { NOT_MERGED } else { CONFLICT };
         let message = format!("the work of subplans does not go together:\n{}", lines.join("\n"));
         let hint = if steps.is_empty() {
             failures::retry_hint(id)
         } else {
-            format!("{} in any checkout and commit, then: agents plan retry {id}", steps.join(", "))
+            format!("{}, then: agents plan retry {id}", steps.join(", "))
         };
         failures::failure(code, message, hint, false)
     }

@@ -38,7 +38,8 @@ pub(super) fn copy_to(base: &Base, url: &str) -> Result<Report, Failure> {
     let mut shown = Shown { progress: &base.progress, last: ("", 0) };
     let moved = carry_out(departure, arrival, &mark, &mut |step| shown.step(step));
     base.progress.finish();
-    Ok(report(&moved?, &from, &to))
+    let moved = moved.map_err(|error| Failure::of_move(error, &from.place))?;
+    Ok(report(&moved, &from, &to))
 }
 
 /// The database that is left, once nobody alive holds a lock in it.
@@ -119,8 +120,19 @@ fn report(moved: &Moved, from: &Address, to: &Address) -> Report {
         .message(format!("try it: agents --database-url {} plan list", quoted(&to.place)))
 }
 
-/// Makes a restored backup safe to go on with.
-pub(super) fn restored(settings: &Settings) -> Result<Report, Failure> {
+/// Makes a restored backup safe to go on with. Refused while a process that is seen to live on this
+/// machine holds a lock, for how long ever: it would be torn from its work.
+pub(super) fn restored(base: &Base) -> Result<Report, Failure> {
+    let settings = &base.settings;
+    // What cannot be left cannot be restored either, and is told why below; or it is of another machine,
+    // whose processes are not to be seen from here.
+    if let Ok(mut there) = Store::leave(settings) {
+        let processes = base.processes();
+        let lives = |held: &HeldLock| processes.liveness(&held.holder) == Liveness::Alive;
+        if let Some(held) = there.held()?.into_iter().find(lives) {
+            return Err(Failure::alive(&held));
+        }
+    }
     let restored = Store::restored(settings)?;
     let data = json!({
         "cleared": restored.cleared,
