@@ -13,7 +13,7 @@ mod check;
 mod family;
 mod items;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use agents_domain::catalogue::ActionStore;
@@ -175,8 +175,8 @@ fn taken(plan: &Plan, definition: &Definition, items: &[SubplanItem]) -> Vec<Sub
     if plan.phase() != Phase::Strategize || plan.state() == State::Complete {
         return Vec::new();
     }
-    let to_come = definition.action.subplan_items();
-    let is_taken = |item: &&SubplanItem| to_come.iter().any(|one| one.name == item.name);
+    let to_come: HashSet<&str> = definition.action.subplan_items().iter().map(|item| &*item.name).collect();
+    let is_taken = |item: &&SubplanItem| to_come.contains(&*item.name);
     let problem = |item: &SubplanItem| SubplanProblem::Taken {
         item: item.name.clone(),
         action: definition.action.name.clone(),
