@@ -48,14 +48,25 @@ pub(super) fn swap(
     new: &Oid,
     why: &str,
 ) -> Result<(), WorkspaceError> {
-    let at = git.repository(&project.common_dir);
-    let Some(old) = old.filter(|_| may_be_checked_out(&project.common_dir, reference)) else {
-        return refs::swap(&at, reference, old, new, why);
+    let checked_out = may_follow(git, project, reference, old, new)?;
+    refs::swap(&git.repository(&project.common_dir), reference, old, new, why)?;
+    checked_out.map_or(Ok(()), |moved| follow(git, project, &moved))
+}
+
+/// What checkouts have to follow, and could; `None`: there are none.
+pub(super) fn may_follow<'a>(
+    git: &Git,
+    project: &Project,
+    reference: &'a str,
+    old: Option<&'a Oid>,
+    new: &'a Oid,
+) -> Result<Option<Move<'a>>, WorkspaceError> {
+    let moved = old.map(|old| Move { reference, old, new });
+    let Some(moved) = moved.filter(|_| may_be_checked_out(&project.common_dir, reference)) else {
+        return Ok(None);
     };
-    let moved = Move { reference, old, new };
     check(git, project, &moved)?;
-    refs::swap(&at, reference, Some(old), new, why)?;
-    follow(git, project, &moved)
+    Ok(Some(moved))
 }
 
 /// Whether a look is worth its git commands. A repository whose refs are in tables tells nothing by its files.

@@ -36,12 +36,13 @@ fn advance_here(
     old: Option<&Oid>,
     new: &Oid,
 ) -> Result<(), WorkspaceError> {
-    let reference = reference(plan);
-    let Err(error) = checkout::swap(git, project, &reference, old, new, "agents: phase complete") else {
-        return Ok(());
+    let (at, reference) = (git.repository(&project.common_dir), reference(plan));
+    let checked_out = checkout::may_follow(git, project, &reference, old, new)?;
+    let Err(error) = refs::swap(&at, &reference, old, new, "agents: phase complete") else {
+        return checked_out.map_or(Ok(()), |moved| checkout::follow(git, project, &moved));
     };
     // Only now is it worth a look why: before the swap, the answer could be out of date.
-    let found = refs::read(&git.repository(&project.common_dir), &reference)?;
+    let found = refs::read(&at, &reference)?;
     if found.as_ref() == Some(new) {
         return Ok(());
     }
