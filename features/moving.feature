@@ -25,7 +25,7 @@ Feature: Moving to another database
     When I run "plan list"
     Then the exit code is 10
     And I am told "has been moved to postgres://"
-    And I am told "agents db adopt --restored"
+    And I am told "db adopt --restored"
     When I run "project remove site"
     Then the exit code is 10
     When I run "db status"
